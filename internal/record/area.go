@@ -31,7 +31,17 @@ type Parts struct {
 	Attrs   []byte // binary attributes, encoded by their door
 	ID      ID     // valid if HasID
 	HasID   bool
+	Rollup  Rollup
 }
+
+// Rollup says which earlier records a record replaces once it is stored.
+type Rollup uint8
+
+const (
+	RollupNone    Rollup = iota
+	RollupSubject        // those of its subject
+	RollupAll            // all
+)
 
 // Fits says whether the parts are within the format's limits.
 func (p *Parts) Fits() bool {
@@ -43,7 +53,8 @@ func (p *Parts) Fits() bool {
 //
 //	offset size
 //	0      1    version (1)
-//	1      1    flags: 1 reply, 2 key, 4 attributes, 8 id
+//	1      1    flags: 1 reply, 2 key, 4 attributes, 8 id, 16 rollup of the
+//	            subject, 32 rollup of all
 //	2      2    subject length
 //	4      4    header length
 //	8      4    data length
@@ -56,11 +67,13 @@ const (
 	recordVersion = 1
 	recordPrefix  = 12
 
-	flagReply = 1
-	flagKey   = 2
-	flagAttrs = 4
-	flagID    = 8
-	flagsAll  = flagReply | flagKey | flagAttrs | flagID
+	flagReply         = 1
+	flagKey           = 2
+	flagAttrs         = 4
+	flagID            = 8
+	flagRollupSubject = 16
+	flagRollupAll     = 32
+	flagsAll          = flagReply | flagKey | flagAttrs | flagID | flagRollupSubject | flagRollupAll
 )
 
 // Slot is the place of one record in an area, with the checksum of its content.
@@ -102,6 +115,12 @@ func (a *Area) Append(p *Parts) {
 	if p.HasID {
 		flags |= flagID
 		b = append(b, p.ID[:]...)
+	}
+	switch p.Rollup {
+	case RollupSubject:
+		flags |= flagRollupSubject
+	case RollupAll:
+		flags |= flagRollupAll
 	}
 	b[off+1] = flags
 	b = append(b, p.Subject...)

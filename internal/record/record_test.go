@@ -10,7 +10,7 @@ func sampleParts() []Parts {
 	return []Parts{
 		{Subject: []byte("a.b"), Data: []byte("hello")},
 		{Subject: []byte("a.c"), Header: []byte("NATS/1.0\r\nk: v\r\n\r\n"), Data: []byte("x")},
-		{Subject: []byte("a.d"), Reply: []byte("_INBOX.1"), Key: []byte("k"), Attrs: []byte{1, 2, 3}, ID: ID{9}, HasID: true},
+		{Subject: []byte("a.d"), Reply: []byte("_INBOX.1"), Key: []byte("k"), Attrs: []byte{1, 2, 3}, ID: ID{9}, HasID: true, Rollup: RollupSubject},
 		{Subject: []byte("a.e")},
 	}
 }
@@ -29,7 +29,7 @@ func join(f *Frame) []byte { return append(bytes.Clone(f.Head), f.Area...) }
 func checkRecord(t *testing.T, v View, p Parts) {
 	t.Helper()
 	same := bytes.Equal(v.Subject, p.Subject) && bytes.Equal(v.Header, p.Header) && bytes.Equal(v.Data, p.Data) &&
-		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID
+		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID && v.Rollup == p.Rollup
 	if !same {
 		t.Fatalf("record %d came back as %+v, was %+v", v.Seq, v, p)
 	}

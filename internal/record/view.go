@@ -23,6 +23,7 @@ type View struct {
 	Attrs   []byte
 	ID      ID
 	HasID   bool
+	Rollup  Rollup
 }
 
 // Stored overhead of a record as JetStream's file store counts it, so that limits
@@ -72,6 +73,14 @@ func decode(b []byte) (View, error) {
 func decodeExtended(flags byte, subject, header, data int, rest []byte) (View, error) {
 	var v View
 	var reply, key, attrs int
+	switch flags & (flagRollupSubject | flagRollupAll) {
+	case flagRollupSubject:
+		v.Rollup = RollupSubject
+	case flagRollupAll:
+		v.Rollup = RollupAll
+	case flagRollupSubject | flagRollupAll:
+		return v, fmt.Errorf("record rollup: %w", ErrDamaged)
+	}
 	short := func(n int) bool { return len(rest) < n }
 	if flags&flagReply != 0 {
 		if short(2) {
