@@ -1,0 +1,332 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Entry is a committed entry of the group. Data is borrowed. Value is the Flight
+// where this node proposed the entry, nil in replay and on other nodes.
+type Entry struct {
+	Index, Term uint64
+	Kind        record.Kind
+	Data        []byte
+	Value       any
+}
+
+// Apply makes a committed entry take effect. Entries come in order; those that a
+// checkpoint covers already are passed over. An error means that the entry's
+// bytes are not what a partition writes.
+func (p *Partition) Apply(e Entry) error {
+	if e.Index <= p.restore {
+		return nil
+	}
+	fl, _ := e.Value.(*Flight)
+	p.applying.Lock()
+	err := p.applyKind(e, fl)
+	p.index = e.Index
+	p.applying.Unlock()
+	if fl != nil {
+		p.landed(fl)
+	}
+	return err
+}
+
+func (p *Partition) applyKind(e Entry, fl *Flight) error {
+	switch e.Kind {
+	case record.KindFrame:
+		return p.applyFrame(e, fl)
+	case record.KindRemove:
+		r, err := DecodeRemoval(e.Data)
+		if err != nil {
+			return fmt.Errorf("apply removal: %w", err)
+		}
+		return p.applyRemoval(r)
+	case record.KindConfig:
+		block, _, err := takeBlock(e.Data)
+		if err != nil {
+			return fmt.Errorf("apply configuration: %w", err)
+		}
+		l, err := decodeLimits(block)
+		if err != nil {
+			return fmt.Errorf("apply configuration: %w", err)
+		}
+		p.mu.Lock()
+		p.setLimitsLocked(l)
+		p.mu.Unlock()
+		p.ledger.Apply(e.Kind, e.Data, flightValue(fl))
+		p.enforce()
+	default:
+		p.ledger.Apply(e.Kind, e.Data, flightValue(fl))
+	}
+	return nil
+}
+
+func flightValue(fl *Flight) any {
+	if fl == nil {
+		return nil
+	}
+	return fl.value
+}
+
+// landed tells of what waited for the entry.
+func (p *Partition) landed(fl *Flight) {
+	p.mu.Lock()
+	p.inflight--
+	if p.last == fl {
+		p.last = nil
+	}
+	after := fl.after
+	fl.after = nil
+	p.mu.Unlock()
+	if fl.batch != nil {
+		p.observer.Committed(fl.batch, false)
+	}
+	if done, ok := fl.value.(removalDone); ok && done != nil {
+		done()
+	}
+	for _, b := range after {
+		p.observer.Committed(b, false)
+	}
+}
+
+// applyFrame makes a frame visible. A frame that was not admitted for this place
+// has no effect, the same on every node: its term is not the entry's, or what
+// was to stand before it does not.
+func (p *Partition) applyFrame(e Entry, fl *Flight) error {
+	var f *record.Frame
+	if fl != nil {
+		f = fl.frame
+	} else {
+		var err error
+		if f, _, err = record.Parse(append([]byte(nil), e.Data...)); err != nil {
+			return fmt.Errorf("apply frame: %w", err)
+		}
+	}
+	if f.Term != e.Term || f.Base != p.done.last+1 || f.Partition != p.id {
+		if fl != nil {
+			panic("partition: a frame that was admitted here does not follow the log")
+		}
+		return nil
+	}
+	local := fl != nil
+	p.store.Append(f)
+	p.mu.Lock()
+	if !local {
+		if err := p.indexFrameLocked(f); err != nil {
+			p.mu.Unlock()
+			return err
+		}
+	}
+	bytes, rollups := p.countLocked(f)
+	p.done.last = f.Last()
+	p.done.lastTime = f.Time
+	p.done.records += uint64(f.Count)
+	p.done.bytes += bytes
+	p.commitUndoLocked()
+	p.publishLocked()
+	p.mu.Unlock()
+	if rollups {
+		p.applyRollups(f)
+	}
+	removed := p.enforceFrame(f)
+	p.observer.Applied(f.Last(), removed || rollups)
+	return nil
+}
+
+// countLocked sums up a frame that this process sealed or verified.
+func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups bool) {
+	for i := range int(f.Count) {
+		v, err := f.Record(i)
+		if err != nil {
+			continue // damaged in the journal's replay: reading it says so
+		}
+		bytes += v.Size()
+		rollups = rollups || v.Rollup != record.RollupNone
+	}
+	return bytes, rollups
+}
+
+// indexFrameLocked counts a frame into the tip that came by replay.
+func (p *Partition) indexFrameLocked(f *record.Frame) error {
+	p.dedup.evict(f.DedupFloor)
+	for i := range int(f.Count) {
+		if err := f.Verify(i); err != nil {
+			return fmt.Errorf("apply frame: %w", err)
+		}
+		v, err := f.Record(i)
+		if err != nil {
+			return fmt.Errorf("apply frame: %w", err)
+		}
+		p.budget.Reserve(v.Size())
+		p.acceptLocked(&v, p.subjects.find(v.Subject), v.Seq, v.Time)
+	}
+	p.tip.lastTime = max(p.tip.lastTime, f.Time)
+	return nil
+}
+
+// applyRollups removes what the frame's rollups replace.
+func (p *Partition) applyRollups(f *record.Frame) {
+	for i := range int(f.Count) {
+		v, err := f.Record(i)
+		if err != nil {
+			continue
+		}
+		switch v.Rollup {
+		case record.RollupAll:
+			p.trimBelow(v.Seq)
+		case record.RollupSubject:
+			p.removeSubjectBelow(v.Subject, v.Seq)
+		}
+	}
+}
+
+// live says whether a sequence holds a record that readers see. Only the group's
+// goroutine may call it without the lock.
+func (p *Partition) live(seq uint64) bool {
+	return seq >= p.done.first && seq <= p.done.last && !p.deleted.Contains(seq)
+}
+
+// remove takes one live record out. Only the group's goroutine calls it.
+func (p *Partition) remove(v *record.View) {
+	p.mu.Lock()
+	p.removeLocked(v)
+	watch := p.watch
+	p.mu.Unlock()
+	if watch {
+		p.observer.Removed(v.Seq, v.Subject)
+	}
+}
+
+func (p *Partition) removeLocked(v *record.View) {
+	size := v.Size()
+	p.subjects.remove(v.Subject, v.Seq)
+	p.done.records--
+	p.done.bytes -= size
+	p.tip.records--
+	p.tip.bytes -= size
+	p.budget.Return(size)
+	if v.Seq == p.done.first {
+		p.done.first++
+		p.skipDeletedLocked()
+	} else {
+		p.deleted.Add(v.Seq)
+	}
+	p.publishLocked()
+}
+
+// skipDeletedLocked moves first over what is deleted already, and lets the set of
+// interior deletes go below it.
+func (p *Partition) skipDeletedLocked() {
+	if p.deleted.Count() == 0 {
+		return
+	}
+	p.done.first = min(p.deleted.NextAbsent(p.done.first), p.done.last+1)
+	p.deleted.RemoveBelow(p.done.first)
+}
+
+// trimBelow removes all live records below first, oldest first. It reads them,
+// for the index must know their subjects.
+func (p *Partition) trimBelow(first uint64) {
+	first = min(first, p.done.last+1)
+	if p.clearIfAll(first) {
+		return
+	}
+	for p.done.first < first && p.removeOldest() {
+	}
+	p.store.Trim(p.done.first)
+}
+
+// clearIfAll empties the log at once where nothing that is committed would stay.
+func (p *Partition) clearIfAll(first uint64) bool {
+	p.mu.Lock()
+	if first != p.done.last+1 {
+		p.mu.Unlock()
+		return false
+	}
+	p.subjects.init(&p.limits)
+	keep := p.undo
+	p.undo = nil
+	for _, u := range keep {
+		if u.seq <= p.done.last {
+			continue
+		}
+		var before uint64
+		if e := p.subjects.by[u.entry.name]; e != nil {
+			before = e.last
+		}
+		e := p.subjects.add([]byte(u.entry.name), u.seq)
+		p.undo = append(p.undo, undo{seq: u.seq, entry: e, last: before})
+	}
+	p.tip.records -= p.done.records
+	p.tip.bytes -= p.done.bytes
+	p.budget.Return(p.done.bytes)
+	p.done.records, p.done.bytes = 0, 0
+	p.done.first = first
+	p.deleted.RemoveBelow(first)
+	p.publishLocked()
+	watch := p.watch
+	p.mu.Unlock()
+	if watch {
+		p.observer.Removed(0, nil)
+	}
+	p.store.Trim(first)
+	return true
+}
+
+// removeOldest removes the oldest live record; false if there is none.
+func (p *Partition) removeOldest() bool {
+	if p.done.records == 0 {
+		return false
+	}
+	if p.trimmer == nil {
+		p.trimmer = p.store.Cursor(p.done.first)
+	}
+	v, err := p.trimmer.Next()
+	if err == nil && v.Seq < p.done.first {
+		p.trimmer.Seek(p.done.first)
+		v, err = p.trimmer.Next()
+	}
+	for err == nil && !p.live(v.Seq) {
+		v, err = p.trimmer.Next()
+	}
+	if err == nil {
+		p.skipTo(v.Seq)
+		p.remove(&v)
+		return true
+	}
+	p.trimmer.Close()
+	p.trimmer = nil
+	return p.dropDamagedOldest(err)
+}
+
+// skipTo moves first up to the oldest live record, over sequences that hold none.
+func (p *Partition) skipTo(seq uint64) {
+	if p.done.first == seq {
+		return
+	}
+	p.mu.Lock()
+	p.done.first = seq
+	p.deleted.RemoveBelow(seq)
+	p.publishLocked()
+	p.mu.Unlock()
+}
+
+// dropDamagedOldest moves first over a record that cannot be read, so that
+// retention goes on; its subject's count stays too high, which a restart mends.
+func (p *Partition) dropDamagedOldest(err error) bool {
+	if errors.Is(err, io.EOF) || !errors.Is(err, record.ErrDamaged) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done.first++
+	p.done.records--
+	p.tip.records--
+	p.skipDeletedLocked()
+	p.publishLocked()
+	return true
+}

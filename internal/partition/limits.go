@@ -1,0 +1,29 @@
+package partition
+
+// Limits is the part of a stream's configuration that its log enforces. A limit
+// of zero or less is none.
+type Limits struct {
+	MaxRecords    int64 `json:"max_records,omitempty"`
+	MaxBytes      int64 `json:"max_bytes,omitempty"` // by record.Size
+	MaxPerSubject int64 `json:"max_per_subject,omitempty"`
+	MaxRecord     int64 `json:"max_record,omitempty"` // header and data of one record, bytes
+	MaxAge        int64 `json:"max_age,omitempty"`    // ns
+	DedupWindow   int64 `json:"dedup_window,omitempty"`
+	// DedupEntries bounds the window's memory: above it a record with an id is
+	// refused rather than the window cut short. Zero: DefaultDedupEntries.
+	DedupEntries         int64 `json:"dedup_entries,omitempty"`
+	DiscardNew           bool  `json:"discard_new,omitempty"`
+	DiscardNewPerSubject bool  `json:"discard_new_per_subject,omitempty"`
+	Rollups              bool  `json:"rollups,omitempty"`
+	Sealed               bool  `json:"sealed,omitempty"`
+}
+
+// DefaultDedupEntries is about 160 MiB of memory at the most.
+const DefaultDedupEntries = 2 << 20
+
+func (l *Limits) dedupEntries() int {
+	if l.DedupEntries > 0 {
+		return int(l.DedupEntries)
+	}
+	return DefaultDedupEntries
+}

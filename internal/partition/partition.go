@@ -1,0 +1,264 @@
+package partition
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seqset"
+)
+
+// Errors that readers and proposers get.
+var (
+	ErrNotFound = errors.New("no such record")
+	ErrDead     = errors.New("the log has failed and takes nothing until a restart")
+)
+
+// Store keeps the committed frames of the partition (seglog, memlog). Bytes of a
+// record that it returns stay valid as long as they are referenced, those of a
+// cursor until its next Next.
+type Store interface {
+	Append(f *record.Frame)
+	Last() uint64
+	Get(seq uint64) (record.View, error)
+	Cursor(from uint64) Cursor
+	SeekTime(t int64) (uint64, error)
+	Trim(first uint64)
+	Checkpoint(state []byte) error
+	State() []byte
+	Drop() error
+	Close() error
+}
+
+// Cursor reads a store forward. Next returns io.EOF at the end and may be called
+// again when there is more. It is used by one goroutine.
+type Cursor interface {
+	Next() (record.View, error)
+	Seek(seq uint64)
+	Close()
+}
+
+// Proposer gives the group entries in order. Calls come one at a time. value
+// comes back with the entry when it is committed on this node. The parts stay
+// unchanged until then.
+type Proposer interface {
+	Propose(kind record.Kind, urgent bool, value any, parts ...[]byte)
+	Term() uint64
+	Release(index uint64)
+}
+
+// Ledger is the state of the consumers, which lives in this group's order. Apply
+// and Restore are called as the partition's are.
+type Ledger interface {
+	Apply(kind record.Kind, data []byte, value any)
+	Snapshot(dst []byte) []byte
+	Restore(b []byte) error
+}
+
+// Budget is the storage that the account and the node have left. Both methods
+// are called under the partition's lock and must only count.
+type Budget interface {
+	Reserve(bytes uint64) bool
+	Return(bytes uint64)
+}
+
+// Observer is told of what happened, without locks held, on the group's
+// goroutine except where said.
+type Observer interface {
+	// Committed: the batch's outcomes hold. Where nothing of it was stored and
+	// nothing before it is in flight, it is called by the goroutine that admitted
+	// it, with local true.
+	Committed(b *Batch, local bool)
+	// Discarded: the batch's outcome is unknown, no reply may be sent.
+	Discarded(b *Batch)
+	// Applied: records up to last are visible. removed says that records went.
+	Applied(last uint64, removed bool)
+	// Removed names a record that went away, if WatchRemovals is on. Sequence 0
+	// stands for all that was applied so far.
+	Removed(seq uint64, subject []byte)
+}
+
+// Options for New.
+type Options struct {
+	Identity record.Identity
+	Limits   Limits
+	// First is the sequence that the first record gets; 0 and 1 are the same.
+	First    uint64
+	Store    Store
+	Proposer Proposer
+	Ledger   Ledger
+	Budget   Budget
+	Observer Observer
+	// Order is how the capturing protocol checks.
+	Order []Check
+}
+
+// Partition is one totally ordered log.
+type Partition struct {
+	// Set at construction.
+	id       record.Identity
+	store    Store
+	proposer Proposer
+	ledger   Ledger
+	budget   Budget
+	observer Observer
+	order    []Check
+
+	// Only the group's goroutine.
+	index   uint64 // of the last applied entry
+	restore uint64 // entries up to it were in the checkpoint
+	trimmer Cursor // sequential reader of what retention removes
+
+	// applying is held while an entry takes effect and while a checkpoint's state
+	// is encoded, so that a state is that of one index.
+	applying sync.Mutex
+
+	// Atomic, for readers that walk the log: what is visible.
+	first, committed atomic.Uint64
+	holes            atomic.Bool // deleted is not empty
+
+	mu sync.RWMutex
+	// Guarded by mu.
+	limits   Limits
+	subjects subjects
+	undo     []undo // of records above committed, in sequence order
+	dedup    dedup
+	queue    []item
+	draining bool
+	inflight int
+	last     *Flight // the newest entry in flight: what follows it waits for it
+	dead     error
+
+	tip     position // of what is admitted
+	done    position // of what is applied
+	deleted seqset.Set
+	watch   bool
+	lastID  record.ID
+	hasLast bool // lastID is valid
+}
+
+// position sums up a log up to some point.
+type position struct {
+	first, last uint64
+	records     uint64
+	bytes       uint64
+	lastTime    int64
+}
+
+// New returns a partition as its store left it; entries after that checkpoint
+// follow through Restore-time Apply calls. It reads every live record once to
+// build the subject index.
+func New(o Options) (*Partition, error) {
+	p := &Partition{
+		id: o.Identity, store: o.Store, proposer: o.Proposer, ledger: o.Ledger,
+		budget: o.Budget, observer: o.Observer, order: o.Order, limits: o.Limits,
+	}
+	first := max(o.First, 1)
+	p.done = position{first: first, last: first - 1}
+	p.subjects.init(&p.limits)
+	p.dedup.init()
+	if state := o.Store.State(); state != nil {
+		if err := p.restoreState(state); err != nil {
+			return nil, err
+		}
+	}
+	p.tip = p.done
+	p.publishLocked()
+	p.budget.Reserve(p.done.bytes)
+	return p, nil
+}
+
+// Flight is an entry on its way: it comes back as the value of Apply.
+type Flight struct {
+	batch *Batch
+	frame *record.Frame
+	value any      // of an entry that is no frame
+	after []*Batch // refused or duplicate batches that wait for this one
+}
+
+// item is a queued proposal.
+type item struct {
+	kind   record.Kind
+	urgent bool
+	flight *Flight
+	parts  [2][]byte
+}
+
+// enqueueLocked queues an entry behind all before it.
+func (p *Partition) enqueueLocked(it item) {
+	p.queue = append(p.queue, it)
+	p.inflight++
+	p.last = it.flight
+}
+
+// drain proposes what is queued, unless another goroutine does so already. It is
+// called after every enqueue, without the lock.
+func (p *Partition) drain() {
+	p.mu.Lock()
+	if p.draining {
+		p.mu.Unlock()
+		return
+	}
+	p.draining = true
+	var spare []item
+	for len(p.queue) > 0 {
+		batch := p.queue
+		p.queue = spare[:0]
+		p.mu.Unlock()
+		for i := range batch {
+			it := &batch[i]
+			p.proposer.Propose(it.kind, it.urgent, it.flight, it.parts[0], it.parts[1])
+			*it = item{}
+		}
+		spare = batch
+		p.mu.Lock()
+	}
+	p.queue = spare[:0]
+	p.draining = false
+	p.mu.Unlock()
+}
+
+// Propose puts an entry other than a frame into the log's order. value comes back
+// to whoever applies it: the Ledger for the kinds of consumers. data must stay
+// unchanged. An urgent entry starts a sync, another rides with the next.
+func (p *Partition) Propose(kind record.Kind, urgent bool, value any, data []byte) error {
+	p.mu.Lock()
+	if p.dead != nil {
+		p.mu.Unlock()
+		return p.dead
+	}
+	p.enqueueLocked(item{kind: kind, urgent: urgent, flight: &Flight{value: value}, parts: [2][]byte{data}})
+	p.mu.Unlock()
+	p.drain()
+	return nil
+}
+
+// Failed ends the partition: what is in flight has an unknown outcome, and
+// nothing is admitted any more.
+func (p *Partition) Failed(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead == nil {
+		p.dead = errors.Join(ErrDead, err)
+	}
+}
+
+// Limits returns the limits in force.
+func (p *Partition) Limits() Limits {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.limits
+}
+
+// Close ends the use of the store. Nothing else may be called after it.
+func (p *Partition) Close() error {
+	if p.trimmer != nil {
+		p.trimmer.Close()
+	}
+	p.mu.Lock()
+	p.budget.Return(p.done.bytes)
+	p.done.bytes = 0
+	p.mu.Unlock()
+	return p.store.Close()
+}

@@ -1,0 +1,143 @@
+package partition
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seqset"
+)
+
+// Removal is a decision to remove records, taken once by the leader and logged.
+type Removal struct {
+	// Below removes all before this sequence; 0 none. It may be beyond the last:
+	// then the log continues with it.
+	Below uint64
+	// Set removes single records.
+	Set seqset.Set
+}
+
+const removalVersion = 1
+
+// AppendRemoval encodes r: version (1 byte), Below (8 bytes), the set.
+func AppendRemoval(dst []byte, r *Removal) []byte {
+	dst = append(dst, removalVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, r.Below)
+	return r.Set.Append(dst)
+}
+
+// DecodeRemoval is the inverse of AppendRemoval.
+func DecodeRemoval(b []byte) (*Removal, error) {
+	if len(b) < 9 || b[0] != removalVersion {
+		return nil, fmt.Errorf("removal of %d bytes: %w", len(b), record.ErrDamaged)
+	}
+	set, rest, err := seqset.Decode(b[9:])
+	if err != nil {
+		return nil, fmt.Errorf("removal: %w", err)
+	}
+	if len(rest) != 0 {
+		return nil, fmt.Errorf("%d bytes after a removal: %w", len(rest), record.ErrDamaged)
+	}
+	return &Removal{Below: binary.LittleEndian.Uint64(b[1:]), Set: set}, nil
+}
+
+// applyRemoval makes a decided removal take effect. What is gone already counts
+// as removed.
+func (p *Partition) applyRemoval(r *Removal) error {
+	before := p.done.records
+	if r.Below > p.done.first {
+		p.trimBelow(r.Below)
+		p.continueAt(r.Below)
+	}
+	for seq := range r.Set.All() {
+		if !p.live(seq) {
+			continue
+		}
+		v, err := p.store.Get(seq)
+		if err != nil {
+			return fmt.Errorf("remove record %d: %w", seq, err)
+		}
+		p.remove(&v)
+	}
+	p.store.Trim(p.done.first)
+	p.observer.Applied(p.done.last, p.done.records != before)
+	return nil
+}
+
+// continueAt makes an emptied log go on with a higher sequence. Where records
+// were admitted in the meantime their numbers are given, and nothing changes.
+func (p *Partition) continueAt(next uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done.records != 0 || next <= p.done.last+1 || p.tip.last != p.done.last {
+		return
+	}
+	p.done.last, p.done.first = next-1, next
+	p.tip.last = next - 1
+	p.publishLocked()
+}
+
+// Trim proposes the removal of all below first and returns how many committed
+// records that is now. done is called on the group's goroutine once it has taken
+// effect.
+func (p *Partition) Trim(first uint64, done func()) (uint64, error) {
+	p.mu.RLock()
+	n := p.done.records
+	if first <= p.done.last {
+		n = p.countLiveLocked(p.done.first, first-1)
+	}
+	p.mu.RUnlock()
+	return n, p.ProposeRemoval(&Removal{Below: first}, done)
+}
+
+// TrimAll proposes the removal of all that is admitted now.
+func (p *Partition) TrimAll(done func()) (uint64, error) {
+	p.mu.Lock()
+	n := p.tip.records
+	first := p.tip.last + 1
+	p.mu.Unlock()
+	return n, p.ProposeRemoval(&Removal{Below: first}, done)
+}
+
+// ProposeRemoval proposes a removal; done is called once it has taken effect.
+func (p *Partition) ProposeRemoval(r *Removal, done func()) error {
+	return p.Propose(record.KindRemove, true, removalDone(done), AppendRemoval(nil, r))
+}
+
+type removalDone func()
+
+// Expire proposes the removal of records older than the log's maximum age at
+// now, at most limit of them at a time. It returns when it is to be asked again:
+// 0 when there is nothing to wait for.
+func (p *Partition) Expire(now int64, limit int) (next int64, err error) {
+	p.mu.RLock()
+	age, first, last := p.limits.MaxAge, p.done.first, p.done.last
+	empty := p.done.records == 0
+	p.mu.RUnlock()
+	if age <= 0 || empty {
+		return 0, nil
+	}
+	c := p.store.Cursor(first)
+	defer c.Close()
+	below := first
+	for i := 0; ; i++ {
+		v, err := c.Next()
+		if err != nil || v.Seq > last {
+			break
+		}
+		if v.Time+age > now {
+			next = v.Time + age
+			break
+		}
+		below = v.Seq + 1
+		if i+1 == limit {
+			next = now
+			break
+		}
+	}
+	if below == first {
+		return next, nil
+	}
+	data := AppendRemoval(nil, &Removal{Below: below})
+	return next, p.Propose(record.KindRemove, false, nil, data)
+}

@@ -1,0 +1,260 @@
+package partition
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seqset"
+)
+
+// State of a partition in its checkpoint, little endian:
+//
+//	0   1   version (1)
+//	1   8   index of the last applied entry
+//	9   8   first sequence
+//	17  8   last sequence
+//	25  8   time of the last record, Unix ns
+//	33  8   live records
+//	41  8   live bytes
+//	49  1   1 if the id of the last record follows
+//	50  16  id of the last record
+//	66  4   length of the limits, then they as JSON
+//	..  4   length of the deletes, then the set
+//	..  4   count of ids in the dedup window, then each: id (16), sequence (8),
+//	        time (8)
+//	..      the ledger's snapshot, to the end
+const (
+	stateVersion = 1
+	stateFixed   = 66
+)
+
+// Checkpoint makes all that is applied durable in the store and lets the group
+// recycle the entries. It may run beside everything else, one at a time.
+func (p *Partition) Checkpoint() error {
+	p.mu.RLock()
+	if p.dead != nil {
+		p.mu.RUnlock()
+		return p.dead
+	}
+	p.mu.RUnlock()
+	index, state := p.snapshot()
+	if err := p.store.Checkpoint(state); err != nil {
+		return fmt.Errorf("checkpoint partition %d: %w", p.id.ID, err)
+	}
+	p.proposer.Release(index)
+	return nil
+}
+
+// snapshot encodes the applied state. The group's goroutine must not apply in
+// the meantime: applying holds p.applying.
+func (p *Partition) snapshot() (uint64, []byte) {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	b := append(make([]byte, 0, 256), stateVersion)
+	b = binary.LittleEndian.AppendUint64(b, p.index)
+	b = binary.LittleEndian.AppendUint64(b, p.done.first)
+	b = binary.LittleEndian.AppendUint64(b, p.done.last)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.done.lastTime))
+	b = binary.LittleEndian.AppendUint64(b, p.done.records)
+	b = binary.LittleEndian.AppendUint64(b, p.done.bytes)
+	has, id := p.lastStoredIDLocked()
+	b = append(append(b, has), id[:]...)
+	b = appendBlock(b, encodeLimits(&p.limits))
+	b = appendBlock(b, p.deleted.Append(nil))
+	b = p.appendDedupLocked(b)
+	return p.index, p.ledger.Snapshot(b)
+}
+
+// lastStoredIDLocked is the id of the last record that is applied. Where records
+// are in flight the tip's is a later one; then it is left out, and the replay of
+// what is in flight brings it.
+func (p *Partition) lastStoredIDLocked() (byte, record.ID) {
+	if !p.hasLast || p.tip.last != p.done.last {
+		return 0, record.ID{}
+	}
+	return 1, p.lastID
+}
+
+func (p *Partition) appendDedupLocked(b []byte) []byte {
+	at := len(b)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	n := 0
+	for _, e := range p.dedup.order[p.dedup.head:] {
+		if e.seq > p.done.last {
+			break
+		}
+		b = append(b, e.id[:]...)
+		b = binary.LittleEndian.AppendUint64(b, e.seq)
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.time))
+		n++
+	}
+	binary.LittleEndian.PutUint32(b[at:], uint32(n))
+	return b
+}
+
+func appendBlock(b, block []byte) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(block)))
+	return append(b, block...)
+}
+
+func takeBlock(b []byte) (block, rest []byte, err error) {
+	if len(b) < 4 {
+		return nil, nil, fmt.Errorf("block length: %w", record.ErrDamaged)
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if uint64(n) > uint64(len(b)-4) {
+		return nil, nil, fmt.Errorf("block of %d bytes in %d: %w", n, len(b)-4, record.ErrDamaged)
+	}
+	return b[4 : 4+n], b[4+n:], nil
+}
+
+// savedState is a decoded checkpoint.
+type savedState struct {
+	index   uint64
+	done    position
+	hasLast bool
+	lastID  record.ID
+	limits  Limits
+	deleted seqset.Set
+	dedup   []dedupEntry
+	ledger  []byte
+}
+
+// decodeState reads what snapshot wrote. It is total.
+func decodeState(b []byte) (*savedState, error) {
+	if len(b) < stateFixed || b[0] != stateVersion {
+		return nil, fmt.Errorf("state of %d bytes: %w", len(b), record.ErrDamaged)
+	}
+	u := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
+	s := &savedState{
+		index:   u(1),
+		done:    position{first: u(9), last: u(17), lastTime: int64(u(25)), records: u(33), bytes: u(41)},
+		hasLast: b[49] == 1,
+	}
+	if s.done.first == 0 || s.done.first > s.done.last+1 {
+		return nil, fmt.Errorf("state of sequences %d to %d: %w", s.done.first, s.done.last, record.ErrDamaged)
+	}
+	copy(s.lastID[:], b[50:])
+	limits, rest, err := takeBlock(b[stateFixed:])
+	if err != nil {
+		return nil, fmt.Errorf("limits: %w", err)
+	}
+	if s.limits, err = decodeLimits(limits); err != nil {
+		return nil, err
+	}
+	set, rest, err := takeBlock(rest)
+	if err != nil {
+		return nil, fmt.Errorf("deletes: %w", err)
+	}
+	if s.deleted, _, err = seqset.Decode(set); err != nil {
+		return nil, fmt.Errorf("deletes: %w", err)
+	}
+	s.dedup, s.ledger, err = decodeDedup(rest)
+	return s, err
+}
+
+func decodeDedup(b []byte) ([]dedupEntry, []byte, error) {
+	const size = 32
+	if len(b) < 4 {
+		return nil, nil, fmt.Errorf("dedup window: %w", record.ErrDamaged)
+	}
+	n := uint64(binary.LittleEndian.Uint32(b))
+	b = b[4:]
+	if n*size > uint64(len(b)) {
+		return nil, nil, fmt.Errorf("dedup window of %d ids: %w", n, record.ErrDamaged)
+	}
+	out := make([]dedupEntry, n)
+	for i := range out {
+		e := b[i*size:]
+		copy(out[i].id[:], e)
+		out[i].seq = binary.LittleEndian.Uint64(e[16:])
+		out[i].time = int64(binary.LittleEndian.Uint64(e[24:]))
+	}
+	return out, b[n*size:], nil
+}
+
+// restoreState puts a checkpoint in force and builds the subject index from the
+// store.
+func (p *Partition) restoreState(b []byte) error {
+	s, err := decodeState(b)
+	if err != nil {
+		return fmt.Errorf("open partition %d: %w", p.id.ID, err)
+	}
+	p.index, p.restore = s.index, s.index
+	p.done, p.limits, p.deleted = s.done, s.limits, s.deleted
+	p.hasLast, p.lastID = s.hasLast, s.lastID
+	for _, e := range s.dedup {
+		p.dedup.add(e.id, e.seq, e.time)
+	}
+	if err := p.ledger.Restore(s.ledger); err != nil {
+		return fmt.Errorf("open partition %d: restore consumers: %w", p.id.ID, err)
+	}
+	return p.buildIndex()
+}
+
+// buildIndex reads the live records once. A damaged one is left out: whoever
+// reads it is told.
+func (p *Partition) buildIndex() error {
+	if p.done.records == 0 {
+		return nil
+	}
+	c := p.store.Cursor(p.done.first)
+	defer c.Close()
+	for {
+		v, err := c.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, record.ErrDamaged):
+			continue
+		case err != nil:
+			return fmt.Errorf("read partition %d: %w", p.id.ID, err)
+		}
+		if v.Seq > p.done.last {
+			return nil
+		}
+		if !p.deleted.Contains(v.Seq) {
+			p.subjects.add(v.Subject, v.Seq)
+		}
+	}
+}
+
+// ProposeLimits puts new limits into the log's order. doc and value go to the
+// Ledger with the entry.
+func (p *Partition) ProposeLimits(l Limits, doc []byte, value any) error {
+	return p.Propose(record.KindConfig, true, value, AppendConfig(nil, &l, doc))
+}
+
+// AppendConfig encodes a change of configuration: the limits as a block, then the
+// owner's document.
+func AppendConfig(dst []byte, l *Limits, doc []byte) []byte {
+	return append(appendBlock(dst, encodeLimits(l)), doc...)
+}
+
+// ConfigDoc returns the owner's document of a KindConfig entry.
+func ConfigDoc(b []byte) ([]byte, error) {
+	_, doc, err := takeBlock(b)
+	return doc, err
+}
+
+func encodeLimits(l *Limits) []byte {
+	b, err := json.Marshal(l)
+	if err != nil {
+		panic("partition: limits do not encode: " + err.Error())
+	}
+	return b
+}
+
+func decodeLimits(b []byte) (Limits, error) {
+	var l Limits
+	if err := json.Unmarshal(b, &l); err != nil {
+		return l, fmt.Errorf("limits: %w: %w", record.ErrDamaged, err)
+	}
+	return l, nil
+}

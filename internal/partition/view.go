@@ -1,0 +1,292 @@
+package partition
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/subject"
+)
+
+// publishLocked shows readers what is visible now.
+func (p *Partition) publishLocked() {
+	p.holes.Store(p.deleted.Count() > 0)
+	p.first.Store(p.done.first)
+	p.committed.Store(p.done.last)
+}
+
+// Status sums up what readers see.
+type Status struct {
+	First, Last uint64 // First is Last+1 when there are no records
+	Records     uint64
+	Bytes       uint64 // by record.Size
+	Deleted     uint64 // interior deletes between First and Last
+	Subjects    int
+	LastTime    int64 // of the last record ever stored; 0 if none
+}
+
+// Status returns the sum of what is committed.
+func (p *Partition) Status() Status {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return Status{
+		First: p.done.first, Last: p.done.last, Records: p.done.records, Bytes: p.done.bytes,
+		Deleted: p.deleted.Count(), Subjects: len(p.subjects.by), LastTime: p.done.lastTime,
+	}
+}
+
+// Committed is the last visible sequence.
+func (p *Partition) Committed() uint64 { return p.committed.Load() }
+
+// First is the first sequence that may be live.
+func (p *Partition) First() uint64 { return p.first.Load() }
+
+// Live says whether a sequence holds a visible record.
+func (p *Partition) Live(seq uint64) bool {
+	if seq < p.first.Load() || seq > p.committed.Load() {
+		return false
+	}
+	if !p.holes.Load() {
+		return true
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.live(seq)
+}
+
+// Get returns a visible record. Its bytes stay valid. The error is ErrNotFound,
+// or wraps record.ErrDamaged with the place.
+func (p *Partition) Get(seq uint64) (record.View, error) {
+	if !p.Live(seq) {
+		return record.View{}, ErrNotFound
+	}
+	v, err := p.store.Get(seq)
+	if err != nil && !errors.Is(err, record.ErrDamaged) {
+		return v, errors.Join(ErrNotFound, err)
+	}
+	return v, err
+}
+
+// Deleted returns the interior deletes in rising order, at most limit.
+func (p *Partition) Deleted(limit int) []uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var out []uint64
+	for seq := range p.deleted.All() {
+		if len(out) == limit {
+			break
+		}
+		out = append(out, seq)
+	}
+	return out
+}
+
+// CountLive is the number of visible records from one sequence to another, both
+// included.
+func (p *Partition) CountLive(from, to uint64) uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.countLiveLocked(from, to)
+}
+
+func (p *Partition) countLiveLocked(from, to uint64) uint64 {
+	from, to = max(from, p.done.first), min(to, p.done.last)
+	if from > to {
+		return 0
+	}
+	return to - from + 1 - p.deleted.CountRange(from, to)
+}
+
+// SubjectCount is one subject with its number of visible records.
+type SubjectCount struct {
+	Subject string
+	Count   uint64
+	Last    uint64 // 0 if it must be read (see LastOf)
+}
+
+// Subjects returns the subjects that a pattern matches, sorted by name; an empty
+// pattern matches all.
+func (p *Partition) Subjects(pattern string) []SubjectCount {
+	p.mu.RLock()
+	var out []SubjectCount
+	p.subjects.each(pattern, func(e *entry) {
+		if n := p.committedCountLocked(e); n > 0 {
+			out = append(out, SubjectCount{e.name, n, p.committedLastLocked(e)})
+		}
+	})
+	p.mu.RUnlock()
+	slices.SortFunc(out, func(a, b SubjectCount) int { return cmp.Compare(a.Subject, b.Subject) })
+	return out
+}
+
+// CountMatching is the number of visible records whose subject a pattern matches.
+func (p *Partition) CountMatching(pattern string) uint64 {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var n uint64
+	p.subjects.each(pattern, func(e *entry) { n += p.committedCountLocked(e) })
+	return n
+}
+
+// LastOf returns the newest visible record whose subject a pattern matches.
+func (p *Partition) LastOf(pattern string) (record.View, error) {
+	p.mu.RLock()
+	var last uint64
+	var unknown []string
+	p.subjects.each(pattern, func(e *entry) {
+		if n := p.committedLastLocked(e); n > 0 {
+			last = max(last, n)
+		} else if e.count > 0 {
+			unknown = append(unknown, e.name)
+		}
+	})
+	p.mu.RUnlock()
+	for _, name := range unknown {
+		last = max(last, p.findLast(name))
+	}
+	if last == 0 {
+		return record.View{}, ErrNotFound
+	}
+	return p.Get(last)
+}
+
+// LastSequences returns the last visible sequence of each subject that a pattern
+// matches, rising.
+func (p *Partition) LastSequences(pattern string) []uint64 {
+	var out []uint64
+	for _, s := range p.Subjects(pattern) {
+		if s.Last == 0 {
+			s.Last = p.findLast(s.Subject)
+		}
+		if s.Last > 0 {
+			out = append(out, s.Last)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// findLast reads for a subject's last record, whose number was lost when the one
+// that was last was deleted, and notes it.
+func (p *Partition) findLast(name string) uint64 {
+	p.mu.RLock()
+	from := p.done.first
+	if e := p.subjects.by[name]; e != nil {
+		from = max(from, e.first)
+	}
+	p.mu.RUnlock()
+	r := p.Reader(from)
+	defer r.Close()
+	var last uint64
+	for {
+		v, err := r.Next()
+		if err != nil {
+			break
+		}
+		if string(v.Subject) == name {
+			last = v.Seq
+		}
+	}
+	p.mu.Lock()
+	if e := p.subjects.by[name]; e != nil && e.last == 0 && p.live(last) {
+		e.last = last
+	}
+	p.mu.Unlock()
+	return last
+}
+
+// NextOf returns the first visible record at or after from whose subject a
+// pattern matches; an empty pattern matches all.
+func (p *Partition) NextOf(pattern string, from uint64) (record.View, error) {
+	if pattern != "" && p.CountMatching(pattern) == 0 {
+		return record.View{}, ErrNotFound
+	}
+	r := p.Reader(from)
+	defer r.Close()
+	for {
+		v, err := r.Next()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = ErrNotFound
+			}
+			return record.View{}, err
+		}
+		if pattern == "" || subject.Match(pattern, string(v.Subject)) {
+			return p.Get(v.Seq)
+		}
+	}
+}
+
+// SeekTime returns the first visible sequence with a time of t or later; the one
+// after the last if there is none.
+func (p *Partition) SeekTime(t int64) (uint64, error) {
+	seq, err := p.store.SeekTime(t)
+	if err != nil {
+		return 0, err
+	}
+	return min(max(seq, p.First()), p.Committed()+1), nil
+}
+
+// Reader walks the visible records in order. It is used by one goroutine.
+type Reader struct {
+	p    *Partition
+	c    Cursor
+	next uint64
+}
+
+// Reader returns a reader from a sequence on. It must be closed.
+func (p *Partition) Reader(from uint64) *Reader {
+	from = max(from, p.First())
+	return &Reader{p: p, c: p.store.Cursor(from), next: from}
+}
+
+// Next returns the next visible record, whose bytes are valid until the call
+// after this one; io.EOF at the end, after which it may be called again. A
+// damaged record gives its error once and is passed over then.
+func (r *Reader) Next() (record.View, error) {
+	for {
+		if r.next > r.p.committed.Load() {
+			return record.View{}, io.EOF
+		}
+		if first := r.p.first.Load(); r.next < first {
+			r.Seek(first)
+			continue
+		}
+		v, err := r.c.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				r.Seek(r.next + 1)
+			}
+			return v, err
+		}
+		if v.Seq > r.p.committed.Load() {
+			r.c.Seek(r.next)
+			return record.View{}, io.EOF
+		}
+		r.next = v.Seq + 1
+		if r.p.Live(v.Seq) {
+			return v, nil
+		}
+	}
+}
+
+// Position is the sequence from which Next looks.
+func (r *Reader) Position() uint64 { return r.next }
+
+// Seek moves the reader.
+func (r *Reader) Seek(seq uint64) {
+	r.next = seq
+	r.c.Seek(seq)
+}
+
+// Close ends the use of the reader.
+func (r *Reader) Close() { r.c.Close() }
+
+// WatchRemovals turns Observer.Removed on or off.
+func (p *Partition) WatchRemovals(on bool) {
+	p.mu.Lock()
+	p.watch = on
+	p.mu.Unlock()
+}
