@@ -1,0 +1,66 @@
+package stream
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Config is a stream's configuration in neutral terms.
+type Config struct {
+	Name     string   `json:"name"`
+	Subjects []string `json:"subjects"`
+	// Memory keeps records in memory only: they end with the process.
+	Memory bool             `json:"memory,omitempty"`
+	Limits partition.Limits `json:"limits"`
+	// First is the sequence of the first record; 0 is 1.
+	First uint64 `json:"first,omitempty"`
+	// MaxConsumers bounds the stream's consumers; 0 or less: no bound.
+	MaxConsumers int `json:"max_consumers,omitempty"`
+	// NoAck: publishers get no reply.
+	NoAck bool `json:"no_ack,omitempty"`
+	// Dialect names whose protocol captures and describes the stream.
+	Dialect string `json:"dialect"`
+	// Doc is the configuration as the dialect's users gave it.
+	Doc json.RawMessage `json:"doc,omitempty"`
+}
+
+// ConsumerConfig is a consumer's configuration in neutral terms.
+type ConsumerConfig struct {
+	Name string `json:"name"`
+	// Filter are the subjects to deliver; none means all.
+	Filter []string        `json:"filter,omitempty"`
+	Core   consumer.Config `json:"core"`
+	// Start is the first sequence to deliver.
+	Start uint64 `json:"start"`
+	// LastPerSubject delivers, of the records up to SkipTo, only the last of each
+	// subject.
+	LastPerSubject bool   `json:"last_per_subject,omitempty"`
+	SkipTo         uint64 `json:"skip_to,omitempty"`
+	// Local keeps the consumer out of the log: it ends with the process.
+	Local bool `json:"local,omitempty"`
+	// Ephemeral consumers are deleted when nobody used them for Core's
+	// InactiveThreshold.
+	HeadersOnly bool            `json:"headers_only,omitempty"`
+	Doc         json.RawMessage `json:"doc,omitempty"`
+}
+
+func encodeConfig(c *Config) []byte {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic("stream: a configuration does not encode: " + err.Error())
+	}
+	return b
+}
+
+// decodeConfig reads what encodeConfig wrote.
+func decodeConfig(b []byte) (*Config, error) {
+	c := new(Config)
+	if err := json.Unmarshal(b, c); err != nil {
+		return nil, fmt.Errorf("stream configuration: %w: %w", record.ErrDamaged, err)
+	}
+	return c, nil
+}

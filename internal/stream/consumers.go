@@ -1,0 +1,250 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/timewheel"
+)
+
+// Consumer is a named position in a stream.
+type Consumer struct {
+	// Set at construction.
+	stream *Stream
+	id     uint64
+	spec   atomic.Pointer[consumerSpec]
+	native atomic.Pointer[any]
+
+	gone atomic.Bool
+
+	// Only the shard.
+	core     *consumer.Consumer
+	source   source
+	timer    timewheel.Timer
+	dirty    bool
+	lastUsed int64 // when a request or an acknowledgement came last
+	confirm  [][]byte // acknowledgements to confirm once they are noted
+}
+
+// Name is the consumer's name, unique in its stream.
+func (c *Consumer) Name() string { return c.spec.Load().Config.Name }
+
+// Stream is the consumer's stream.
+func (c *Consumer) Stream() *Stream { return c.stream }
+
+// Created is when it was created, Unix ns.
+func (c *Consumer) Created() int64 { return c.spec.Load().Created }
+
+// Config is the configuration in force. It must not be changed.
+func (c *Consumer) Config() *ConsumerConfig { return &c.spec.Load().Config }
+
+// Native is the dialect's decoded Doc.
+func (c *Consumer) Native() any { return *c.native.Load() }
+
+// ConsumerInfo is a consumer's state at one moment.
+type ConsumerInfo struct {
+	consumer.Info
+	Pending uint64 // records still to be delivered for the first time
+}
+
+// Info asks the shard for the consumer's state.
+func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
+	var info ConsumerInfo
+	w := newWaiter()
+	c.stream.shard.post(event{kind: evCall, call: func(now int64) {
+		if c.gone.Load() {
+			w.fail(ErrNotFound)
+			return
+		}
+		info = c.info()
+		w.finish()
+	}})
+	if err := w.wait(ctx); err != nil {
+		return ConsumerInfo{}, err
+	}
+	return info, nil
+}
+
+func (c *Consumer) info() ConsumerInfo {
+	i := c.core.Info()
+	return ConsumerInfo{Info: i, Pending: c.source.Count(c.core.Next())}
+}
+
+// Request posts a pull request.
+func (c *Consumer) Request(r consumer.Request) {
+	c.stream.shard.post(event{kind: evRequest, consumer: c, request: &r})
+}
+
+// Ack is one acknowledgement, with where its confirmation goes (empty: none).
+type Ack struct {
+	Consumer *Consumer
+	consumer.Ack
+	Reply []byte
+	// Next is a pull request that came with it.
+	Next *consumer.Request
+}
+
+// PostAcks posts acknowledgements, grouped by shard by the caller or not. It
+// takes the slices of replies over, not the slice of acks.
+func (d *Directory) PostAcks(acks []Ack) {
+	for i := 0; i < len(acks); {
+		sh := acks[i].Consumer.stream.shard
+		j := i + 1
+		for j < len(acks) && acks[j].Consumer.stream.shard == sh {
+			j++
+		}
+		sh.postAcks(acks[i:j])
+		i = j
+	}
+}
+
+// creation is a consumer on its way through the log.
+type creation struct {
+	*waiter
+	consumer *Consumer // set when it exists
+	start    consumer.State
+}
+
+// CreateConsumer makes a consumer. It returns when that is durable. A consumer of
+// the same name gives ErrExists.
+func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
+	s.mu.Lock()
+	limit := s.config.Load().MaxConsumers
+	switch {
+	case s.closed.Load():
+		s.mu.Unlock()
+		return nil, ErrNotFound
+	case s.consumers[cfg.Name] != nil:
+		s.mu.Unlock()
+		return nil, ErrExists
+	case limit > 0 && len(s.consumers) >= limit:
+		s.mu.Unlock()
+		return nil, ErrMaxConsumers
+	}
+	s.nextID++
+	spec := consumerSpec{ID: s.nextID, Created: time.Now().UnixNano(), Config: cfg}
+	s.mu.Unlock()
+	if cfg.Local {
+		cr := &creation{waiter: newWaiter()}
+		s.consumerSet(cr, spec)
+		return cr.consumer, nil
+	}
+	return s.proposeConsumer(ctx, spec)
+}
+
+// UpdateConsumer changes a consumer's configuration; its position stays.
+func (s *Stream) UpdateConsumer(ctx context.Context, c *Consumer, cfg ConsumerConfig) (*Consumer, error) {
+	spec := consumerSpec{ID: c.id, Created: c.Created(), Config: cfg}
+	if cfg.Local {
+		cr := &creation{waiter: newWaiter()}
+		s.consumerSet(cr, spec)
+		return cr.consumer, nil
+	}
+	return s.proposeConsumer(ctx, spec)
+}
+
+func (s *Stream) proposeConsumer(ctx context.Context, spec consumerSpec) (*Consumer, error) {
+	data, err := json.Marshal(&spec)
+	if err != nil {
+		return nil, fmt.Errorf("encode consumer %q: %w", spec.Config.Name, err)
+	}
+	cr := &creation{waiter: newWaiter()}
+	if err := s.part.Propose(record.KindConsumerSet, true, cr, data); err != nil {
+		return nil, err
+	}
+	if err := cr.wait(ctx); err != nil {
+		return nil, err
+	}
+	return cr.consumer, nil
+}
+
+// consumerSet puts a consumer, or its new configuration, in force. It runs on the
+// group's goroutine, or on that of the caller for a local one.
+func (s *Stream) consumerSet(cr *creation, spec consumerSpec) {
+	n, err := s.dialect.OpenConsumer(spec.Config.Doc)
+	if err != nil {
+		cr.fail(err)
+		return
+	}
+	s.mu.Lock()
+	c := s.consumers[spec.Config.Name]
+	if c != nil && c.id != spec.ID {
+		s.mu.Unlock()
+		cr.fail(ErrExists)
+		return
+	}
+	fresh := c == nil
+	if fresh {
+		c = s.addConsumerLocked(spec, n, consumer.State{}.At(spec.Config.Start))
+	}
+	s.mu.Unlock()
+	cr.consumer = c
+	if !fresh {
+		s.shard.post(event{kind: evCall, call: func(int64) {
+			c.spec.Store(&spec)
+			c.native.Store(&n)
+			c.core.Update(spec.Config.Core)
+			c.source.open(c)
+			s.shard.touch(c)
+		}})
+	}
+}
+
+// addConsumerLocked makes the live consumer and gives it to the shard.
+func (s *Stream) addConsumerLocked(spec consumerSpec, native any, st consumer.State) *Consumer {
+	c := &Consumer{stream: s, id: spec.ID}
+	c.spec.Store(&spec)
+	c.native.Store(&native)
+	core := spec.Config.Core
+	c.core = consumer.New(core, st)
+	s.consumers[spec.Config.Name] = c
+	s.nextID = max(s.nextID, spec.ID)
+	s.idle.Store(false)
+	s.part.WatchRemovals(true)
+	s.shard.post(event{kind: evCall, call: func(now int64) {
+		c.lastUsed = now
+		c.source.open(c)
+		s.shard.adopt(c)
+	}})
+	return c
+}
+
+// DeleteConsumer removes a consumer. It returns when that is durable.
+func (s *Stream) DeleteConsumer(ctx context.Context, c *Consumer) error {
+	if c.Config().Local {
+		if !s.consumerDropped(c.Name(), c.id) {
+			return ErrNotFound
+		}
+		return nil
+	}
+	w := newWaiter()
+	if err := s.part.Propose(record.KindConsumerDrop, true, w, binary.AppendUvarint(nil, c.id)); err != nil {
+		return err
+	}
+	return w.wait(ctx)
+}
+
+// consumerDropped takes a consumer out of use; false if it is not there.
+func (s *Stream) consumerDropped(name string, id uint64) bool {
+	s.mu.Lock()
+	c := s.consumers[name]
+	if c == nil || c.id != id {
+		s.mu.Unlock()
+		return false
+	}
+	delete(s.consumers, name)
+	none := len(s.consumers) == 0
+	s.mu.Unlock()
+	c.gone.Store(true)
+	if none {
+		s.part.WatchRemovals(false)
+	}
+	s.shard.post(event{kind: evDrop, consumer: c})
+	return true
+}

@@ -1,0 +1,36 @@
+package stream
+
+import (
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Dialect is how one protocol talks to a log. Its methods are called from many
+// goroutines and must not block.
+type Dialect interface {
+	// Order is the order in which the protocol's conditions are checked.
+	Order() []partition.Check
+	// Conditions reads what a message's headers demand into c, which is zero. It
+	// runs on the publisher's goroutine, only for messages with headers.
+	Conditions(s *Stream, header []byte, c *partition.Conditions)
+	// AppendReply appends the body of the answer to a publisher.
+	AppendReply(dst []byte, s *Stream, o partition.Outcome) []byte
+	// Open decodes a stream's Doc for Stream.Native.
+	Open(doc []byte) (any, error)
+	// OpenConsumer decodes a consumer's Doc for Consumer.Native.
+	OpenConsumer(doc []byte) (any, error)
+}
+
+// Outlet writes what consumers send. It is called on shards' goroutines with the
+// shard's publisher for the account, and must not block.
+type Outlet interface {
+	// Deliver sends a record. Its bytes are borrowed.
+	Deliver(p *broker.Publisher, c *Consumer, d *consumer.Delivery, v *record.View)
+	// Status tells a waiting request something.
+	Status(p *broker.Publisher, c *Consumer, st *consumer.Status)
+	// Acked answers a client that asked for its acknowledgement to be confirmed;
+	// it may be called on the journal's goroutine.
+	Acked(p *broker.Publisher, reply []byte)
+}

@@ -1,0 +1,382 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/meta"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/subject"
+	"golang.org/x/sync/errgroup"
+)
+
+// Opener gives a stream's partition its store and its place in the journal. Open
+// gets the options with all but those set. Both are called without locks held,
+// on the group's goroutine or before the server serves.
+type Opener interface {
+	Open(spec *meta.Spec, memory bool, o partition.Options) (*partition.Partition, error)
+	// Drop removes all files of a stream that is deleted. It may take its time.
+	Drop(spec *meta.Spec, p *partition.Partition)
+}
+
+// Options for New.
+type Options struct {
+	Catalog *meta.Catalog
+	Opener  Opener
+	// Space finds an account's subject space; nil if there is no such account.
+	Space func(account string) *broker.Space
+	// Budget is what an account may still store, in memory or on disk.
+	Budget func(account string, memory bool) partition.Budget
+	// Dialects by the name that Config.Dialect has.
+	Dialects map[string]Dialect
+	Outlet   Outlet
+	Shards   int
+	Log      *slog.Logger
+}
+
+// Directory holds the streams of all accounts.
+type Directory struct {
+	// Set at construction.
+	o      Options
+	log    *slog.Logger
+	shards []*Shard
+
+	// Only the journal's goroutine.
+	publishers map[*broker.Space]*broker.Publisher
+	buf        []byte
+
+	mu sync.Mutex
+	// Guarded by mu.
+	accounts map[string]map[string]*Stream
+	reserved map[*Stream][]string // subjects of streams being made or changed
+	serving  bool
+	broken   map[string]error // streams that could not be opened, by account and name
+}
+
+// New returns a directory without streams; the catalog brings them.
+func New(o Options) *Directory {
+	d := &Directory{
+		o: o, log: o.Log, publishers: map[*broker.Space]*broker.Publisher{},
+		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
+	}
+	for range max(o.Shards, 1) {
+		d.shards = append(d.shards, newShard(o.Outlet, o.Log, time.Now().UnixNano()))
+	}
+	return d
+}
+
+// Run serves the shards until ctx ends.
+func (d *Directory) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, sh := range d.shards {
+		g.Go(func() error { return sh.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// Serve begins to capture: replay is over. It makes the consumers that the log
+// knows live.
+func (d *Directory) Serve() {
+	d.mu.Lock()
+	d.serving = true
+	var all []*Stream
+	for _, m := range d.accounts {
+		for _, s := range m {
+			all = append(all, s)
+		}
+	}
+	d.mu.Unlock()
+	for _, s := range all {
+		s.revive()
+		s.attach()
+	}
+}
+
+// revive makes the consumers live that the ledger holds.
+func (s *Stream) revive() {
+	for _, a := range s.ledger.by {
+		n, err := s.dialect.OpenConsumer(a.spec.Config.Doc)
+		if err != nil {
+			s.dir.log.Error("consumer not opened", "stream", s.Name(), "consumer", a.spec.Config.Name, "error", err)
+			continue
+		}
+		s.mu.Lock()
+		if s.consumers[a.spec.Config.Name] == nil {
+			s.addConsumerLocked(a.spec, n, a.replica.State().Clone())
+		}
+		s.mu.Unlock()
+	}
+	s.wake()
+}
+
+// attachIfOpen subscribes the stream at its new subjects, unless replay still
+// runs.
+func (s *Stream) attachIfOpen() {
+	s.dir.mu.Lock()
+	serving := s.dir.serving
+	s.dir.mu.Unlock()
+	if serving && !s.closed.Load() {
+		s.attach()
+		s.wake()
+	}
+}
+
+// Created opens a stream that group 0 knows. It makes the directory a
+// meta.Watcher.
+func (d *Directory) Created(spec meta.Spec, value any) {
+	s, ok := value.(*Stream)
+	if !ok {
+		var err error
+		if s, err = d.open(spec); err != nil {
+			d.log.Error("stream not opened", "stream", spec.Name, "account", spec.Account, "id", spec.ID, "error", err)
+			d.mu.Lock()
+			d.broken[spec.Account+" "+spec.Name] = err
+			d.mu.Unlock()
+			return
+		}
+	}
+	d.mu.Lock()
+	m := d.accounts[spec.Account]
+	if m == nil {
+		m = map[string]*Stream{}
+		d.accounts[spec.Account] = m
+	}
+	m[spec.Name] = s
+	serving := d.serving
+	d.mu.Unlock()
+	if serving {
+		s.attach()
+	}
+}
+
+// Dropped closes a stream that is deleted.
+func (d *Directory) Dropped(spec meta.Spec) {
+	d.mu.Lock()
+	s := d.accounts[spec.Account][spec.Name]
+	if s != nil {
+		delete(d.accounts[spec.Account], spec.Name)
+	}
+	d.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.closed.Store(true)
+	s.detach()
+	for _, c := range s.Consumers() {
+		s.consumerDropped(c.Name(), c.id)
+	}
+	s.shard.post(event{kind: evCall, call: func(int64) {
+		if st := s.shard.streams[s]; st != nil {
+			s.shard.wheel.Clear(&st.age)
+			delete(s.shard.streams, s)
+		}
+		d.o.Opener.Drop(&s.spec, s.part)
+	}})
+}
+
+// open makes the stream of a spec, with what is stored of it.
+func (d *Directory) open(spec meta.Spec) (*Stream, error) {
+	cfg, err := decodeConfig(spec.Config)
+	if err != nil {
+		return nil, err
+	}
+	dialect := d.o.Dialects[cfg.Dialect]
+	if dialect == nil {
+		return nil, fmt.Errorf("stream %q is of the dialect %q, which this server does not speak", spec.Name, cfg.Dialect)
+	}
+	space := d.o.Space(spec.Account)
+	if space == nil {
+		return nil, fmt.Errorf("stream %q belongs to the account %q, which is not configured", spec.Name, spec.Account)
+	}
+	s := &Stream{
+		spec: spec, dir: d, dialect: dialect, space: space,
+		shard:     d.shards[spec.ID%uint64(len(d.shards))],
+		consumers: map[string]*Consumer{},
+	}
+	s.idle.Store(cfg.Limits.MaxAge <= 0)
+	s.ledger = &ledger{stream: s, by: map[uint64]*applied{}}
+	if err := s.setConfig(cfg); err != nil {
+		return nil, err
+	}
+	s.part, err = d.o.Opener.Open(&spec, cfg.Memory, partition.Options{
+		Identity: spec.Identity(), Limits: cfg.Limits, First: cfg.First,
+		Ledger: s.ledger, Observer: s, Order: dialect.Order(),
+		Budget: d.o.Budget(spec.Account, cfg.Memory),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Create makes a stream. It returns when that is durable.
+func (d *Directory) Create(ctx context.Context, account string, c Config) (*Stream, error) {
+	spec := meta.Spec{
+		ID: d.o.Catalog.NextID(), Incarnation: 1, Account: account, Name: c.Name,
+		Created: time.Now().UnixNano(), Config: encodeConfig(&c),
+	}
+	if d.Find(account, c.Name) != nil {
+		return nil, ErrExists
+	}
+	s, err := d.open(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.reserveSubjects(account, s, c.Subjects); err != nil {
+		d.o.Opener.Drop(&spec, s.part)
+		return nil, err
+	}
+	defer d.releaseSubjects(s)
+	if err := d.o.Catalog.Create(ctx, spec, s); err != nil {
+		if d.Find(account, c.Name) != s {
+			d.o.Opener.Drop(&spec, s.part)
+		}
+		return nil, fmt.Errorf("create stream %q: %w", c.Name, translate(err))
+	}
+	return s, nil
+}
+
+func translate(err error) error {
+	if err == meta.ErrExists {
+		return ErrExists
+	}
+	return err
+}
+
+// Drop deletes a stream for good. It returns when that is durable.
+func (d *Directory) Drop(ctx context.Context, s *Stream) error {
+	if d.Find(s.spec.Account, s.spec.Name) != s {
+		return ErrNotFound
+	}
+	return d.o.Catalog.Drop(ctx, s.spec.ID)
+}
+
+// Find returns a stream by name, nil if there is none.
+func (d *Directory) Find(account, name string) *Stream {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.accounts[account][name]
+}
+
+// List returns an account's streams by name; all accounts' if account is empty.
+func (d *Directory) List(account string) []*Stream {
+	d.mu.Lock()
+	var out []*Stream
+	for name, m := range d.accounts {
+		if account != "" && account != name {
+			continue
+		}
+		for _, s := range m {
+			out = append(out, s)
+		}
+	}
+	d.mu.Unlock()
+	slices.SortFunc(out, func(a, b *Stream) int {
+		return cmp.Or(strings.Compare(a.Account(), b.Account()), strings.Compare(a.Name(), b.Name()))
+	})
+	return out
+}
+
+// Broken returns the streams that could not be opened, with the reasons.
+func (d *Directory) Broken() map[string]error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[string]error, len(d.broken))
+	for k, v := range d.broken {
+		out[k] = v
+	}
+	return out
+}
+
+// reserveSubjects claims subjects for a stream that is being made or changed, so
+// that no two streams of an account capture the same message.
+func (d *Directory) reserveSubjects(account string, s *Stream, subjects []string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.accounts[account] {
+		if o != s && overlap(o.Config().Subjects, subjects) {
+			return ErrOverlap
+		}
+	}
+	for o, taken := range d.reserved {
+		if o != s && o.spec.Account == account && overlap(taken, subjects) {
+			return ErrOverlap
+		}
+	}
+	d.reserved[s] = subjects
+	return nil
+}
+
+func (d *Directory) releaseSubjects(s *Stream) {
+	d.mu.Lock()
+	delete(d.reserved, s)
+	d.mu.Unlock()
+}
+
+func overlap(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if subject.Overlap(x, y) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// journalPublisher is the publisher of an account for the journal's goroutine.
+func (d *Directory) journalPublisher(space *broker.Space) *broker.Publisher {
+	p := d.publishers[space]
+	if p == nil {
+		p = broker.NewPublisher(space, broker.PublisherOptions{Echo: true})
+		d.publishers[space] = p
+	}
+	return p
+}
+
+// journalAnswer writes a batch's replies on the journal's goroutine.
+func (d *Directory) journalAnswer(b *staged) {
+	d.buf = b.answer(d.journalPublisher(b.stream.space), d.buf)
+}
+
+// journalAcked confirms acknowledgements on the journal's goroutine.
+func (d *Directory) journalAcked(s *Stream, replies [][]byte) {
+	p := d.journalPublisher(s.space)
+	for _, r := range replies {
+		d.o.Outlet.Acked(p, r)
+	}
+	p.HandOver()
+}
+
+// Usage sums up what an account has.
+type Usage struct {
+	Streams, Consumers int
+	Memory, Storage    uint64 // bytes
+}
+
+// Usage returns what an account's streams hold.
+func (d *Directory) Usage(account string) Usage {
+	var u Usage
+	for _, s := range d.List(account) {
+		u.Streams++
+		s.mu.Lock()
+		u.Consumers += len(s.consumers)
+		s.mu.Unlock()
+		if b := s.part.Status().Bytes; s.Config().Memory {
+			u.Memory += b
+		} else {
+			u.Storage += b
+		}
+	}
+	return u
+}
+
+var _ consumer.Source = (*source)(nil)

@@ -1,0 +1,142 @@
+package stream
+
+import (
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Bounds of what one reader stages for one stream before it hands over.
+const (
+	maxStagedBytes   = 1 << 20
+	maxStagedRecords = 16 << 10
+	firstArea        = 1 << 10
+)
+
+// staged is a batch with the replies that its publishers wait for.
+type staged struct {
+	partition.Batch
+	stream  *Stream
+	replies []byte   // reply subjects, one after the other
+	ends    []uint32 // where each record's reply ends
+}
+
+var stagedPool = sync.Pool{New: func() any { return new(staged) }}
+
+func (s *Stream) newStaged(size int) *staged {
+	b := stagedPool.Get().(*staged)
+	b.stream = s
+	b.Owner = b
+	b.Area.Buf = make([]byte, 0, size)
+	return b
+}
+
+// free gives the batch back. Its area belongs to the log now.
+func (b *staged) free() {
+	b.Reset()
+	b.stream = nil
+	b.replies, b.ends = b.replies[:0], b.ends[:0]
+	stagedPool.Put(b)
+}
+
+// reply is the subject that record i is to be acknowledged to; empty if none.
+func (b *staged) reply(i int) []byte {
+	var from uint32
+	if i > 0 {
+		from = b.ends[i-1]
+	}
+	return b.replies[from:b.ends[i]]
+}
+
+// OpenStage makes the stream a broker.Sink: each publisher stages on its own.
+func (s *Stream) OpenStage(*broker.Publisher) broker.Stage {
+	return &ingest{stream: s, size: firstArea}
+}
+
+// ingest is one publisher's stage for one stream.
+type ingest struct {
+	stream *Stream
+	batch  *staged
+	size   int // of the next area: what the last one needed
+}
+
+// Add stages a message as a record.
+func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
+	s := g.stream
+	if s.closed.Load() {
+		return broker.Gone
+	}
+	b := g.batch
+	if b == nil {
+		b = s.newStaged(g.size)
+		g.batch = b
+	}
+	parts := record.Parts{Subject: m.Subject, Header: m.Header, Data: m.Data}
+	g.conditions(b, &parts)
+	b.Area.Append(&parts)
+	if !s.noAck.Load() {
+		b.replies = append(b.replies, m.Reply...)
+	}
+	b.ends = append(b.ends, uint32(len(b.replies)))
+	if len(b.Area.Buf) >= maxStagedBytes || b.Area.Len() >= maxStagedRecords {
+		g.HandOver()
+	}
+	return broker.Staged
+}
+
+// conditions lets the dialect read the headers. As soon as one record has
+// conditions all of the batch get a place for theirs.
+func (g *ingest) conditions(b *staged, parts *record.Parts) {
+	if len(parts.Header) == 0 && parts.Fits() {
+		if len(b.Conds) > 0 {
+			b.Conds = append(b.Conds, partition.Conditions{})
+		}
+		return
+	}
+	for len(b.Conds) < b.Area.Len() {
+		b.Conds = append(b.Conds, partition.Conditions{})
+	}
+	b.Conds = append(b.Conds, partition.Conditions{})
+	c := &b.Conds[len(b.Conds)-1]
+	g.stream.dialect.Conditions(g.stream, parts.Header, c)
+	parts.ID, parts.HasID, parts.Rollup = c.ID, c.HasID, c.Rollup
+}
+
+// HandOver gives what is staged to the partition.
+func (g *ingest) HandOver() {
+	b := g.batch
+	if b == nil {
+		return
+	}
+	g.batch = nil
+	g.size = nextArea(g.size, len(b.Area.Buf))
+	g.stream.part.Admit(time.Now().UnixNano(), &b.Batch)
+}
+
+// nextArea guesses the next area's size from the last: at once up, slowly down.
+func nextArea(size, used int) int {
+	used += used / 8
+	if used > size {
+		return min(used, maxStagedBytes+maxStagedBytes/8)
+	}
+	return max(firstArea, (size*3+used)/4)
+}
+
+// answer writes the replies of a batch whose outcomes hold, and frees it.
+func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
+	s := b.stream
+	for i := range b.Outcomes {
+		reply := b.reply(i)
+		if len(reply) == 0 {
+			continue
+		}
+		buf = s.dialect.AppendReply(buf[:0], s, b.Outcomes[i])
+		p.Publish(&broker.Message{Subject: reply, Data: buf})
+	}
+	p.HandOver()
+	b.free()
+	return buf
+}

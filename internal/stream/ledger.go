@@ -1,0 +1,184 @@
+package stream
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// ledger is the applied state of a stream's consumers: what a checkpoint holds
+// and a restart continues from. Only the group's goroutine uses it, and whoever
+// takes a checkpoint while nothing is applied.
+type ledger struct {
+	stream *Stream
+	by     map[uint64]*applied
+}
+
+// applied is one consumer as the log has it.
+type applied struct {
+	spec    consumerSpec
+	replica *consumer.Replica
+}
+
+// consumerSpec is the entry that creates or changes a consumer.
+type consumerSpec struct {
+	ID      uint64         `json:"id"`
+	Created int64          `json:"created"` // Unix ns
+	Config  ConsumerConfig `json:"config"`
+}
+
+// stateRecord values come back with KindConsumerState entries.
+type stateRecord struct {
+	stream  *Stream
+	replies [][]byte // confirmations of acknowledgements to send
+}
+
+// Apply makes an entry about consumers, or a new configuration, take effect.
+func (l *ledger) Apply(kind record.Kind, data []byte, value any) {
+	var err error
+	switch kind {
+	case record.KindConfig:
+		err = l.applyConfig(data)
+	case record.KindConsumerSet:
+		err = l.applySet(data, value)
+	case record.KindConsumerDrop:
+		err = l.applyDrop(data)
+	case record.KindConsumerState:
+		err = l.applyState(data)
+	case record.KindDedup, record.KindFrame, record.KindRemove, record.KindStreamCreate, record.KindStreamDrop:
+		err = fmt.Errorf("entry of kind %d for consumers: %w", kind, record.ErrDamaged)
+	}
+	if err != nil {
+		l.stream.dir.log.Error("entry not applied", "stream", l.stream.spec.Name, "account", l.stream.spec.Account, "kind", kind, "error", err)
+	}
+	switch v := value.(type) {
+	case *waiter:
+		v.fail(err)
+	case *creation:
+		v.waiter.fail(err)
+	case *stateRecord:
+		l.stream.dir.journalAcked(l.stream, v.replies)
+	}
+}
+
+func (l *ledger) applyConfig(data []byte) error {
+	doc, err := partition.ConfigDoc(data)
+	if err != nil {
+		return err
+	}
+	c, err := decodeConfig(doc)
+	if err != nil {
+		return err
+	}
+	if err := l.stream.setConfig(c); err != nil {
+		return err
+	}
+	l.stream.attachIfOpen()
+	return nil
+}
+
+func (l *ledger) applySet(data []byte, value any) error {
+	var spec consumerSpec
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return fmt.Errorf("consumer entry: %w: %w", record.ErrDamaged, err)
+	}
+	a := l.by[spec.ID]
+	if a == nil {
+		a = &applied{replica: consumer.NewReplica(consumer.State{}.At(spec.Config.Start))}
+		l.by[spec.ID] = a
+	}
+	a.spec = spec
+	if cr, ok := value.(*creation); ok {
+		l.stream.consumerSet(cr, spec)
+	}
+	return nil
+}
+
+func (l *ledger) applyDrop(data []byte) error {
+	id, n := binary.Uvarint(data)
+	if n <= 0 {
+		return fmt.Errorf("consumer drop: %w", record.ErrDamaged)
+	}
+	if a := l.by[id]; a != nil {
+		delete(l.by, id)
+		l.stream.consumerDropped(a.spec.Config.Name, id)
+	}
+	return nil
+}
+
+func (l *ledger) applyState(data []byte) error {
+	id, n := binary.Uvarint(data)
+	if n <= 0 {
+		return fmt.Errorf("consumer state: %w", record.ErrDamaged)
+	}
+	a := l.by[id]
+	if a == nil {
+		return nil // deleted in the meantime
+	}
+	return a.replica.Apply(data[n:])
+}
+
+// Snapshot appends all consumers: count, then each as two blocks with a length
+// (4 bytes) before them: its spec as JSON and its state.
+func (l *ledger) Snapshot(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(l.by)))
+	for _, id := range slices.Sorted(maps.Keys(l.by)) {
+		a := l.by[id]
+		spec, err := json.Marshal(&a.spec)
+		if err != nil {
+			panic("stream: a consumer does not encode: " + err.Error())
+		}
+		dst = appendBlock(dst, spec)
+		dst = appendBlock(dst, consumer.AppendState(nil, a.replica.State()))
+	}
+	return dst
+}
+
+func appendBlock(dst, b []byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b)))
+	return append(dst, b...)
+}
+
+// Restore is the inverse of Snapshot. It is total.
+func (l *ledger) Restore(b []byte) error {
+	if len(b) < 4 {
+		return fmt.Errorf("consumers of %d bytes: %w", len(b), record.ErrDamaged)
+	}
+	n := binary.LittleEndian.Uint32(b)
+	b = b[4:]
+	for range n {
+		var spec, state []byte
+		var err error
+		if spec, b, err = takeBlock(b); err == nil {
+			state, b, err = takeBlock(b)
+		}
+		if err != nil {
+			return err
+		}
+		a := &applied{}
+		if err := json.Unmarshal(spec, &a.spec); err != nil {
+			return fmt.Errorf("consumer: %w: %w", record.ErrDamaged, err)
+		}
+		st, err := consumer.DecodeState(state)
+		if err != nil {
+			return fmt.Errorf("consumer %q: %w", a.spec.Config.Name, err)
+		}
+		a.replica = consumer.NewReplica(st)
+		l.by[a.spec.ID] = a
+	}
+	return nil
+}
+
+func takeBlock(b []byte) (block, rest []byte, err error) {
+	if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
+		return nil, nil, fmt.Errorf("consumer block: %w", record.ErrDamaged)
+	}
+	n := 4 + binary.LittleEndian.Uint32(b)
+	return b[4:n], b[n:], nil
+}

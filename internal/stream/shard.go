@@ -1,0 +1,429 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/timewheel"
+)
+
+// stepLimit is how many deliveries one consumer makes before the next one's turn.
+const stepLimit = 512
+
+// ageTick is how soon after a removal by age the next one may come.
+const ageTick = int64(100 * time.Millisecond)
+
+// ageBatch is how many records one removal by age takes at the most.
+const ageBatch = 20_000
+
+// Shard runs the consumers and timers of some streams on one goroutine.
+type Shard struct {
+	// Set at construction.
+	outlet Outlet
+	log    *slog.Logger
+	wakeUp chan struct{}
+
+	mu sync.Mutex
+	// Guarded by mu.
+	box    []event
+	acks   []Ack
+	closed bool
+
+	// Only Run's goroutine.
+	wheel      *timewheel.Wheel
+	publishers map[*broker.Space]*broker.Publisher
+	touched    []*broker.Publisher
+	dirty      []*Consumer
+	streams    map[*Stream]*streamState
+	counts     map[*Stream]map[string]*filterCount
+	out        consumer.Output
+	scratch    []byte
+	spare      []event
+	spareAcks  []Ack
+}
+
+// streamState is what the shard keeps for a stream.
+type streamState struct {
+	consumers map[*Consumer]struct{}
+	age       timewheel.Timer
+	first     uint64 // the last first sequence that the consumers were told of
+}
+
+type eventKind uint8
+
+const (
+	evWake    eventKind = iota // records became visible, or went
+	evRequest                  // a pull request
+	evAnswer                   // replies to publishers
+	evRemoved                  // a record went
+	evCall                     // run a function
+	evDrop                     // a consumer is gone
+)
+
+type event struct {
+	kind     eventKind
+	stream   *Stream
+	consumer *Consumer
+	request  *consumer.Request
+	staged   *staged
+	seq      uint64
+	reply    []byte
+	call     func(now int64)
+}
+
+func newShard(outlet Outlet, log *slog.Logger, now int64) *Shard {
+	return &Shard{
+		outlet: outlet, log: log, wakeUp: make(chan struct{}, 1), wheel: timewheel.New(now),
+		publishers: map[*broker.Space]*broker.Publisher{}, streams: map[*Stream]*streamState{},
+		counts: map[*Stream]map[string]*filterCount{},
+	}
+}
+
+// post puts an event into the box. It never waits.
+func (sh *Shard) post(e event) {
+	sh.mu.Lock()
+	sh.box = append(sh.box, e)
+	sh.mu.Unlock()
+	sh.signal()
+}
+
+func (sh *Shard) postAcks(acks []Ack) {
+	sh.mu.Lock()
+	sh.acks = append(sh.acks, acks...)
+	sh.mu.Unlock()
+	sh.signal()
+}
+
+func (sh *Shard) signal() {
+	select {
+	case sh.wakeUp <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves the shard until ctx ends.
+func (sh *Shard) Run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now := time.Now().UnixNano()
+		busy := sh.turn(now)
+		if busy {
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
+		wait := time.Hour
+		if next, ok := sh.wheel.Next(); ok {
+			wait = max(time.Duration(next-time.Now().UnixNano()), 0)
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sh.wakeUp:
+		case <-timer.C:
+		}
+	}
+}
+
+// turn handles all that is there now. It says whether there is more to do at
+// once.
+func (sh *Shard) turn(now int64) bool {
+	sh.mu.Lock()
+	box, acks := sh.box, sh.acks
+	sh.box, sh.acks = sh.spare[:0], sh.spareAcks[:0]
+	sh.mu.Unlock()
+	for i := range box {
+		sh.handle(&box[i], now)
+	}
+	sh.applyAcks(acks, now)
+	clear(box)
+	clear(acks)
+	sh.spare, sh.spareAcks = box, acks
+	sh.wheel.Advance(now, func(t *timewheel.Timer) { sh.fire(t, now) })
+	work := sh.dirty
+	sh.dirty = nil
+	for _, c := range work {
+		c.dirty = false
+		sh.step(c, now)
+	}
+	for _, p := range sh.touched {
+		p.HandOver()
+	}
+	sh.touched = sh.touched[:0]
+	return len(sh.dirty) > 0
+}
+
+func (sh *Shard) handle(e *event, now int64) {
+	switch e.kind {
+	case evWake:
+		e.stream.woken.Store(false)
+		sh.wake(e.stream, now)
+	case evRequest:
+		e.consumer.lastUsed = now
+		if e.consumer.gone.Load() {
+			return
+		}
+		e.consumer.core.Request(*e.request, now)
+		sh.touch(e.consumer)
+	case evAnswer:
+		sh.scratch = e.staged.answer(sh.publisher(e.staged.stream.space), sh.scratch)
+	case evRemoved:
+		sh.removed(e)
+	case evCall:
+		e.call(now)
+	case evDrop:
+		sh.drop(e.consumer)
+	}
+}
+
+// wake lets the stream's consumers look for records, and its age timer run.
+func (sh *Shard) wake(s *Stream, now int64) {
+	st := sh.state(s)
+	if first := s.part.First(); first != st.first {
+		st.first = first
+		for c := range st.consumers {
+			c.core.Removed(first)
+		}
+	}
+	for c := range st.consumers {
+		if c.core.Waiting() > 0 {
+			sh.touch(c)
+		}
+	}
+	if s.part.Limits().MaxAge > 0 && !st.age.Set() {
+		sh.wheel.Set(&st.age, now+ageTick)
+	}
+	s.idle.Store(len(st.consumers) == 0 && (s.part.Limits().MaxAge <= 0 || st.age.Set()))
+}
+
+// state returns what the shard keeps for the stream, made on first use.
+func (sh *Shard) state(s *Stream) *streamState {
+	st := sh.streams[s]
+	if st == nil {
+		st = &streamState{consumers: map[*Consumer]struct{}{}}
+		st.age.Owner = s
+		sh.streams[s] = st
+	}
+	return st
+}
+
+// adopt begins to serve a consumer.
+func (sh *Shard) adopt(c *Consumer) {
+	c.timer.Owner = c
+	sh.state(c.stream).consumers[c] = struct{}{}
+	c.stream.idle.Store(false)
+	sh.touch(c)
+}
+
+// drop ends the service of a consumer: its waiting requests are told.
+func (sh *Shard) drop(c *Consumer) {
+	sh.wheel.Clear(&c.timer)
+	if st := sh.streams[c.stream]; st != nil {
+		delete(st.consumers, c)
+	}
+	sh.out.Reset()
+	c.core.Close(&sh.out)
+	p := sh.publisher(c.stream.space)
+	for i := range sh.out.Statuses {
+		sh.outlet.Status(p, c, &sh.out.Statuses[i])
+	}
+	sh.forget(c.stream, &c.source)
+	c.source.close()
+}
+
+// touch has the consumer stepped in this turn.
+func (sh *Shard) touch(c *Consumer) {
+	if !c.dirty {
+		c.dirty = true
+		sh.dirty = append(sh.dirty, c)
+	}
+}
+
+// fire is called for a timer whose time has come.
+func (sh *Shard) fire(t *timewheel.Timer, now int64) {
+	switch o := t.Owner.(type) {
+	case *Consumer:
+		sh.touch(o)
+	case *Stream:
+		sh.expire(o, now)
+	}
+}
+
+// expire has the records removed that are too old.
+func (sh *Shard) expire(s *Stream, now int64) {
+	if s.closed.Load() {
+		return
+	}
+	st := sh.state(s)
+	next, err := s.part.Expire(now, ageBatch)
+	switch {
+	case err != nil:
+		sh.log.Warn("removal by age not possible", "stream", s.Name(), "account", s.Account(), "error", err)
+	case next != 0:
+		sh.wheel.Set(&st.age, max(next, now+ageTick))
+	default:
+		s.idle.Store(len(st.consumers) == 0 && s.part.Limits().MaxAge <= 0)
+		if s.part.Status().Records > 0 {
+			s.wake() // records came between the look and the note
+		}
+	}
+}
+
+func (sh *Shard) removed(e *event) {
+	st := sh.streams[e.stream]
+	if st == nil {
+		return
+	}
+	for _, fc := range sh.counts[e.stream] {
+		if e.seq == 0 {
+			fc.cleared()
+		} else {
+			fc.removed(e.seq, e.reply)
+		}
+	}
+	for c := range st.consumers {
+		if e.seq == 0 {
+			c.core.Removed(e.stream.part.First())
+		} else {
+			c.core.Removed(0, e.seq)
+		}
+	}
+}
+
+// publisher returns the shard's publisher for an account, and has it handed over
+// at the end of the turn.
+func (sh *Shard) publisher(space *broker.Space) *broker.Publisher {
+	p := sh.publishers[space]
+	if p == nil {
+		p = broker.NewPublisher(space, broker.PublisherOptions{Echo: true})
+		sh.publishers[space] = p
+	}
+	for _, t := range sh.touched {
+		if t == p {
+			return p
+		}
+	}
+	sh.touched = append(sh.touched, p)
+	return p
+}
+
+// applyAcks gives acknowledgements to their consumers.
+func (sh *Shard) applyAcks(acks []Ack, now int64) {
+	for i := range acks {
+		a := &acks[i]
+		c := a.Consumer
+		if c.gone.Load() {
+			continue
+		}
+		c.lastUsed = now
+		res := c.core.Ack(a.Ack, now)
+		if a.Next != nil {
+			c.core.Request(*a.Next, now)
+		}
+		if res.Reply && len(a.Reply) > 0 {
+			c.confirm = append(c.confirm, a.Reply)
+		}
+		sh.touch(c)
+	}
+}
+
+// step lets a consumer do what it can, sends it, and notes it in the log.
+func (sh *Shard) step(c *Consumer, now int64) {
+	if c.gone.Load() {
+		return
+	}
+	s := c.stream
+	c.source.begin()
+	sh.out.Reset()
+	sh.out.Limit = stepLimit
+	c.core.Step(now, &c.source, s.space.Interested, &sh.out)
+	p := sh.publisher(s.space)
+	for i := range sh.out.Deliveries {
+		d := &sh.out.Deliveries[i]
+		v, err := c.source.record(d.Seq)
+		if err != nil {
+			sh.log.Error("record not delivered", "stream", s.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
+			continue
+		}
+		sh.outlet.Deliver(p, c, d, &v)
+	}
+	for i := range sh.out.Statuses {
+		sh.outlet.Status(p, c, &sh.out.Statuses[i])
+	}
+	sh.note(c, p)
+	if sh.out.More || sh.out.Cold {
+		sh.touch(c)
+	}
+	sh.schedule(c, now)
+}
+
+// note puts the consumer's progress into the log: at once where a confirmation
+// waits for it, else with the next sync.
+func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
+	confirm := c.confirm
+	c.confirm = nil
+	if c.Config().Local {
+		for _, r := range confirm {
+			sh.outlet.Acked(p, r)
+		}
+		return
+	}
+	if sh.out.Changes.Empty() && len(confirm) == 0 {
+		return
+	}
+	data := binary.AppendUvarint(make([]byte, 0, 64), c.id)
+	data = consumer.AppendChange(data, &sh.out.Changes)
+	var value any
+	if len(confirm) > 0 {
+		value = &stateRecord{stream: c.stream, replies: confirm}
+	}
+	if err := c.stream.part.Propose(record.KindConsumerState, value != nil, value, data); err != nil {
+		sh.log.Error("progress of a consumer not noted", "stream", c.stream.Name(), "consumer", c.Name(), "error", err)
+	}
+}
+
+// schedule sets the consumer's timer: its own deadline, or the end of its life
+// when nobody uses it.
+func (sh *Shard) schedule(c *Consumer, now int64) {
+	next := c.core.Deadline()
+	if idle := int64(c.Config().Core.InactiveThreshold); idle > 0 {
+		end := c.lastUsed + idle
+		if c.core.Waiting() > 0 {
+			end = now + idle
+			c.lastUsed = now
+		}
+		if end <= now {
+			sh.retire(c)
+			return
+		}
+		if next == 0 || end < next {
+			next = end
+		}
+	}
+	if next == 0 {
+		sh.wheel.Clear(&c.timer)
+		return
+	}
+	sh.wheel.Set(&c.timer, next)
+}
+
+// retire deletes a consumer that nobody used for as long as it said.
+func (sh *Shard) retire(c *Consumer) {
+	s := c.stream
+	if c.Config().Local {
+		s.consumerDropped(c.Name(), c.id)
+		return
+	}
+	if err := s.part.Propose(record.KindConsumerDrop, false, nil, binary.AppendUvarint(nil, c.id)); err != nil {
+		sh.log.Warn("idle consumer not deleted", "stream", s.Name(), "consumer", c.Name(), "error", err)
+	}
+}

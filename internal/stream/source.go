@@ -1,0 +1,215 @@
+package stream
+
+import (
+	"slices"
+
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/subject"
+)
+
+// scanBudget is how many records that do not match one step may read over: the
+// rest waits until the shard has seen to its other consumers.
+const scanBudget = 8192
+
+// source is what a consumer reads: the stream's visible records that its filter
+// matches. Only the shard uses it.
+type source struct {
+	part    *partition.Partition
+	filter  []string
+	reader  *partition.Reader
+	views   []record.View // what this step found, in order, for its deliveries
+	given   int           // how many of them went out
+	peeked  uint64        // what Peek found last; 0: none
+	size    int           // its size
+	scanned uint64      // no match below it, from the last start of a scan on
+	budget  int
+	// skip is for last-per-subject: the sequences up to skipTo that count.
+	skip   []uint64
+	skipTo uint64
+	count  *filterCount // nil when all records match
+	before uint64       // matching live records below position
+	at     uint64       // the position that before is for
+}
+
+// open makes the source ready for its consumer's configuration.
+func (s *source) open(c *Consumer) {
+	s.close()
+	cfg := c.Config()
+	s.part = c.stream.part
+	s.filter = cfg.Filter
+	if len(s.filter) == 1 && s.filter[0] == ">" {
+		s.filter = nil
+	}
+	s.skip, s.skipTo = nil, 0
+	if cfg.LastPerSubject {
+		s.skipTo = cfg.SkipTo
+		s.skip = s.lastPerSubject()
+	}
+	if len(s.filter) > 0 {
+		s.count = c.stream.shard.countOf(c.stream, s.filter)
+		s.at = s.part.First()
+		s.before = 0
+	}
+}
+
+func (s *source) close() {
+	if s.reader != nil {
+		s.reader.Close()
+		s.reader = nil
+	}
+	s.peeked, s.scanned = 0, 0
+	s.count = nil
+}
+
+// lastPerSubject lists the last sequence of each matching subject up to skipTo.
+func (s *source) lastPerSubject() []uint64 {
+	patterns := s.filter
+	if len(patterns) == 0 {
+		patterns = []string{">"}
+	}
+	var out []uint64
+	for _, p := range patterns {
+		for _, seq := range s.part.LastSequences(p) {
+			if seq <= s.skipTo {
+				out = append(out, seq)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (s *source) matches(subj []byte) bool {
+	if len(s.filter) == 0 {
+		return true
+	}
+	for _, f := range s.filter {
+		if subject.Match(f, string(subj)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Peek finds the first record at or after from that is to be delivered.
+func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
+	if from <= s.skipTo {
+		if item, ok := s.peekSkip(from); ok {
+			return item, consumer.Found
+		}
+		from = s.skipTo + 1
+	}
+	if s.peeked != 0 && s.peeked >= from && s.scanned <= from {
+		if s.part.Live(s.peeked) {
+			return s.item(), consumer.Found
+		}
+	}
+	start := from
+	if s.scanned <= from && s.reader != nil && s.reader.Position() >= from && s.scanned != 0 {
+		start = s.reader.Position()
+	}
+	if s.reader == nil {
+		s.reader = s.part.Reader(start)
+	} else if s.reader.Position() != start {
+		s.reader.Seek(start)
+	}
+	s.scanned, s.peeked = from, 0
+	return s.scan()
+}
+
+// scan reads on to the next match.
+func (s *source) scan() (consumer.Item, consumer.Answer) {
+	for {
+		v, err := s.reader.Next()
+		if err != nil {
+			if s.reader.Position() > s.part.Committed() {
+				return consumer.Item{Seq: s.reader.Position()}, consumer.End
+			}
+			continue // a damaged record: passed over, the reader has moved on
+		}
+		if s.matches(v.Subject) {
+			s.found(&v)
+			return s.item(), consumer.Found
+		}
+		if s.budget--; s.budget <= 0 {
+			return consumer.Item{Seq: s.reader.Position()}, consumer.Cold
+		}
+	}
+}
+
+func (s *source) item() consumer.Item {
+	return consumer.Item{Seq: s.peeked, Size: s.size}
+}
+
+// found notes a record that Peek goes on from.
+func (s *source) found(v *record.View) {
+	s.peeked, s.size = v.Seq, recordSize(v)
+	s.views = append(s.views, *v)
+}
+
+func recordSize(v *record.View) int { return len(v.Subject) + len(v.Header) + len(v.Data) }
+
+// begin starts a step.
+func (s *source) begin() {
+	s.budget = scanBudget
+	clear(s.views)
+	s.views, s.given = s.views[:0], 0
+}
+
+func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
+	i, _ := slices.BinarySearch(s.skip, from)
+	for ; i < len(s.skip); i++ {
+		if v, err := s.part.Get(s.skip[i]); err == nil {
+			s.found(&v)
+			s.scanned = from
+			return s.item(), true
+		}
+	}
+	return consumer.Item{}, false
+}
+
+// Get finds one record again.
+func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
+	v, err := s.part.Get(seq)
+	if err != nil {
+		return consumer.Item{}, consumer.Gone
+	}
+	s.views = append(s.views, v)
+	return consumer.Item{Seq: seq, Size: recordSize(&v)}, consumer.Found
+}
+
+// record returns a record to be delivered. Deliveries come in the order in which
+// they were found, so that the next view is usually the one.
+func (s *source) record(seq uint64) (record.View, error) {
+	for i := s.given; i < len(s.views); i++ {
+		if s.views[i].Seq == seq {
+			s.given = i + 1
+			return s.views[i], nil
+		}
+	}
+	return s.part.Get(seq)
+}
+
+// Count is the number of records at or after from that are to be delivered.
+func (s *source) Count(from uint64) uint64 {
+	if from <= s.skipTo {
+		i, _ := slices.BinarySearch(s.skip, from)
+		n := uint64(0)
+		for _, seq := range s.skip[i:] {
+			if s.part.Live(seq) {
+				n++
+			}
+		}
+		return n + s.countFrom(s.skipTo+1)
+	}
+	return s.countFrom(from)
+}
+
+func (s *source) countFrom(from uint64) uint64 {
+	if s.count == nil {
+		return s.part.CountLive(from, s.part.Committed())
+	}
+	return s.count.from(s, from)
+}

@@ -1,0 +1,292 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/meta"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seqset"
+	"github.com/weirmq/weir/internal/subject"
+)
+
+// Errors that doors translate.
+var (
+	ErrNotFound      = errors.New("not found")
+	ErrExists        = errors.New("exists already")
+	ErrOverlap       = errors.New("subjects overlap with an existing stream")
+	ErrMaxConsumers  = errors.New("maximum number of consumers reached")
+	ErrDeletePending = errors.New("is being deleted")
+)
+
+// Stream is a named log of an account.
+type Stream struct {
+	// Set at construction.
+	spec    meta.Spec
+	dir     *Directory
+	part    *partition.Partition
+	dialect Dialect
+	shard   *Shard
+	space   *broker.Space
+	ledger  *ledger
+
+	// Atomic.
+	closed  atomic.Bool
+	noAck   atomic.Bool
+	woken   atomic.Bool // a wake-up is in the shard's box
+	idle    atomic.Bool // no consumer and no timer wants to know of new records
+	config  atomic.Pointer[Config]
+	native  atomic.Pointer[any]
+	waiting atomic.Int32 // consumers
+
+	mu sync.Mutex
+	// Guarded by mu.
+	subs      []*broker.Subscription
+	consumers map[string]*Consumer
+	nextID    uint64
+}
+
+// ID is the stream's identity.
+func (s *Stream) ID() record.Identity { return s.spec.Identity() }
+
+// Account is the name of the account that the stream belongs to.
+func (s *Stream) Account() string { return s.spec.Account }
+
+// Name is the stream's name, unique in its account.
+func (s *Stream) Name() string { return s.spec.Name }
+
+// Created is when it was created, Unix ns.
+func (s *Stream) Created() int64 { return s.spec.Created }
+
+// Config is the configuration in force. It must not be changed.
+func (s *Stream) Config() *Config { return s.config.Load() }
+
+// Native is the dialect's decoded Doc.
+func (s *Stream) Native() any { return *s.native.Load() }
+
+// Partition is the stream's log, for reading.
+func (s *Stream) Partition() *partition.Partition { return s.part }
+
+// setConfig puts a configuration in force.
+func (s *Stream) setConfig(c *Config) error {
+	n, err := s.dialect.Open(c.Doc)
+	if err != nil {
+		return fmt.Errorf("configuration of stream %q: %w", s.spec.Name, err)
+	}
+	s.native.Store(&n)
+	s.config.Store(c)
+	s.noAck.Store(c.NoAck)
+	return nil
+}
+
+// attach subscribes the stream at its subjects, in place of those before.
+func (s *Stream) attach() {
+	c := s.config.Load()
+	subs := make([]*broker.Subscription, 0, len(c.Subjects))
+	for _, subj := range c.Subjects {
+		subs = append(subs, &broker.Subscription{Subject: subj, Sink: s, Kind: broker.KindStream})
+	}
+	s.mu.Lock()
+	old := s.subs
+	s.subs = subs
+	s.mu.Unlock()
+	for _, sub := range subs {
+		s.space.Subscribe(sub)
+	}
+	for _, sub := range old {
+		s.space.Unsubscribe(sub)
+	}
+}
+
+func (s *Stream) detach() {
+	s.mu.Lock()
+	old := s.subs
+	s.subs = nil
+	s.mu.Unlock()
+	for _, sub := range old {
+		s.space.Unsubscribe(sub)
+	}
+}
+
+// Update changes the configuration. It returns when the change is durable.
+func (s *Stream) Update(ctx context.Context, c Config) error {
+	if err := s.dir.reserveSubjects(s.spec.Account, s, c.Subjects); err != nil {
+		return err
+	}
+	defer s.dir.releaseSubjects(s)
+	if _, err := s.dialect.Open(c.Doc); err != nil {
+		return err
+	}
+	w := newWaiter()
+	if err := s.part.ProposeLimits(c.Limits, encodeConfig(&c), w); err != nil {
+		return err
+	}
+	return w.wait(ctx)
+}
+
+// Delete removes one record for good. It returns when that is durable.
+func (s *Stream) Delete(ctx context.Context, seq uint64) error {
+	if !s.part.Live(seq) {
+		return ErrNotFound
+	}
+	var set seqset.Set
+	set.Add(seq)
+	w := newWaiter()
+	if err := s.part.ProposeRemoval(&partition.Removal{Set: set}, w.finish); err != nil {
+		return err
+	}
+	return w.wait(ctx)
+}
+
+// Purge describes what to remove: records of Subject (empty: all), below Below
+// (0: all), but for the newest Keep of them.
+type Purge struct {
+	Subject string
+	Below   uint64
+	Keep    uint64
+}
+
+// Purge removes records and returns how many. It returns when that is durable.
+func (s *Stream) Purge(ctx context.Context, p Purge) (uint64, error) {
+	w := newWaiter()
+	var n uint64
+	var err error
+	switch {
+	case p.Subject != "" && p.Subject != ">":
+		n, err = s.purgeSubject(p, w)
+	case p.Keep > 0:
+		n, err = s.purgeKeep(p.Keep, w)
+	case p.Below > 0:
+		n, err = s.part.Trim(p.Below, w.finish)
+	default:
+		n, err = s.part.TrimAll(w.finish)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return n, w.wait(ctx)
+}
+
+// purgeKeep trims to the newest records.
+func (s *Stream) purgeKeep(keep uint64, w *waiter) (uint64, error) {
+	st := s.part.Status()
+	if st.Records <= keep {
+		w.finish()
+		return 0, nil
+	}
+	// The lowest sequence with at most keep live records from it on.
+	lo, hi := st.First, st.Last+1
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if s.part.CountLive(mid, st.Last) > keep {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return s.part.Trim(lo, w.finish)
+}
+
+// purgeSubject removes the records that a pattern matches, one by one.
+func (s *Stream) purgeSubject(p Purge, w *waiter) (uint64, error) {
+	var seqs []uint64
+	r := s.part.Reader(s.part.First())
+	defer r.Close()
+	literal := !subject.HasWildcard(p.Subject)
+	for {
+		v, err := r.Next()
+		if err != nil || p.Below > 0 && v.Seq >= p.Below {
+			break
+		}
+		if literal && string(v.Subject) == p.Subject || !literal && subject.Match(p.Subject, string(v.Subject)) {
+			seqs = append(seqs, v.Seq)
+		}
+	}
+	if uint64(len(seqs)) <= p.Keep {
+		w.finish()
+		return 0, nil
+	}
+	seqs = seqs[:uint64(len(seqs))-p.Keep]
+	var set seqset.Set
+	for _, seq := range seqs {
+		set.Add(seq)
+	}
+	return uint64(len(seqs)), s.part.ProposeRemoval(&partition.Removal{Set: set}, w.finish)
+}
+
+// Consumer returns a consumer by name, nil if there is none.
+func (s *Stream) Consumer(name string) *Consumer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.consumers[name]
+}
+
+// Consumers returns the consumers by name.
+func (s *Stream) Consumers() []*Consumer {
+	s.mu.Lock()
+	out := make([]*Consumer, 0, len(s.consumers))
+	for _, c := range s.consumers {
+		out = append(out, c)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(out, func(a, b *Consumer) int { return strings.Compare(a.Name(), b.Name()) })
+	return out
+}
+
+// Committed and the methods after it make the stream the partition's Observer.
+func (s *Stream) Committed(b *partition.Batch, local bool) {
+	st := b.Owner.(*staged)
+	if local {
+		s.shard.post(event{kind: evAnswer, staged: st})
+		return
+	}
+	s.dir.journalAnswer(st)
+}
+
+// Discarded drops the replies of a batch whose outcome is unknown.
+func (s *Stream) Discarded(b *partition.Batch) { b.Owner.(*staged).free() }
+
+// Applied wakes the shard where somebody there waits for records.
+func (s *Stream) Applied(_ uint64, _ bool) { s.wake() }
+
+func (s *Stream) wake() {
+	if s.idle.Load() || s.woken.Swap(true) {
+		return
+	}
+	s.shard.post(event{kind: evWake, stream: s})
+}
+
+// Removed tells the shard of a record that went, for counts and pending sets.
+func (s *Stream) Removed(seq uint64, subject []byte) {
+	s.shard.post(event{kind: evRemoved, stream: s, seq: seq, reply: slices.Clone(subject)})
+}
+
+// waiter is somebody who waits for an entry to take effect.
+type waiter struct{ done chan error }
+
+func newWaiter() *waiter { return &waiter{done: make(chan error, 1)} }
+
+func (w *waiter) finish() { w.fail(nil) }
+
+func (w *waiter) fail(err error) {
+	select {
+	case w.done <- err:
+	default:
+	}
+}
+
+func (w *waiter) wait(ctx context.Context) error {
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the log: %w", ctx.Err())
+	}
+}
