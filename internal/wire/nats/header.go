@@ -1,0 +1,40 @@
+package nats
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// AppendStatus appends a header block with a status line, "NATS/1.0 code" and the
+// description unless that is empty. headers are pairs of key and value.
+func AppendStatus(dst []byte, code int, description string, headers ...string) []byte {
+	if len(headers)%2 != 0 {
+		panic("nats: header without a value")
+	}
+	dst = append(dst, "NATS/1.0 "...)
+	dst = strconv.AppendInt(dst, int64(code), 10)
+	if description != "" {
+		dst = append(append(dst, ' '), description...)
+	}
+	dst = append(dst, "\r\n"...)
+	for i := 0; i < len(headers); i += 2 {
+		dst = append(append(dst, headers[i]...), ": "...)
+		dst = append(append(dst, headers[i+1]...), "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// HeaderValue gives the first value of key in a header block, without the spaces
+// around it, or nil where there is none. Keys are case-sensitive. The value points
+// into hdr; an empty one is not nil.
+func HeaderValue(hdr []byte, key string) []byte {
+	_, rest, _ := bytes.Cut(hdr, []byte{'\n'}) // the version or status line
+	for len(rest) > 0 {
+		var line []byte
+		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		if len(line) > len(key) && line[len(key)] == ':' && string(line[:len(key)]) == key {
+			return bytes.Trim(line[len(key)+1:], " \t\r")
+		}
+	}
+	return nil
+}
