@@ -202,4 +202,3 @@ func (e PriorityPolicy) MarshalText() ([]byte, error) { return marshalName(e, pr
 
 // UnmarshalText accepts the names only.
 func (e *PriorityPolicy) UnmarshalText(b []byte) error { return unmarshalName(e, b, priorityNames) }
-

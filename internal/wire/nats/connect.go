@@ -23,7 +23,7 @@ type Connect struct {
 	Sig          string `json:"sig"` // of the nonce, base64
 	ProxySig     string `json:"proxy_sig"`
 	Account      string `json:"account"`     // obsolete; refused
-	NewAccount   any    `json:"new_account"` // obsolete; refused
+	NewAccount   bool   `json:"new_account"` // obsolete; refused
 }
 
 // NewConnect gives the settings of a connection before its first CONNECT.
@@ -46,7 +46,7 @@ func (c *Connect) Decode(arg []byte) error {
 // Check says whether the settings go together. The error is an *Error.
 func (c *Connect) Check() error {
 	switch {
-	case c.Account != "" || c.NewAccount != nil && c.NewAccount != false && c.NewAccount != "":
+	case c.Account != "" || c.NewAccount:
 		return ErrAccountField
 	case c.Protocol < 0 || c.Protocol > 1:
 		return ErrClientProtocol

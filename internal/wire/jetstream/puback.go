@@ -1,0 +1,83 @@
+package jetstream
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// AppendPubAck adds the acknowledgement of a publish: the stream that has it and
+// its sequence there; domain is left out when empty. A duplicate's sequence is
+// that of the first.
+func AppendPubAck(dst []byte, stream string, seq uint64, domain string, duplicate bool) []byte {
+	dst = append(dst, `{"stream":`...)
+	dst = appendString(dst, stream)
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendUint(dst, seq, 10)
+	if domain != "" {
+		dst = append(dst, `,"domain":`...)
+		dst = appendString(dst, domain)
+	}
+	if duplicate {
+		dst = append(dst, `,"duplicate": true`...)
+	}
+	return append(dst, '}')
+}
+
+// AppendPubError adds the refusal of a publish.
+func AppendPubError(dst []byte, stream string, e *Error) []byte {
+	dst = append(dst, `{"error":{"code":`...)
+	dst = strconv.AppendInt(dst, int64(e.Code), 10)
+	if e.ErrCode != 0 {
+		dst = append(dst, `,"err_code":`...)
+		dst = strconv.AppendInt(dst, int64(e.ErrCode), 10)
+	}
+	if e.Description != "" {
+		dst = append(dst, `,"description":`...)
+		dst = appendString(dst, e.Description)
+	}
+	dst = append(dst, `},"stream":`...)
+	dst = appendString(dst, stream)
+	return append(dst, `,"seq":0}`...)
+}
+
+// appendString adds s as a JSON string, escaped as encoding/json does.
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			i++
+			switch {
+			case c == '"' || c == '\\':
+				dst = append(dst, '\\', c)
+			case c == '\n':
+				dst = append(dst, '\\', 'n')
+			case c == '\r':
+				dst = append(dst, '\\', 'r')
+			case c == '\t':
+				dst = append(dst, '\\', 't')
+			case c == '\b':
+				dst = append(dst, '\\', 'b')
+			case c == '\f':
+				dst = append(dst, '\\', 'f')
+			case c < ' ' || c == '<' || c == '>' || c == '&':
+				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			default:
+				dst = append(dst, c)
+			}
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = append(dst, `\ufffd`...)
+		case r == '\u2028' || r == '\u2029':
+			dst = append(dst, '\\', 'u', '2', '0', '2', hex[r&15])
+		default:
+			dst = append(dst, s[i:i+n]...)
+		}
+		i += n
+	}
+	return append(dst, '"')
+}
