@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"time"
-	"unsafe"
 )
 
 // AckKind says what a client does with a delivery.
@@ -88,8 +87,7 @@ func parseDuration(b []byte) int64 {
 	if len(b) == 0 || len(b) > maxDurationText {
 		return -1
 	}
-	// The string is used during the call only: an error copies it.
-	d, err := time.ParseDuration(unsafe.String(&b[0], len(b)))
+	d, err := time.ParseDuration(string(b))
 	if err != nil {
 		return -1
 	}

@@ -25,7 +25,10 @@ func (d Decoder) DecodeDirectGet(filter string, body []byte) (*MsgGetRequest, St
 		return &r, Status{}
 	}
 	// A batch may begin at the first message: it needs no position.
-	if r.conflict() || r.nothing() && r.Batch == 0 {
+	if r.nothing() && r.Batch == 0 {
+		return nil, StatusEmptyRequest
+	}
+	if r.conflict() {
 		return nil, StatusBadRequest
 	}
 	return &r, Status{}

@@ -1,0 +1,31 @@
+package jetstream
+
+// Unsupported refuses the first option of a valid configuration that this server
+// does not serve yet, by name, so that nothing is accepted and then ignored.
+func (c *StreamConfig) Unsupported() *Error {
+	for _, o := range [...]struct {
+		set  bool
+		name string
+	}{
+		{c.Retention != RetentionLimits, "retention " + c.Retention.String()},
+		{c.Mirror != nil, "mirror"},
+		{len(c.Sources) > 0, "sources"},
+		{c.Compression != CompressionNone, "compression"},
+		{c.SubjectTransform != nil, "subject_transform"},
+		{c.Republish != nil, "republish"},
+		{c.Placement != nil, "placement"},
+		{c.MirrorDirect, "mirror_direct"},
+		{c.AllowMsgTTL, "allow_msg_ttl"},
+		{c.SubjectDeleteMarkerTTL != 0, "subject_delete_marker_ttl"},
+		{c.AllowMsgCounter, "allow_msg_counter"},
+		{c.AllowAtomicPublish, "allow_atomic"},
+		{c.AllowMsgSchedules, "allow_msg_schedules"},
+		{c.PersistMode != PersistDefault, "persist_mode"},
+		{c.AllowBatchPublish, "allow_batched"},
+	} {
+		if o.set {
+			return invalidStream("stream configuration for %s is not supported by this server yet", o.name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package jetstream
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Clone copies the configuration and what it points to.
+func (c *StreamConfig) Clone() *StreamConfig {
+	out := *c
+	out.Subjects = slices.Clone(c.Subjects)
+	out.Metadata = maps.Clone(c.Metadata)
+	return &out
+}
+
+// Equal says whether two normalized configurations ask for the same stream. What
+// the server keeps in the metadata does not count.
+func (c *StreamConfig) Equal(o *StreamConfig) bool {
+	a, b := *c, *o
+	a.Metadata, b.Metadata = withoutServerKeys(a.Metadata), withoutServerKeys(b.Metadata)
+	return reflect.DeepEqual(&a, &b)
+}
+
+// CheckUpdate says whether the stream may change from c to next, both normalized.
+// It sets in next what an update can not say: the first sequence stays.
+func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
+	next.FirstSeq = c.FirstSeq
+	for _, r := range [...]struct {
+		broken bool
+		text   string
+	}{
+		{next.Name != c.Name, "stream name can not be updated"},
+		{next.Storage != c.Storage, "storage can not be updated"},
+		{next.Retention != c.Retention && (next.Retention == RetentionWorkQueue || c.Retention == RetentionWorkQueue),
+			"retention can not be updated to or from workqueue"},
+		{c.Sealed && !next.Sealed, "a sealed stream can not be unsealed"},
+		{c.DenyDelete && !next.DenyDelete, "deny_delete can not be revoked"},
+		{c.DenyPurge && !next.DenyPurge, "deny_purge can not be revoked"},
+		{c.AllowMsgTTL && !next.AllowMsgTTL, "allow_msg_ttl can not be revoked"},
+		{c.AllowMsgSchedules && !next.AllowMsgSchedules, "allow_msg_schedules can not be revoked"},
+		{c.AllowMsgCounter != next.AllowMsgCounter, "allow_msg_counter can not be updated"},
+		{c.PersistMode != next.PersistMode, "persist_mode can not be updated"},
+	} {
+		if r.broken {
+			return invalidStream("stream configuration update: %s", r.text)
+		}
+	}
+	if next.Mirror != nil && !reflect.DeepEqual(c.Mirror, next.Mirror) {
+		return Err(CodeStreamMirrorNotUpdatable)
+	}
+	return nil
+}
+
+// Overlaps says whether the stream's subjects overlap with those of another, which
+// it must not have: the error is number 10065.
+func (c *StreamConfig) Overlaps(subjects []string) bool {
+	for _, a := range c.Subjects {
+		for _, b := range subjects {
+			if subjectsOverlap(a, b) {
+				return true
+			}
+		}
+	}
+	return false
+}

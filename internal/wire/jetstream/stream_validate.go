@@ -1,0 +1,204 @@
+package jetstream
+
+import (
+	"strings"
+	"time"
+)
+
+const maxDescription = 4096
+
+func invalidStream(format string, args ...any) *Error {
+	return errText(CodeStreamInvalidConfig, format, args...)
+}
+
+// Check makes a configuration ready to be stored: it normalizes and validates it
+// and refuses what this server does not serve. That no other stream has the
+// subjects, and the account's limits, are for the caller to check afterwards.
+func (c *StreamConfig) Check(o StreamOptions) *Error {
+	if err := c.checkName(); err != nil {
+		return err
+	}
+	if err := c.Normalize(o); err != nil {
+		return err
+	}
+	if err := c.Validate(o); err != nil {
+		return err
+	}
+	if err := c.Unsupported(); err != nil {
+		return err
+	}
+	if c.Replicas > 1 {
+		return Err(CodeReplicasNotSupported)
+	}
+	return nil
+}
+
+// Validate checks a normalized configuration, in the order in which clients are
+// used to see errors. Features that Unsupported refuses are checked only as far as
+// an error of their own belongs to them.
+func (c *StreamConfig) Validate(o StreamOptions) *Error {
+	for _, check := range []func() *Error{
+		c.checkName,
+		c.checkText,
+		c.checkReplicas,
+		func() *Error { return c.checkTimes(o) },
+		c.checkPermissions,
+		c.checkFeatures,
+		c.checkMirror,
+		c.checkSubjects,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *StreamConfig) checkName() *Error {
+	switch {
+	case len(c.Name) > MaxNameLen:
+		return invalidStream("stream name is too long, at most %d bytes are allowed", MaxNameLen)
+	case !ValidName(c.Name):
+		return invalidStream("a stream name is required and can not contain '.', '*', '>', path separators or white space")
+	}
+	return nil
+}
+
+func (c *StreamConfig) checkText() *Error {
+	switch {
+	case len(c.Description) > maxDescription:
+		return invalidStream("stream description is too long, at most %d bytes are allowed", maxDescription)
+	case metadataSize(withoutServerKeys(c.Metadata)) > maxMetadata:
+		return invalidStream("stream metadata exceeds maximum size of %d bytes", maxMetadata)
+	}
+	return nil
+}
+
+func (c *StreamConfig) checkReplicas() *Error {
+	const maxReplicas = 5
+	switch {
+	case c.Replicas < 0:
+		return Err(CodeReplicasNegative)
+	case c.Replicas > maxReplicas:
+		return invalidStream("at most %d replicas are allowed", maxReplicas)
+	}
+	return nil
+}
+
+func (c *StreamConfig) checkTimes(o StreamOptions) *Error {
+	if c.MaxAge < 0 || c.MaxAge > 0 && c.MaxAge < minDuration {
+		return invalidStream("max age needs to be >= %v", minDuration)
+	}
+	w := c.DuplicateWindow
+	switch {
+	case w < 0:
+		return invalidStream("duplicate window can not be negative")
+	case c.MaxAge > 0 && w > c.MaxAge:
+		return invalidStream("duplicate window can not be longer than max age")
+	case o.MaxDuplicateWindow > 0 && w > o.MaxDuplicateWindow:
+		return invalidStream("duplicate window can not be longer than the server's limit of %v", o.MaxDuplicateWindow)
+	case w > 0 && w < minDuration:
+		return invalidStream("duplicate window needs to be >= %v", minDuration)
+	}
+	return nil
+}
+
+func (c *StreamConfig) checkPermissions() *Error {
+	switch {
+	case c.DenyPurge && c.AllowRollup:
+		return invalidStream("roll-ups need the permission to purge")
+	case c.DiscardNewPerSubject && c.Discard != DiscardNew:
+		return invalidStream("discard new per subject needs the discard policy new")
+	case c.DiscardNewPerSubject && c.MaxMsgsPerSubject <= 0:
+		return invalidStream("discard new per subject needs max msgs per subject > 0")
+	case c.ConsumerLimits.InactiveThreshold < 0:
+		return invalidStream("consumer limit inactive threshold can not be negative")
+	case c.ConsumerLimits.MaxAckPending < -1:
+		return invalidStream("consumer limit max ack pending can not be below -1")
+	case c.MirrorDirect && c.Mirror == nil:
+		return invalidStream("mirror_direct needs a mirror")
+	}
+	return nil
+}
+
+// checkFeatures finds contradictions of options that are not served anyway, where
+// the contradiction is the better answer.
+func (c *StreamConfig) checkFeatures() *Error {
+	ttl := c.SubjectDeleteMarkerTTL
+	switch {
+	case ttl < 0 || ttl > 0 && ttl < time.Second:
+		return invalidStream("subject delete marker TTL needs to be >= 1s")
+	case c.AllowMsgCounter && (c.Discard == DiscardNew || c.AllowMsgTTL || c.AllowMsgSchedules || c.Retention != RetentionLimits):
+		return invalidStream("counters exclude discard new, message TTLs, schedules and other retentions than limits")
+	case c.AllowMsgSchedules && c.Discard == DiscardNew:
+		return invalidStream("message schedules exclude discard new")
+	case c.PersistMode == PersistAsync && (c.Storage != StorageFile || c.Replicas > 1 || c.AllowAtomicPublish):
+		return invalidStream("async persist mode needs file storage, one replica and no atomic publish")
+	case c.Placement != nil && c.Placement.Preferred != "":
+		return invalidStream("a preferred server is not permitted in placement")
+	}
+	return nil
+}
+
+// checkMirror makes the first of a mirror's checks; mirrors are refused later.
+func (c *StreamConfig) checkMirror() *Error {
+	switch {
+	case c.Mirror == nil:
+		return nil
+	case c.FirstSeq > 0:
+		return Err(CodeMirrorWithFirstSeq)
+	case len(c.Subjects) > 0:
+		return Err(CodeMirrorWithSubjects)
+	case len(c.Sources) > 0:
+		return Err(CodeMirrorWithSources)
+	}
+	return nil
+}
+
+// checkSubjects checks each subject, alone and against those before it.
+func (c *StreamConfig) checkSubjects() *Error {
+	const maxSubjects = 10_000 // each is compared with all others
+	if len(c.Subjects) > maxSubjects {
+		return invalidStream("too many subjects, at most %d are allowed", maxSubjects)
+	}
+	seen := make(map[string]struct{}, len(c.Subjects))
+	for i, s := range c.Subjects {
+		if _, twice := seen[s]; twice {
+			return invalidStream("duplicate subject %q", s)
+		}
+		seen[s] = struct{}{}
+		if err := c.checkSubject(s); err != nil {
+			return err
+		}
+		for _, other := range c.Subjects[:i] {
+			if subjectsOverlap(s, other) {
+				return invalidStream("subject %q overlaps with %q", s, other)
+			}
+		}
+	}
+	return nil
+}
+
+// checkSubject refuses what can not be subscribed and, unless publishes are not
+// acknowledged, what would answer the system's own traffic.
+func (c *StreamConfig) checkSubject(s string) *Error {
+	switch {
+	case !validSubject(s):
+		return invalidStream("invalid subject %q", s)
+	case s == ">" && (!c.NoAck || c.Replicas > 1):
+		return invalidStream("capturing all subjects needs no_ack and one replica")
+	case c.NoAck:
+		return nil
+	}
+	for _, p := range [...]struct{ space, except string }{
+		{"$JS.>", "$JS.EVENT.>"},
+		{"$JSC.>", ""},
+		{"$NRG.>", ""},
+		{"$SYS.>", "$SYS.ACCOUNT.>"},
+	} {
+		if subjectsOverlap(s, p.space) && (p.except == "" || !subjectContains(p.except, s)) {
+			return invalidStream("subject %q overlaps with the system's %s and needs no_ack", s, strings.TrimSuffix(p.space, ">"))
+		}
+	}
+	return nil
+}
