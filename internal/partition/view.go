@@ -168,6 +168,46 @@ func (p *Partition) LastSequences(pattern string) []uint64 {
 	return out
 }
 
+// LastSequencesUpTo returns the last visible sequence up to a bound of each
+// subject that one of the patterns matches, rising, at most limit of them.
+func (p *Partition) LastSequencesUpTo(patterns []string, upTo uint64, limit int) []uint64 {
+	var out []uint64
+	for _, pattern := range patterns {
+		for _, s := range p.Subjects(pattern) {
+			seq := s.Last
+			if seq == 0 || seq > upTo {
+				seq = p.findLastUpTo(s.Subject, upTo)
+			}
+			if seq > 0 {
+				out = append(out, seq)
+			}
+			if len(out) >= 2*limit {
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(limit, len(out))]
+}
+
+// findLastUpTo reads for the last record of a subject up to a bound; 0 if there
+// is none.
+func (p *Partition) findLastUpTo(name string, upTo uint64) uint64 {
+	r := p.Reader(p.First())
+	defer r.Close()
+	var last uint64
+	for {
+		v, err := r.Next()
+		if err != nil || v.Seq > upTo {
+			return last
+		}
+		if string(v.Subject) == name {
+			last = v.Seq
+		}
+	}
+}
+
 // findLast reads for a subject's last record, whose number was lost when the one
 // that was last was deleted, and notes it.
 func (p *Partition) findLast(name string) uint64 {
