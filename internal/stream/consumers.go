@@ -53,6 +53,20 @@ type ConsumerInfo struct {
 	Pending uint64 // records still to be delivered for the first time
 }
 
+// Gone says that the consumer was deleted.
+func (c *Consumer) Gone() bool { return c.gone.Load() }
+
+// WantsAcks says whether deliveries are to be acknowledged.
+func (c *Consumer) WantsAcks() bool { return c.Config().Core.AckPolicy != consumer.AckNone }
+
+// Refuse posts a status to somebody whose request was refused.
+func (c *Consumer) Refuse(st consumer.Status) {
+	sh := c.stream.shard
+	sh.post(event{kind: evCall, call: func(int64) {
+		sh.outlet.Status(sh.publisher(c.stream.space), c, &st)
+	}})
+}
+
 // Info asks the shard for the consumer's state.
 func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
 	var info ConsumerInfo

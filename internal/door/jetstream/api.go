@@ -1,0 +1,86 @@
+package jetstream
+
+import (
+	"context"
+
+	"github.com/weirmq/weir/internal/broker"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+)
+
+// call is one request with what its subject says.
+type call struct {
+	wire.Request
+	*accountAPI
+	ctx  context.Context
+	body []byte
+}
+
+// handler answers a request with a response of the wire package.
+type handler func(c *call) (any, *wire.Error)
+
+// handlers is the table of what is served. What is not in it gets the error that
+// wire.Kind.Unserved has for it.
+var handlers = map[wire.Kind]handler{
+	wire.KindAccountInfo:           accountInfo,
+	wire.KindStreamCreate:          streamCreate,
+	wire.KindStreamUpdate:          streamUpdate,
+	wire.KindStreamNames:           streamNames,
+	wire.KindStreamList:            streamList,
+	wire.KindStreamInfo:            streamInfo,
+	wire.KindStreamDelete:          streamDelete,
+	wire.KindStreamPurge:           streamPurge,
+	wire.KindMsgDelete:             msgDelete,
+	wire.KindMsgGet:                msgGet,
+	wire.KindConsumerCreate:        consumerCreate,
+	wire.KindConsumerCreateLegacy:  consumerCreate,
+	wire.KindConsumerCreateDurable: consumerCreate,
+	wire.KindConsumerNames:         consumerNames,
+	wire.KindConsumerList:          consumerList,
+	wire.KindConsumerInfo:          consumerInfo,
+	wire.KindConsumerDelete:        consumerDelete,
+}
+
+// Handle makes the account's API a broker.Service.
+func (a *accountAPI) Handle(r *broker.Request) {
+	req, ok := wire.ParseRequest(r.Subject, a.o.Domain)
+	if !ok || req.Kind.System() {
+		return
+	}
+	a.inflight.Add(1)
+	defer a.inflight.Add(^uint64(0))
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	c := &call{Request: req, accountAPI: a, ctx: ctx, body: r.Data}
+	if req.Kind == wire.KindDirectGet || req.Kind == wire.KindDirectGetLast {
+		directGet(c, r)
+		return
+	}
+	response, err := a.answer(c, r.Header)
+	a.total.Add(1)
+	if err != nil {
+		a.errors.Add(1)
+		r.Respond(nil, req.Kind.ErrorBody(err))
+		return
+	}
+	r.Respond(nil, wire.Encode(response))
+}
+
+// answer checks what all requests have in common and calls the handler.
+func (a *accountAPI) answer(c *call, header []byte) (any, *wire.Error) {
+	if err := wire.RequiredAPILevel(header); err != nil {
+		return nil, err
+	}
+	if !a.account.JetStream.Enabled {
+		return nil, wire.Err(wire.CodeNotEnabledForAccount)
+	}
+	h := handlers[c.Kind]
+	if h == nil {
+		return nil, c.Kind.Unserved()
+	}
+	if c.Kind.Body() == wire.BodyEmpty {
+		if err := a.decoder.Empty(c.body); err != nil {
+			return nil, err
+		}
+	}
+	return h(c)
+}

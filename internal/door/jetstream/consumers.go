@@ -1,0 +1,237 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/nats-io/nuid"
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+)
+
+// ephemeralName makes a name for a consumer that was given none.
+func ephemeralName() string { return nuid.Next()[14:] }
+
+var ackPolicies = [...]consumer.AckPolicy{
+	wire.AckPolicyNone: consumer.AckNone, wire.AckPolicyAll: consumer.AckAll, wire.AckPolicyExplicit: consumer.AckExplicit,
+}
+
+// neutralConsumer puts a configuration into the log's terms, for a stream and a
+// start sequence.
+func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.ConsumerConfig {
+	stored := *cfg
+	stored.Metadata = withoutServer(cfg.Metadata)
+	doc, err := json.Marshal(&stored)
+	if err != nil {
+		panic("jetstream: a configuration does not encode: " + err.Error())
+	}
+	return stream.ConsumerConfig{
+		Name: cfg.KnownName(), Filter: cfg.Filters(), HeadersOnly: cfg.HeadersOnly, Doc: doc,
+		Local: cfg.Durable == "" && (cfg.AckPolicy == wire.AckPolicyNone || cfg.MemoryStorage),
+		Core: consumer.Config{
+			AckPolicy: ackPolicies[cfg.AckPolicy], AckWait: cfg.AckWait, Backoff: cfg.Backoff,
+			MaxDeliver: cfg.MaxDeliver, MaxAckPending: cfg.MaxAckPending, MaxWaiting: cfg.MaxWaiting,
+			MaxBatch: cfg.MaxRequestBatch, MaxBytes: cfg.MaxRequestMaxBytes, MaxExpires: cfg.MaxRequestExpires,
+			InactiveThreshold: cfg.InactiveThreshold,
+			AckReplyFixed:     ackReplyFixed(s.Name(), cfg.KnownName()),
+		},
+	}
+}
+
+// start resolves a deliver policy into the first sequence to deliver.
+func start(s *stream.Stream, cfg *wire.ConsumerConfig, n *stream.ConsumerConfig) error {
+	p := s.Partition()
+	last := p.Committed()
+	n.Start = p.First()
+	switch cfg.DeliverPolicy {
+	case wire.DeliverLast:
+		patterns := n.Filter
+		if len(patterns) == 0 {
+			patterns = []string{">"}
+		}
+		n.Start = last + 1
+		found := uint64(0)
+		for _, f := range patterns {
+			if v, err := p.LastOf(f); err == nil {
+				found = max(found, v.Seq)
+			}
+		}
+		if found > 0 {
+			n.Start = found
+		}
+	case wire.DeliverNew:
+		n.Start = last + 1
+	case wire.DeliverByStartSequence:
+		n.Start = max(cfg.OptStartSeq, p.First())
+	case wire.DeliverByStartTime:
+		seq, err := p.SeekTime(cfg.OptStartTime.UnixNano())
+		if err != nil {
+			return err
+		}
+		n.Start = seq
+	case wire.DeliverLastPerSubject:
+		n.LastPerSubject, n.SkipTo = true, last
+	}
+	n.Start = max(n.Start, 1)
+	return nil
+}
+
+func consumerCreate(c *call) (any, *wire.Error) {
+	r, werr := c.decoder.DecodeConsumerCreate(c.Request, c.body)
+	if werr != nil {
+		return nil, werr
+	}
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, werr
+	}
+	cfg := &r.Config
+	if cfg.KnownName() == "" {
+		cfg.Name = ephemeralName()
+	}
+	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), Pedantic: r.Pedantic}); werr != nil {
+		return nil, werr
+	}
+	if old := s.Consumer(cfg.KnownName()); old != nil {
+		return c.changeConsumer(s, old, r)
+	}
+	if r.Action == wire.ActionUpdate {
+		return nil, wire.Err(wire.CodeConsumerDoesNotExist)
+	}
+	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Usage(c.space.Name()).Consumers >= l {
+		return nil, wire.Err(wire.CodeMaximumConsumers)
+	}
+	n := neutralConsumer(s, cfg)
+	if err := start(s, cfg, &n); err != nil {
+		return nil, c.failed(wire.CodeConsumerCreate, err)
+	}
+	con, err := s.CreateConsumer(c.ctx, n)
+	switch {
+	case errors.Is(err, stream.ErrExists):
+		if old := s.Consumer(cfg.KnownName()); old != nil {
+			return c.changeConsumer(s, old, r)
+		}
+		return nil, wire.Err(wire.CodeConsumerNameExist)
+	case errors.Is(err, stream.ErrMaxConsumers):
+		return nil, wire.Err(wire.CodeMaximumConsumers)
+	case errors.Is(err, stream.ErrNotFound):
+		return nil, wire.Err(wire.CodeStreamNotFound)
+	case err != nil:
+		return nil, c.failed(wire.CodeConsumerCreate, err)
+	}
+	return c.created(con)
+}
+
+// changeConsumer answers a creation whose name is taken.
+func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.ConsumerCreateRequest) (any, *wire.Error) {
+	was, cfg := consumerConfig(old), &r.Config
+	if cfg.Equal(was) {
+		return c.created(old)
+	}
+	if r.Action == wire.ActionCreate {
+		return nil, wire.Err(wire.CodeConsumerAlreadyExists)
+	}
+	if werr := was.CheckUpdate(cfg); werr != nil {
+		return nil, werr
+	}
+	n := neutralConsumer(s, cfg)
+	o := old.Config()
+	n.Start, n.LastPerSubject, n.SkipTo, n.Local = o.Start, o.LastPerSubject, o.SkipTo, o.Local
+	con, err := s.UpdateConsumer(c.ctx, old, n)
+	if err != nil {
+		return nil, c.failed(wire.CodeConsumerCreate, err)
+	}
+	return c.created(con)
+}
+
+func (c *call) created(con *stream.Consumer) (any, *wire.Error) {
+	info, werr := c.consumerInfo(c, con)
+	if werr != nil {
+		return nil, werr
+	}
+	return &wire.ConsumerCreateResponse{Response: c.Kind.Head(nil), ConsumerInfo: info}, nil
+}
+
+// lookupConsumer finds the request's consumer.
+func (c *call) lookupConsumer() (*stream.Stream, *stream.Consumer, *wire.Error) {
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, nil, werr
+	}
+	con := s.Consumer(c.Consumer)
+	if con == nil {
+		return nil, nil, wire.Err(wire.CodeConsumerNotFound)
+	}
+	return s, con, nil
+}
+
+// pageOfConsumers returns the part of the stream's consumers that is asked for.
+func (c *call) pageOfConsumers(limit int) ([]*stream.Consumer, wire.Paged, *wire.Error) {
+	var r struct {
+		Offset int `json:"offset"`
+	}
+	if werr := c.decoder.Optional(c.body, &r); werr != nil {
+		return nil, wire.Paged{}, werr
+	}
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, wire.Paged{}, werr
+	}
+	all := s.Consumers()
+	from, to, page := wire.Page(len(all), r.Offset, limit)
+	return all[from:to], page, nil
+}
+
+func consumerNames(c *call) (any, *wire.Error) {
+	cons, page, werr := c.pageOfConsumers(wire.NamesLimit)
+	if werr != nil {
+		return nil, werr
+	}
+	names := []string{}
+	for _, con := range cons {
+		names = append(names, con.Name())
+	}
+	return &wire.ConsumerNamesResponse{Response: c.Kind.Head(nil), Paged: page, Consumers: names}, nil
+}
+
+func consumerList(c *call) (any, *wire.Error) {
+	cons, page, werr := c.pageOfConsumers(wire.ListLimit)
+	if werr != nil {
+		return nil, werr
+	}
+	infos := []*wire.ConsumerInfo{}
+	for _, con := range cons {
+		if i, werr := c.consumerInfo(c, con); werr == nil {
+			infos = append(infos, i)
+		}
+	}
+	return &wire.ConsumerListResponse{Response: c.Kind.Head(nil), Paged: page, Consumers: infos}, nil
+}
+
+func consumerInfo(c *call) (any, *wire.Error) {
+	_, con, werr := c.lookupConsumer()
+	if werr != nil {
+		return nil, werr
+	}
+	info, werr := c.consumerInfo(c, con)
+	if werr != nil {
+		return nil, werr
+	}
+	return &wire.ConsumerInfoResponse{Response: c.Kind.Head(nil), ConsumerInfo: info}, nil
+}
+
+func consumerDelete(c *call) (any, *wire.Error) {
+	s, con, werr := c.lookupConsumer()
+	if werr != nil {
+		return nil, werr
+	}
+	err := s.DeleteConsumer(c.ctx, con)
+	switch {
+	case errors.Is(err, stream.ErrNotFound):
+		return nil, wire.Err(wire.CodeConsumerNotFound)
+	case err != nil:
+		return nil, c.failed(wire.CodeConsumerCreate, err)
+	}
+	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
+}

@@ -1,0 +1,64 @@
+package jetstream
+
+import (
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+)
+
+// Outlet writes what consumers send to JetStream clients. It keeps scratch bytes,
+// so each shard has one of its own.
+type Outlet struct {
+	reply, to, header []byte
+}
+
+// Deliver implements stream.Outlet.
+func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, d *consumer.Delivery, v *record.View) {
+	o.to = append(o.to[:0], d.Reply...)
+	o.reply = wire.AppendAck(o.reply[:0], c.Stream().Name(), c.Name(), uint64(d.Delivered), d.Seq, d.DSeq, v.Time, d.Pending)
+	m := broker.Message{Subject: v.Subject, To: o.to, Reply: o.reply, Header: v.Header, Data: v.Data}
+	if c.Config().HeadersOnly {
+		o.header = wire.AppendMsgSize(o.header[:0], v.Header, len(v.Data))
+		m.Header, m.Data = o.header, nil
+	}
+	p.Publish(&m)
+}
+
+// Status implements stream.Outlet.
+func (o *Outlet) Status(p *broker.Publisher, _ *stream.Consumer, st *consumer.Status) {
+	o.to = append(o.to[:0], st.Reply...)
+	s := wire.Status{Code: st.Code, Text: st.Text}
+	switch {
+	case st.Code == wire.StatusIdleHeartbeat.Code:
+		o.header = wire.AppendHeartbeat(o.header[:0], st.LastConsumer, st.LastStream)
+	case st.HasPending:
+		o.header = wire.AppendStatusPending(o.header[:0], s, st.PendingMsgs, st.PendingBytes)
+	default:
+		o.header = wire.AppendStatus(o.header[:0], s)
+	}
+	p.Publish(&broker.Message{Subject: o.to, Header: o.header})
+}
+
+// Acked implements stream.Outlet.
+func (o *Outlet) Acked(p *broker.Publisher, reply []byte) {
+	p.Publish(&broker.Message{Subject: reply})
+}
+
+// ackReplyLen is the length of a delivery's reply subject, which counts against a
+// request's max_bytes. The time of a record has 19 digits until the year 2286.
+func ackReplyLen(stream, name string) func(d consumer.Delivery) int {
+	fixed := len(wire.AckPrefix) + len(stream) + 1 + len(name) + 1 + 4 + 19
+	return func(d consumer.Delivery) int {
+		return fixed + digits(uint64(d.Delivered)) + digits(d.Seq) + digits(d.DSeq) + digits(d.Pending)
+	}
+}
+
+func digits(n uint64) int {
+	d := 1
+	for ; n >= 10; n /= 10 {
+		d++
+	}
+	return d
+}

@@ -1,0 +1,158 @@
+package jetstream
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+	natswire "github.com/weirmq/weir/internal/wire/nats"
+)
+
+// Dialect is how JetStream talks to a stream's log.
+type Dialect struct{ Domain string }
+
+// order is that of a single server for one publish.
+var order = []partition.Check{
+	partition.CheckDialect, partition.CheckLastOfSubject, partition.CheckLast,
+	partition.CheckDuplicate, partition.CheckLastID, partition.CheckRollup,
+}
+
+// Order implements stream.Dialect.
+func (Dialect) Order() []partition.Check { return order }
+
+// Conditions implements stream.Dialect.
+func (Dialect) Conditions(s *stream.Stream, header []byte, c *partition.Conditions) {
+	h := wire.ParsePublishHeader(header)
+	if err := preCheck(s, header, &h); err != nil {
+		c.Pre = uint32(err.ErrCode)
+	}
+	c.HasLast, c.Last = h.Has(wire.KeyExpectedLastSeq), h.LastSeq
+	c.HasOfSubj, c.LastOf = h.Has(wire.KeyExpectedLastSubjectSeq), h.LastSubjectSeq
+	c.OfSubject = string(h.LastSeqSubject)
+	if h.Has(wire.KeyExpectedLastMsgID) {
+		c.HasLastID, c.LastID = true, hashID(s, h.LastMsgID)
+	}
+	if h.Has(wire.KeyMsgID) {
+		c.HasID, c.ID = true, hashID(s, h.MsgID)
+	}
+	c.Rollup = rollups[h.Rollup]
+}
+
+var rollups = [...]record.Rollup{
+	wire.RollupNone: record.RollupNone, wire.RollupSubject: record.RollupSubject,
+	wire.RollupAll: record.RollupAll, wire.RollupInvalid: record.RollupNone,
+}
+
+// maxHeader is what a stored header block may have, bytes.
+const maxHeader = 65535
+
+// preCheck finds what the headers alone are refused for.
+func preCheck(s *stream.Stream, header []byte, h *wire.PublishHeader) *wire.Error {
+	if err := h.RefuseCounter(); err != nil {
+		return err
+	}
+	if err := h.RefuseExpectation(s.Name()); err != nil {
+		return err
+	}
+	if err := h.RefuseFeature(); err != nil {
+		return err
+	}
+	if len(header) > maxHeader {
+		return wire.Err(wire.CodeHeaderExceedsMaximum)
+	}
+	return h.RefuseRollup(config(s))
+}
+
+// hashID is the keyed hash of a message id: the stream's identity is its key.
+func hashID(s *stream.Stream, id []byte) record.ID {
+	var buf [256]byte
+	b := strconv.AppendUint(buf[:0], s.ID().ID, 36)
+	b = append(b, ' ')
+	sum := sha256.Sum256(append(b, id...))
+	return record.ID(sum[:16])
+}
+
+// AppendReply implements stream.Dialect.
+func (d Dialect) AppendReply(dst []byte, s *stream.Stream, o partition.Outcome) []byte {
+	switch o.Refusal {
+	case partition.Accepted:
+		return wire.AppendPubAck(dst, s.Name(), o.Seq, d.Domain, false)
+	case partition.Duplicate:
+		return wire.AppendPubAck(dst, s.Name(), o.Seq, d.Domain, true)
+	}
+	return wire.AppendPubError(dst, s.Name(), refusal(s, o))
+}
+
+// refusal puts a refusal into the protocol's words.
+func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
+	failed := func(text string) *wire.Error { return wire.ErrWith(wire.CodeStoreFailed, "err", text) }
+	switch o.Refusal {
+	case partition.Dialect:
+		if o.Detail == wire.CodeRollupFailed {
+			return wire.ErrWith(wire.CodeRollupFailed, "err", rollupText(s))
+		}
+		return wire.Err(int(o.Detail))
+	case partition.Sealed:
+		return wire.Err(wire.CodeStreamSealed)
+	case partition.WrongLast, partition.WrongLastOfSubject:
+		return wire.ErrWith(wire.CodeWrongLastSequence, "seq", strconv.FormatUint(o.Detail, 10))
+	case partition.WrongLastID:
+		return wire.ErrWith(wire.CodeWrongLastMsgID, "id", lastMsgID(s, o.Detail))
+	case partition.RollupRefused:
+		return wire.ErrWith(wire.CodeRollupFailed, "err", "rollup not permitted")
+	case partition.TooLarge:
+		return wire.Err(wire.CodeMessageExceedsMaximum)
+	case partition.MaxRecords:
+		return failed("maximum messages exceeded")
+	case partition.MaxBytes:
+		return failed("maximum bytes exceeded")
+	case partition.MaxPerSubject:
+		return failed("maximum messages per subject exceeded")
+	case partition.NoSpace:
+		return wire.Err(wire.CodeAccountResourcesExceeded)
+	case partition.TooManyIDs:
+		return failed("the window for duplicate message ids is full")
+	}
+	return failed("the server's storage has failed: it takes nothing until a restart")
+}
+
+// rollupText says why a stream refused a rollup.
+func rollupText(s *stream.Stream) string {
+	if c := config(s); !c.AllowRollup || c.DenyPurge {
+		return "rollup not permitted"
+	}
+	return "rollup value invalid"
+}
+
+// lastMsgID is the message id of the record at seq.
+func lastMsgID(s *stream.Stream, seq uint64) string {
+	v, err := s.Partition().Get(seq)
+	if err != nil {
+		return ""
+	}
+	return string(natswire.HeaderValue(v.Header, "Nats-Msg-Id"))
+}
+
+// Open implements stream.Dialect: a stream's Native is its *wire.StreamConfig.
+func (Dialect) Open(doc []byte) (any, error) {
+	c := new(wire.StreamConfig)
+	if err := json.Unmarshal(doc, c); err != nil {
+		return nil, fmt.Errorf("stored stream configuration: %w", err)
+	}
+	return c, nil
+}
+
+// OpenConsumer implements stream.Dialect: a consumer's Native is its
+// *wire.ConsumerConfig.
+func (Dialect) OpenConsumer(doc []byte) (any, error) {
+	c := new(wire.ConsumerConfig)
+	if err := json.Unmarshal(doc, c); err != nil {
+		return nil, fmt.Errorf("stored consumer configuration: %w", err)
+	}
+	return c, nil
+}

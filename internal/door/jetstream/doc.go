@@ -1,0 +1,11 @@
+// Package jetstream is the door for JetStream: it turns requests on $JS.API.>
+// and acknowledgements on $JS.ACK.> into operations on streams and consumers, and
+// writes what these answer and deliver. Its tables and bytes are those of
+// wire/jetstream.
+//
+// It keeps no state that a restart would need and starts no goroutine. Requests
+// are handled on the broker's workers; pull requests and acknowledgements on the
+// goroutine of the connection they came on, which posts them to the stream's
+// shard; deliveries are written on the shard's goroutine, replies to publishers
+// on the journal's. The door has no lock; its counters are atomic.
+package jetstream

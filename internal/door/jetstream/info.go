@@ -1,0 +1,101 @@
+package jetstream
+
+import (
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+)
+
+// metadata returns a configuration's metadata with what the server says of itself.
+func (d *Door) metadata(m map[string]string) map[string]string {
+	out := maps.Clone(m)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out["_nats.ver"] = d.o.Version
+	out["_nats.level"] = strconv.Itoa(wire.APILevel)
+	return out
+}
+
+// config is a stream's configuration in the protocol's terms. It must not be
+// changed.
+func config(s *stream.Stream) *wire.StreamConfig { return s.Native().(*wire.StreamConfig) }
+
+// consumerConfig is a consumer's configuration in the protocol's terms.
+func consumerConfig(c *stream.Consumer) *wire.ConsumerConfig {
+	return c.Native().(*wire.ConsumerConfig)
+}
+
+// streamInfo describes a stream. The metadata of the server is left out of lists.
+func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
+	cfg := *config(s)
+	if !list {
+		cfg.Metadata = d.metadata(cfg.Metadata)
+	}
+	return &wire.StreamInfo{
+		Config: cfg, Created: wire.Time(s.Created()), State: streamState(s), TimeStamp: time.Now().UTC(),
+	}
+}
+
+func streamState(s *stream.Stream) wire.StreamState {
+	p := s.Partition()
+	st := p.Status()
+	out := wire.StreamState{
+		Msgs: st.Records, Bytes: st.Bytes, FirstSeq: st.First, LastSeq: st.Last, LastTime: wire.Time(st.LastTime),
+		NumSubjects: st.Subjects, NumDeleted: int(st.Deleted), Consumers: len(s.Consumers()),
+	}
+	if st.Last == 0 {
+		out.FirstSeq = 0 // nothing was ever stored
+	}
+	if st.Records > 0 {
+		if v, err := p.NextOf("", st.First); err == nil {
+			out.FirstSeq, out.FirstTime = v.Seq, wire.Time(v.Time)
+		}
+	}
+	return out
+}
+
+// consumerInfo describes a consumer.
+func (d *Door) consumerInfo(c *call, con *stream.Consumer) (*wire.ConsumerInfo, *wire.Error) {
+	i, err := con.Info(c.ctx)
+	if err != nil {
+		return nil, wire.Err(wire.CodeConsumerNotFound)
+	}
+	cfg := *consumerConfig(con)
+	cfg.Metadata = d.metadata(cfg.Metadata)
+	return &wire.ConsumerInfo{
+		Stream: con.Stream().Name(), Name: con.Name(), Created: wire.Time(con.Created()), Config: &cfg,
+		Delivered:     sequence(i.Delivered.Consumer, i.Delivered.Stream, i.Delivered.Last),
+		AckFloor:      sequence(i.AckFloor.Consumer, i.AckFloor.Stream, i.AckFloor.Last),
+		NumAckPending: i.NumAckPending, NumRedelivered: i.NumRedelivered, NumWaiting: i.NumWaiting,
+		NumPending: i.Pending, TimeStamp: time.Now().UTC(),
+	}, nil
+}
+
+func sequence(consumer, stream uint64, last int64) wire.SequenceInfo {
+	s := wire.SequenceInfo{Consumer: consumer, Stream: stream}
+	if last != 0 {
+		t := wire.Time(last)
+		s.Last = &t
+	}
+	return s
+}
+
+// accountInfo answers what the account has and may have.
+func accountInfo(c *call) (any, *wire.Error) {
+	u := c.dir.Usage(c.space.Name())
+	l := c.account.JetStream
+	info := &wire.AccountInfo{Domain: c.o.Domain}
+	info.Usage = wire.Usage{
+		Memory: u.Memory, Storage: u.Storage, Streams: u.Streams, Consumers: u.Consumers,
+		Limits: wire.AccountLimits{
+			MaxMemory: l.MaxMemory, MaxStorage: l.MaxStorage, MaxStreams: l.MaxStreams, MaxConsumers: l.MaxConsumers,
+			MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1,
+		},
+	}
+	info.API = wire.APIStats{Level: wire.APILevel, Total: c.total.Load(), Errors: c.errors.Load()}
+	return &wire.AccountInfoResponse{Response: c.Kind.Head(nil), AccountInfo: info}, nil
+}

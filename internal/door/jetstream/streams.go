@@ -1,0 +1,257 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
+)
+
+// lookupStream finds the request's stream.
+func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
+	s := c.dir.Find(c.space.Name(), c.Stream)
+	if s == nil {
+		return nil, wire.Err(wire.CodeStreamNotFound)
+	}
+	return s, nil
+}
+
+// neutral puts a configuration into the log's terms.
+func neutral(cfg *wire.StreamConfig) stream.Config {
+	stored := *cfg
+	stored.Metadata = withoutServer(cfg.Metadata)
+	doc, err := json.Marshal(&stored)
+	if err != nil {
+		panic("jetstream: a configuration does not encode: " + err.Error())
+	}
+	return stream.Config{
+		Name: cfg.Name, Subjects: cfg.Subjects, Memory: cfg.Storage == wire.StorageMemory,
+		First: cfg.FirstSeq, MaxConsumers: cfg.MaxConsumers, NoAck: cfg.NoAck,
+		Dialect: DialectName, Doc: doc,
+		Limits: partition.Limits{
+			MaxRecords: cfg.MaxMsgs, MaxBytes: cfg.MaxBytes, MaxPerSubject: cfg.MaxMsgsPerSubject,
+			MaxRecord: int64(cfg.MaxMsgSize), MaxAge: int64(cfg.MaxAge), DedupWindow: int64(cfg.DuplicateWindow),
+			DiscardNew: cfg.Discard == wire.DiscardNew, DiscardNewPerSubject: cfg.DiscardNewPerSubject,
+			Rollups: cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
+		},
+	}
+}
+
+// withoutServer drops the metadata that a server adds on its own.
+func withoutServer(m map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range m {
+		if !strings.HasPrefix(k, "_nats.ver") && k != "_nats.level" {
+			out[k] = v
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func (c *call) streamOptions(r *wire.StreamConfigRequest) wire.StreamOptions {
+	return wire.StreamOptions{MaxDuplicateWindow: c.o.DuplicateWindow, Pedantic: r.Pedantic}
+}
+
+func streamCreate(c *call) (any, *wire.Error) {
+	r, werr := c.decoder.DecodeStreamCreate(c.Stream, c.body)
+	if werr != nil {
+		return nil, werr
+	}
+	if werr := r.Check(c.streamOptions(r)); werr != nil {
+		return nil, werr
+	}
+	cfg := &r.StreamConfig
+	if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
+		return existing(c, s, cfg)
+	}
+	if werr := c.roomForStream(cfg); werr != nil {
+		return nil, werr
+	}
+	s, err := c.dir.Create(c.ctx, c.space.Name(), neutral(cfg))
+	switch {
+	case errors.Is(err, stream.ErrExists):
+		if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
+			return existing(c, s, cfg)
+		}
+		return nil, wire.Err(wire.CodeStreamNameExist)
+	case errors.Is(err, stream.ErrOverlap):
+		return nil, wire.Err(wire.CodeSubjectOverlap)
+	case err != nil:
+		return nil, c.failed(wire.CodeStreamCreate, err)
+	}
+	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false), DidCreate: true}, nil
+}
+
+// existing answers a creation whose name is taken: equal configurations are fine.
+func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Error) {
+	if !cfg.Equal(config(s)) {
+		return nil, wire.Err(wire.CodeStreamNameExist)
+	}
+	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false), DidCreate: true}, nil
+}
+
+// roomForStream holds a new stream against the account's limits.
+func (c *call) roomForStream(cfg *wire.StreamConfig) *wire.Error {
+	l, u := c.account.JetStream, c.dir.Usage(c.space.Name())
+	if l.MaxStreams > 0 && u.Streams >= l.MaxStreams {
+		return wire.Err(wire.CodeMaximumStreams)
+	}
+	if cfg.MaxBytes <= 0 {
+		return nil
+	}
+	if cfg.Storage == wire.StorageMemory && l.MaxMemory >= 0 && cfg.MaxBytes > l.MaxMemory {
+		return wire.Err(wire.CodeMemoryResourcesExceeded)
+	}
+	if cfg.Storage == wire.StorageFile && l.MaxStorage >= 0 && cfg.MaxBytes > l.MaxStorage {
+		return wire.Err(wire.CodeStorageResourcesExceeded)
+	}
+	return nil
+}
+
+// failed logs an error that is ours and puts it into the protocol's words.
+func (c *call) failed(code int, err error) *wire.Error {
+	c.log.Error("request failed", "account", c.space.Name(), "request", c.Kind.Name(), "stream", c.Stream, "consumer", c.Consumer, "error", err)
+	return wire.ErrWith(code, "err", err.Error())
+}
+
+func streamUpdate(c *call) (any, *wire.Error) {
+	r, werr := c.decoder.DecodeStreamUpdate(c.body)
+	if werr != nil {
+		return nil, werr
+	}
+	if werr := r.Check(c.streamOptions(r)); werr != nil {
+		return nil, werr
+	}
+	if r.Name != c.Stream {
+		return nil, wire.Err(wire.CodeStreamMismatch)
+	}
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, werr
+	}
+	cfg := &r.StreamConfig
+	if werr := config(s).CheckUpdate(cfg); werr != nil {
+		return nil, werr
+	}
+	err := s.Update(c.ctx, neutral(cfg))
+	switch {
+	case errors.Is(err, stream.ErrOverlap):
+		return nil, wire.Err(wire.CodeSubjectOverlap)
+	case err != nil:
+		return nil, c.failed(wire.CodeStreamUpdate, err)
+	}
+	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false)}, nil
+}
+
+// listed returns the account's streams that a request asks for.
+func (c *call) listed() (wire.StreamListRequest, []*stream.Stream, *wire.Error) {
+	var r wire.StreamListRequest
+	if werr := c.decoder.Optional(c.body, &r); werr != nil {
+		return r, nil, werr
+	}
+	var out []*stream.Stream
+	for _, s := range c.dir.List(c.space.Name()) {
+		if r.Wants(s.Config().Subjects) {
+			out = append(out, s)
+		}
+	}
+	return r, out, nil
+}
+
+func streamNames(c *call) (any, *wire.Error) {
+	r, streams, werr := c.listed()
+	if werr != nil {
+		return nil, werr
+	}
+	from, to, page := wire.Page(len(streams), r.Offset, wire.NamesLimit)
+	names := []string{}
+	for _, s := range streams[from:to] {
+		names = append(names, s.Name())
+	}
+	return &wire.StreamNamesResponse{Response: c.Kind.Head(nil), Paged: page, Streams: names}, nil
+}
+
+func streamList(c *call) (any, *wire.Error) {
+	r, streams, werr := c.listed()
+	if werr != nil {
+		return nil, werr
+	}
+	from, to, page := wire.Page(len(streams), r.Offset, wire.ListLimit)
+	infos := []*wire.StreamInfo{}
+	for _, s := range streams[from:to] {
+		i := c.streamInfo(s, true)
+		i.Domain = c.o.Domain
+		infos = append(infos, i)
+	}
+	return &wire.StreamListResponse{Response: c.Kind.Head(nil), Paged: page, Streams: infos}, nil
+}
+
+// maxDeletedDetails bounds the list of deleted sequences in an answer.
+const maxDeletedDetails = 1 << 20
+
+func streamInfo(c *call) (any, *wire.Error) {
+	var r wire.StreamInfoRequest
+	if werr := c.decoder.Optional(c.body, &r); werr != nil {
+		return nil, werr
+	}
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, werr
+	}
+	info := c.streamInfo(s, false)
+	info.Domain = c.o.Domain
+	info.Cluster = &wire.ClusterInfo{Leader: c.o.ServerName}
+	if r.DeletedDetails {
+		info.State.Deleted = s.Partition().Deleted(maxDeletedDetails)
+	}
+	resp := &wire.StreamInfoResponse{Response: c.Kind.Head(nil), StreamInfo: info}
+	if r.SubjectsFilter != "" {
+		subjects := s.Partition().Subjects(r.SubjectsFilter)
+		from, to, page := wire.Page(len(subjects), r.Offset, wire.SubjectsLimit)
+		resp.Paged = page
+		info.State.Subjects = map[string]uint64{}
+		for _, sc := range subjects[from:to] {
+			info.State.Subjects[sc.Subject] = sc.Count
+		}
+	}
+	return resp, nil
+}
+
+func streamDelete(c *call) (any, *wire.Error) {
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, werr
+	}
+	if err := c.dir.Drop(c.ctx, s); err != nil {
+		return nil, c.failed(wire.CodeStreamDelete, err)
+	}
+	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
+}
+
+func streamPurge(c *call) (any, *wire.Error) {
+	r, werr := c.decoder.DecodePurge(c.body)
+	if werr != nil {
+		return nil, werr
+	}
+	s, werr := c.lookupStream()
+	if werr != nil {
+		return nil, werr
+	}
+	switch cfg := config(s); {
+	case cfg.Sealed:
+		return nil, wire.Err(wire.CodeStreamSealed)
+	case cfg.DenyPurge:
+		return nil, wire.ErrWith(wire.CodePurgeFailed, "err", "stream purge not permitted")
+	}
+	n, err := s.Purge(c.ctx, stream.Purge{Subject: r.Filter, Below: r.Seq, Keep: r.Keep})
+	if err != nil {
+		return nil, c.failed(wire.CodePurgeFailed, err)
+	}
+	return &wire.StreamPurgeResponse{Response: c.Kind.Head(nil), Success: true, Purged: n}, nil
+}
