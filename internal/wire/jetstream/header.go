@@ -235,13 +235,17 @@ func ttl(value []byte) (ns int64, invalid bool) {
 	return d - d%second, false
 }
 
-// Order of the refusals of one publish, as a stream makes them on one node: what
-// the three functions below say comes before, between and after the conditions
-// that need the stream's contents.
+// Refusals of one publish, as a stream on one node orders them: what
+// each function says comes in this order: RefuseMode, RefuseExpectation, the
+// conditions on sequences, RefuseFeature, the duplicate, the last id, RefuseRollup.
 
-// RefuseCounter refuses an increment: no stream here counts.
-func (h *PublishHeader) RefuseCounter() *Error {
-	if h.Has(KeyIncr) {
+// RefuseMode refuses messages of atomic batches and increments of counters: no
+// stream here takes them.
+func (h *PublishHeader) RefuseMode() *Error {
+	switch {
+	case h.Has(KeyBatchID):
+		return Err(CodeAtomicDisabled)
+	case h.Has(KeyIncr):
 		return Err(CodeIncrDisabled)
 	}
 	return nil
@@ -262,7 +266,7 @@ func (h *PublishHeader) RefuseExpectation(stream string) *Error {
 }
 
 // RefuseFeature refuses what belongs to features that no stream here has on:
-// schedules, sourcing by a client, atomic batches.
+// schedules, and sourcing by a client.
 func (h *PublishHeader) RefuseFeature() *Error {
 	switch {
 	case h.Has(KeySchedule):
@@ -274,9 +278,6 @@ func (h *PublishHeader) RefuseFeature() *Error {
 	}
 	if h.Has(KeyStreamSource) {
 		return Err(CodeSourceHeaderNotAllowed)
-	}
-	if h.Has(KeyBatchID) {
-		return Err(CodeAtomicDisabled)
 	}
 	return nil
 }

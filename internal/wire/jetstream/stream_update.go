@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Clone copies the configuration and what it points to.
+// Clone copies the configuration with its subjects and metadata. Options that are
+// pointers are shared.
 func (c *StreamConfig) Clone() *StreamConfig {
 	out := *c
 	out.Subjects = slices.Clone(c.Subjects)

@@ -155,28 +155,28 @@ func (c *StreamConfig) checkMirror() *Error {
 	return nil
 }
 
-// checkSubjects checks each subject, alone and against those before it.
+// maxSubjects bounds the subjects of a stream and the filters of a consumer: each
+// pattern is compared with all others.
+const maxSubjects = 4096
+
+// checkSubjects checks each subject, then each against those before it.
 func (c *StreamConfig) checkSubjects() *Error {
-	const maxSubjects = 10_000 // each is compared with all others
 	if len(c.Subjects) > maxSubjects {
 		return invalidStream("too many subjects, at most %d are allowed", maxSubjects)
 	}
-	seen := make(map[string]struct{}, len(c.Subjects))
-	for i, s := range c.Subjects {
-		if _, twice := seen[s]; twice {
-			return invalidStream("duplicate subject %q", s)
-		}
-		seen[s] = struct{}{}
+	for _, s := range c.Subjects {
 		if err := c.checkSubject(s); err != nil {
 			return err
 		}
-		for _, other := range c.Subjects[:i] {
-			if subjectsOverlap(s, other) {
-				return invalidStream("subject %q overlaps with %q", s, other)
-			}
-		}
 	}
-	return nil
+	a, b, found := firstOverlap(c.Subjects)
+	switch {
+	case !found:
+		return nil
+	case a == b:
+		return invalidStream("duplicate subject %q", a)
+	}
+	return invalidStream("subject %q overlaps with %q", a, b)
 }
 
 // checkSubject refuses what can not be subscribed and, unless publishes are not

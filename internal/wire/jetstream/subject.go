@@ -73,6 +73,30 @@ func subjectContains(outer, inner string) bool {
 	}
 }
 
+// firstOverlap finds two of the valid subjects that overlap, the first time this
+// happens. Its cost is linear as long as none has wildcards.
+func firstOverlap(subjects []string) (a, b string, found bool) {
+	seen := make(map[string]struct{}, len(subjects))
+	var wild []string
+	for i, s := range subjects {
+		if _, twice := seen[s]; twice {
+			return s, s, true
+		}
+		seen[s] = struct{}{}
+		against := wild
+		if !literalSubject(s) {
+			wild = append(wild, s)
+			against = subjects[:i]
+		}
+		for _, other := range against {
+			if subjectsOverlap(s, other) {
+				return s, other, true
+			}
+		}
+	}
+	return "", "", false
+}
+
 // MaxNameLen is the longest name of a stream or consumer, in bytes.
 const MaxNameLen = 255
 
