@@ -28,7 +28,7 @@ type Consumer struct {
 	source   source
 	timer    timewheel.Timer
 	dirty    bool
-	lastUsed int64 // when a request or an acknowledgement came last
+	lastUsed int64    // when a request or an acknowledgement came last
 	confirm  [][]byte // acknowledgements to confirm once they are noted
 }
 

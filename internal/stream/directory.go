@@ -37,9 +37,10 @@ type Options struct {
 	Budget func(account string, memory bool) partition.Budget
 	// Dialects by the name that Config.Dialect has.
 	Dialects map[string]Dialect
-	Outlet   Outlet
-	Shards   int
-	Log      *slog.Logger
+	// Outlet makes an outlet: each shard, and the journal's goroutine, has its own.
+	Outlet func() Outlet
+	Shards int
+	Log    *slog.Logger
 }
 
 // Directory holds the streams of all accounts.
@@ -51,6 +52,7 @@ type Directory struct {
 
 	// Only the journal's goroutine.
 	publishers map[*broker.Space]*broker.Publisher
+	outlet     Outlet
 	buf        []byte
 
 	mu sync.Mutex
@@ -64,11 +66,11 @@ type Directory struct {
 // New returns a directory without streams; the catalog brings them.
 func New(o Options) *Directory {
 	d := &Directory{
-		o: o, log: o.Log, publishers: map[*broker.Space]*broker.Publisher{},
+		o: o, log: o.Log, outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
 		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
 	}
 	for range max(o.Shards, 1) {
-		d.shards = append(d.shards, newShard(o.Outlet, o.Log, time.Now().UnixNano()))
+		d.shards = append(d.shards, newShard(o.Outlet(), o.Log, time.Now().UnixNano()))
 	}
 	return d
 }
@@ -351,7 +353,7 @@ func (d *Directory) journalAnswer(b *staged) {
 func (d *Directory) journalAcked(s *Stream, replies [][]byte) {
 	p := d.journalPublisher(s.space)
 	for _, r := range replies {
-		d.o.Outlet.Acked(p, r)
+		d.outlet.Acked(p, r)
 	}
 	p.HandOver()
 }

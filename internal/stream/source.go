@@ -23,7 +23,7 @@ type source struct {
 	given   int           // how many of them went out
 	peeked  uint64        // what Peek found last; 0: none
 	size    int           // its size
-	scanned uint64      // no match below it, from the last start of a scan on
+	scanned uint64        // no match below it, from the last start of a scan on
 	budget  int
 	// skip is for last-per-subject: the sequences up to skipTo that count.
 	skip   []uint64
