@@ -1,0 +1,211 @@
+package broker
+
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/routing"
+)
+
+// Budget is what the caches of many publishers may hold together.
+type Budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// NewBudget gives a budget of limit bytes.
+func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+
+func (b *Budget) take(n int) bool {
+	if b == nil || b.used.Add(int64(n)) <= b.limit {
+		return true
+	}
+	b.used.Add(int64(-n))
+	return false
+}
+
+func (b *Budget) give(n int) {
+	if b != nil {
+		b.used.Add(int64(-n))
+	}
+}
+
+// Weights of what an entry keeps in memory, in bytes, beside its strings.
+const (
+	entryWeight  = 160
+	targetWeight = 64
+)
+
+// cache holds matches of one generation: by exact subject, and by prefix up to
+// the last dot where the last token makes no difference. Subjects of the second
+// kind never get into the first.
+type cache struct {
+	generation uint64
+	limit      int
+	budget     *Budget
+
+	exact  map[string]*entry
+	prefix map[string]*entry
+	used   int
+	misses uint32
+
+	recent *entry // the last exact entry found
+	family *entry // the last prefix entry found
+}
+
+// entry is who gets the messages of a subject.
+type entry struct {
+	key    string // the subject, or its prefix
+	plain  []target
+	queues [][]target
+	exact  bool // of one subject only
+	judged bool // denied is settled
+	denied bool
+}
+
+// target is one subscription of an entry.
+type target struct {
+	sub  *Subscription
+	dest *dest // nil before the first offer
+	memo []byte
+}
+
+func (c *cache) init(limit int, budget *Budget) {
+	c.limit, c.budget = limit, budget
+	c.exact, c.prefix = make(map[string]*entry), make(map[string]*entry)
+	c.generation = ^uint64(0)
+}
+
+func (c *cache) get(subject []byte) *entry {
+	if e := c.recent; e != nil && e.key == string(subject) {
+		return e
+	}
+	dot := bytes.LastIndexByte(subject, '.') + 1
+	if e := c.family; e != nil && dot < len(subject) && e.key == string(subject[:dot]) {
+		return e
+	}
+	if e := c.exact[string(subject)]; e != nil {
+		c.recent = e
+		return e
+	}
+	if len(c.prefix) > 0 {
+		if prefix, ok := routing.Prefix(subject); ok {
+			if e := c.prefix[string(prefix)]; e != nil {
+				c.family = e
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// add gives the entry of a result and keeps it where there is room.
+func (c *cache) add(subject []byte, r *routing.Result[*Subscription]) *entry {
+	key, into := subject, c.exact
+	if r.LastTokenFree {
+		if prefix, ok := routing.Prefix(subject); ok {
+			key, into = prefix, c.prefix
+		}
+	}
+	e := &entry{key: string(key), exact: len(key) == len(subject)}
+	n := len(r.Plain)
+	for i := range r.Queues {
+		n += len(r.Queues[i].Members)
+	}
+	all := make([]target, 0, n)
+	all = appendTargets(all, r.Plain)
+	e.plain = all[:len(all):len(all)]
+	if len(r.Queues) > 0 {
+		e.queues = make([][]target, len(r.Queues))
+	}
+	for i := range r.Queues {
+		from := len(all)
+		all = appendTargets(all, r.Queues[i].Members)
+		e.queues[i] = all[from:len(all):len(all)]
+	}
+	c.keep(into, e)
+	return e
+}
+
+func appendTargets(to []target, subs []*Subscription) []target {
+	for _, s := range subs {
+		to = append(to, target{sub: s})
+	}
+	return to
+}
+
+// weight is about what the entry will hold, with what stages keep in its memos.
+func (e *entry) weight() int {
+	w := entryWeight + len(e.key)
+	each := targetWeight
+	if e.exact {
+		each += 16 + len(e.key)
+	}
+	w += each * len(e.plain)
+	for i := range e.queues {
+		w += each * len(e.queues[i])
+	}
+	return w
+}
+
+// keep puts an entry into the map. A full cache keeps what it has, so that a
+// cycle of more subjects than fit still meets some of them; every eighth miss
+// replaces entries at random, so that it follows when subjects change.
+func (c *cache) keep(into map[string]*entry, e *entry) {
+	w := e.weight()
+	if c.used+w > c.limit || !c.budget.take(w) {
+		if c.misses++; c.misses%8 != 0 || !c.evict(w) || !c.budget.take(w) {
+			return
+		}
+	}
+	c.used += w
+	into[e.key] = e
+}
+
+// evict makes room for w bytes where that takes few entries.
+func (c *cache) evict(w int) bool {
+	freed := 0
+	for _, m := range []map[string]*entry{c.exact, c.prefix} {
+		for key, e := range m {
+			if freed >= w {
+				break
+			}
+			delete(m, key)
+			c.drop(e)
+			freed += e.weight()
+		}
+	}
+	return c.used+w <= c.limit
+}
+
+func (c *cache) drop(e *entry) {
+	w := e.weight()
+	c.used -= w
+	c.budget.give(w)
+	if c.recent == e {
+		c.recent = nil
+	}
+	if c.family == e {
+		c.family = nil
+	}
+}
+
+// clearable is the size up to which a map is emptied rather than replaced:
+// emptying costs as much as the map was ever large.
+const clearable = 256
+
+func (c *cache) clear() {
+	c.recent, c.family = nil, nil
+	if len(c.exact) > clearable {
+		c.exact = make(map[string]*entry)
+	} else {
+		clear(c.exact)
+	}
+	if len(c.prefix) > clearable {
+		c.prefix = make(map[string]*entry)
+	} else {
+		clear(c.prefix)
+	}
+	c.budget.give(c.used)
+	c.used = 0
+}

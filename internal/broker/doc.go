@@ -1,0 +1,20 @@
+// Package broker is a message's way from its publisher to its sinks.
+//
+// A Space is one account's subjects: a routing table of subscriptions. A
+// Publisher belongs to one goroutine; it looks subjects up in a cache that is
+// valid for one generation of the table, stages each message with every
+// destination and hands all of it over at once. A Sink is a destination; its
+// Stage takes what one publisher sends to it. The broker owns neither bytes nor
+// format: each sink stages in its own. Services are sinks whose requests are
+// copied and handled by a fixed pool of goroutines.
+//
+// Promises: messages of one publisher reach one destination in the order of
+// publishing. What a goroutine subscribes before it publishes gets the message,
+// what it unsubscribed before does not. Publish and HandOver never block on a
+// destination; a message that a cached subject routes to destinations that were
+// met before allocates nothing here.
+//
+// Goroutines: those of Workers, joined by Workers.Close. Locks: a worker pool's
+// and the registry's, both leaves: nothing is called with them held. Streams,
+// doors, links and telling rooms call it.
+package broker

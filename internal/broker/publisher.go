@@ -1,0 +1,327 @@
+package broker
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+const (
+	// stagedCap is how many bytes a publisher stages before it hands over by itself.
+	stagedCap = 4 << 20
+	// destsKept is how many destinations are remembered over many changes of the
+	// routing table.
+	destsKept = 64
+	// defaultCacheBytes bounds a publisher's cache where its options do not.
+	defaultCacheBytes = 16 << 20
+)
+
+// PublisherOptions say for whom a publisher publishes.
+type PublisherOptions struct {
+	Origin      Sink        // the publisher's own sink; nil for internal ones
+	Echo        bool        // Origin gets its own messages, too
+	Permissions Permissions // nil: all is allowed
+	CacheBytes  int         // bound of the cache; 0: 16 MiB
+	Budget      *Budget     // bound that publishers share; nil: none
+}
+
+// Result says what became of a message: how many subscriptions of each kind
+// took it.
+type Result struct {
+	Clients, Streams, Services int
+	Denied                     bool // permissions; nothing was staged
+	Full                       bool // some sink was over budget; see Publisher.Again
+}
+
+// Nobody says that no subscription took or refused the message.
+func (r *Result) Nobody() bool {
+	return r.Clients+r.Streams+r.Services == 0 && !r.Full && !r.Denied
+}
+
+// Publisher sends messages into a space. It belongs to one goroutine.
+type Publisher struct {
+	// Local belongs to the stages of clients' connections: what they share for
+	// this publisher.
+	Local any
+
+	space *Space
+	opts  PublisherOptions
+	cache cache
+	rng   uint64
+
+	dests   map[Sink]*dest
+	touched []*dest // staged to since the last HandOver
+	resets  int     // since dests was forgotten
+
+	last   *entry // of the last publish
+	run    int
+	fanout int
+	serial uint64
+	staged int // bytes since the last HandOver, by the messages' sizes
+	cur    Message
+	full   []*target // that answered Full to the last publish
+}
+
+// dest is a sink as this publisher knows it.
+type dest struct {
+	sink    Sink
+	stage   Stage
+	touched bool
+}
+
+// NewPublisher gives a publisher of a space.
+func NewPublisher(s *Space, opts PublisherOptions) *Publisher {
+	p := &Publisher{dests: make(map[Sink]*dest), rng: rand.Uint64() | 1}
+	p.bind(s, opts)
+	return p
+}
+
+func (p *Publisher) bind(s *Space, opts PublisherOptions) {
+	if opts.CacheBytes == 0 {
+		opts.CacheBytes = defaultCacheBytes
+	}
+	p.space, p.opts = s, opts
+	p.cache.init(opts.CacheBytes, opts.Budget)
+}
+
+// Rebind hands over and goes on in another space or for somebody else.
+func (p *Publisher) Rebind(s *Space, opts PublisherOptions) {
+	p.HandOver()
+	p.forget()
+	p.dests = make(map[Sink]*dest)
+	p.bind(s, opts)
+}
+
+// Space is where the publisher publishes.
+func (p *Publisher) Space() *Space { return p.space }
+
+// Origin is the sink that the publisher publishes for, or nil.
+func (p *Publisher) Origin() Sink { return p.opts.Origin }
+
+// Release hands over and gives back what the cache holds. The publisher may be
+// used again.
+func (p *Publisher) Release() {
+	p.HandOver()
+	p.forget()
+	clear(p.dests)
+}
+
+// Fanout is how many subscriptions and queue groups the message that is being
+// published goes to. For stages.
+func (p *Publisher) Fanout() int { return p.fanout }
+
+// Run is how many messages before the one that is being published were routed
+// the same way without another in between. For stages.
+func (p *Publisher) Run() int { return p.run }
+
+// Touched is how many destinations are being handed over to. For stages.
+func (p *Publisher) Touched() int { return len(p.touched) }
+
+// Serial numbers the messages of this publisher. For stages.
+func (p *Publisher) Serial() uint64 { return p.serial }
+
+// Publish stages m with everybody that it is for. m itself is not kept.
+func (p *Publisher) Publish(m *Message) Result {
+	if !p.Allowed(m) {
+		return Result{Denied: true}
+	}
+	return p.Deliver(m)
+}
+
+// Allowed says whether permissions let m be published. Deliver is to follow, once.
+func (p *Publisher) Allowed(m *Message) bool {
+	if p.opts.Permissions == nil {
+		return true
+	}
+	to := m.route()
+	return !p.denied(p.find(to), to)
+}
+
+// Deliver is Publish for a message that Allowed has let pass.
+func (p *Publisher) Deliver(m *Message) Result {
+	e := p.find(m.route())
+	if e == p.last {
+		p.run++
+	} else {
+		p.last, p.run = e, 0
+	}
+	p.fanout = len(e.plain) + len(e.queues)
+	if p.fanout == 0 {
+		return Result{}
+	}
+	p.serial++
+	p.cur = *m
+	p.full = p.full[:0]
+	memo := e.exact && m.To == nil
+	var r Result
+	for i := range e.plain {
+		p.offer(&e.plain[i], memo, &r)
+	}
+	for i := range e.queues {
+		p.choose(e.queues[i], memo, &r)
+	}
+	r.Full = len(p.full) > 0
+	p.staged += m.Size() * p.fanout
+	if p.staged >= stagedCap {
+		p.HandOver()
+	}
+	return r
+}
+
+// Again offers m, which is unchanged, once more to the sinks that were full. It
+// says whether none is any longer.
+func (p *Publisher) Again(m *Message) bool {
+	p.cur = *m
+	var r Result
+	waiting := p.full
+	p.full = p.full[:0]
+	for _, t := range waiting {
+		p.offer(t, false, &r)
+	}
+	return len(p.full) == 0
+}
+
+// denied judges the subject, from the entry where it was judged for good.
+func (p *Publisher) denied(e *entry, to []byte) bool {
+	if e.judged {
+		return e.denied
+	}
+	allowed, fixed := p.opts.Permissions.MayPublish(to)
+	if fixed && e.exact {
+		e.judged, e.denied = true, !allowed
+	}
+	return !allowed
+}
+
+// offer stages the current message with one subscription and says whether that
+// settled it.
+func (p *Publisher) offer(t *target, memo bool, r *Result) bool {
+	if t.sub.Sink == p.opts.Origin && !p.opts.Echo {
+		return false
+	}
+	d := t.dest
+	if d == nil {
+		d = p.open(t.sub.Sink)
+		t.dest = d
+	}
+	p.cur.Memo = nil
+	if memo {
+		p.cur.Memo = &t.memo
+	}
+	switch d.stage.Add(t.sub, &p.cur) {
+	case Staged:
+		if !d.touched {
+			d.touched = true
+			p.touched = append(p.touched, d)
+		}
+		switch t.sub.Kind {
+		case KindStream:
+			r.Streams++
+		case KindService:
+			r.Services++
+		default:
+			r.Clients++
+		}
+		return true
+	case Full:
+		p.full = append(p.full, t)
+		return true
+	}
+	return false
+}
+
+// choose offers the message to one member of a queue group, from a random one on.
+func (p *Publisher) choose(members []target, memo bool, r *Result) {
+	n := len(members)
+	i := p.random(n)
+	for range n {
+		if p.offer(&members[i], memo, r) {
+			return
+		}
+		if i++; i == n {
+			i = 0
+		}
+	}
+}
+
+// random gives a number below n, each as likely as the others.
+func (p *Publisher) random(n int) int {
+	if n == 1 {
+		return 0
+	}
+	p.rng ^= p.rng << 13
+	p.rng ^= p.rng >> 7
+	p.rng ^= p.rng << 17
+	hi, _ := bits.Mul64(p.rng*0x2545F4914F6CDD1D, uint64(n))
+	return int(hi)
+}
+
+func (p *Publisher) open(s Sink) *dest {
+	d := p.dests[s]
+	if d == nil {
+		d = &dest{sink: s, stage: s.OpenStage(p)}
+		p.dests[s] = d
+	}
+	return d
+}
+
+// Touch gives the stage of a sink and has it handed over with the others. It is
+// for what a sink stages with itself, such as replies of the protocol.
+func (p *Publisher) Touch(s Sink) Stage {
+	d := p.open(s)
+	if !d.touched {
+		d.touched = true
+		p.touched = append(p.touched, d)
+	}
+	return d.stage
+}
+
+// HandOver passes on all that is staged.
+func (p *Publisher) HandOver() {
+	for _, d := range p.touched {
+		d.touched = false
+		d.stage.HandOver()
+	}
+	clear(p.touched)
+	if p.touched = p.touched[:0]; cap(p.touched) > 1024 {
+		p.touched = nil
+	}
+	p.staged = 0
+	p.run = 0
+	p.last = nil
+}
+
+// find gives the entry of a subject that is right for the table as it is now.
+func (p *Publisher) find(to []byte) *entry {
+	if generation := p.space.Generation(); generation != p.cache.generation {
+		p.reset(generation)
+	}
+	if e := p.cache.get(to); e != nil {
+		return e
+	}
+	return p.cache.add(to, p.space.Match(to))
+}
+
+// reset forgets what was matched in an older generation. Destinations outlive
+// it, as most are met again, but not for ever: closed ones must not be kept.
+func (p *Publisher) reset(generation uint64) {
+	p.forget()
+	p.cache.generation = generation
+	p.resets++
+	if patience := 4 * destsKept; len(p.dests) <= destsKept && p.resets < patience || p.resets < patience/4 {
+		return
+	}
+	p.resets = 0
+	for s, d := range p.dests {
+		if !d.touched {
+			delete(p.dests, s)
+		}
+	}
+}
+
+func (p *Publisher) forget() {
+	p.cache.clear()
+	p.last = nil
+	clear(p.full)
+	p.full = p.full[:0]
+	p.cur = Message{}
+}

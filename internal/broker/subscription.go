@@ -1,0 +1,60 @@
+package broker
+
+import "sync/atomic"
+
+// Kind says what stands behind a subscription.
+type Kind uint8
+
+// The kinds. A requester is told that nobody responds only where no subscription
+// of any kind took its message.
+const (
+	KindClient Kind = iota
+	KindStream
+	KindService
+)
+
+// Subscription is a sink's interest in a pattern. Its fields are unchanged while
+// it is subscribed; the delivery count is atomic.
+type Subscription struct {
+	Subject string // a valid pattern
+	Queue   string // queue group, or empty
+	SID     string // the client's name for it; empty where there is no client
+	Sink    Sink
+	Kind    Kind
+	// Filter is set where permissions deny part of what the pattern matches.
+	Filter bool
+
+	max       atomic.Uint64
+	delivered atomic.Uint64
+}
+
+// Limit ends the subscription after max deliveries, counted from its start. It
+// says whether that many were counted already. 0 lifts the limit.
+func (s *Subscription) Limit(max uint64) (reached bool) {
+	s.max.Store(max)
+	return max > 0 && s.delivered.Load() >= max
+}
+
+// Count counts a delivery. ok is false where the limit was reached before: then
+// nothing may be delivered. last is true for exactly one delivery, the one that
+// reaches the limit; the sink then unsubscribes.
+func (s *Subscription) Count() (ok, last bool) {
+	n := s.delivered.Add(1)
+	max := s.max.Load()
+	if max == 0 {
+		return true, false
+	}
+	return n <= max, n == max
+}
+
+// Delivered is the number of deliveries counted, at most the limit.
+func (s *Subscription) Delivered() uint64 {
+	n := s.delivered.Load()
+	if max := s.max.Load(); max > 0 {
+		n = min(n, max)
+	}
+	return n
+}
+
+// Max is the limit, 0 for none.
+func (s *Subscription) Max() uint64 { return s.max.Load() }
