@@ -119,6 +119,7 @@ type rig struct {
 	told    []string // outcomes in the order in which they were told
 	removed int
 	gone    []uint64
+	quiet   bool // outcomes are not noted
 }
 
 var allChecks = []Check{CheckDialect, CheckLastOfSubject, CheckLast, CheckDuplicate, CheckLastID, CheckRollup}
@@ -162,6 +163,9 @@ func (r *rig) Failed(err error) { r.p.Failed(err) }
 
 // … and the observer.
 func (r *rig) Committed(b *Batch, local bool) {
+	if r.quiet {
+		return
+	}
 	var s []string
 	for _, o := range b.Outcomes {
 		s = append(s, fmt.Sprintf("%d/%d/%d", o.Refusal, o.Seq, o.Detail))

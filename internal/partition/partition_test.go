@@ -340,6 +340,7 @@ func randomStep(r *rig, rnd *rand.Rand, now int64) {
 
 func TestAdmissionDoesNotAllocateForEachRecord(t *testing.T) {
 	r := newRig(t, Limits{})
+	r.quiet = true
 	const n = 500
 	b := &Batch{}
 	parts := record.Parts{Subject: []byte("orders.new"), Data: []byte("0123456789")}
