@@ -1,0 +1,26 @@
+// Package journal is the node's one synced log. Entries of many groups gather
+// while a batch is on its way to the disk; the next batch takes all of them,
+// with one write and one sync, and then tells each group how far it is durable.
+//
+// Promises. Entries of a group are written, completed and replayed in the order
+// of Append. Completer.Durable means that the entry survives a crash (with
+// Interval, that it was handed to the operating system). After a failed write or
+// sync nothing is acknowledged any more and nothing is tried again: the journal
+// is dead until it is opened anew, and what was pending then is unknown, neither
+// kept for sure nor lost for sure. Recovery tells a torn tail, which it cuts,
+// from damage, which it reports. A block that holds acknowledged entries is not
+// written again before all of them are released.
+//
+// Released positions are not durable. After a restart entries may be replayed
+// that had been released, from the beginning of any file still there: a group
+// knows by its own checkpoint what to skip. The same holds for dropped groups,
+// whose owner calls Forget for each id of Unclaimed that exists no more.
+//
+// Goroutines: the writer, which runs completions, too, and the preparer, which
+// makes files ahead. Open starts them, Close joins them.
+//
+// Locks: Journal.mu, a leaf; neither I/O nor a call out of the package happens
+// with it held. Appends may come from any goroutine, also from a completion.
+// Rooms of floor 1 and assembly call this package; it never looks into the data
+// of an entry.
+package journal

@@ -1,0 +1,291 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// Limits and defaults.
+const (
+	// MaxEntry is the largest data of an entry, in bytes.
+	MaxEntry = 64 << 20
+	// MaxBatch is the most bytes that a batch takes, unless one entry is larger.
+	MaxBatch = 1 << 20
+	// RideLimit is how long a riding entry waits for a batch.
+	RideLimit = 50 * time.Millisecond
+
+	defaultFileSize = 64 << 20
+	minFileSize     = 2 * blockSize
+	defaultMaxBytes = 1 << 30
+)
+
+// Errors of the journal.
+var (
+	// ErrClosed is what Append gives after Close.
+	ErrClosed = errors.New("journal is closed")
+	// ErrDead wraps the failure after which nothing is acknowledged any more.
+	ErrDead = errors.New("journal is dead until restart")
+	// ErrTooLarge says that an entry has more than MaxEntry bytes.
+	ErrTooLarge = errors.New("journal entry is too large")
+	// ErrForeign says that a file was written for another data directory.
+	ErrForeign = errors.New("journal file belongs to another data directory")
+)
+
+// Policy says when entries count as durable. The zero value is Always.
+type Policy struct{ every time.Duration }
+
+// Always syncs each batch before its entries are completed.
+var Always = Policy{}
+
+// Interval completes entries when they are handed to the operating system, and
+// syncs at most every d. A crash of the machine loses up to d.
+func Interval(d time.Duration) Policy { return Policy{every: d} }
+
+// Options of a journal. FS and Dir are needed.
+type Options struct {
+	FS  vfs.FS
+	Dir string // created if it is not there
+	// FileSize is the size of the files, in bytes. 0: 64 MiB, less where the
+	// disk is small. A file grows for an entry that is larger.
+	FileSize int64
+	// MaxBytes is how many bytes may be unreleased before OnPressure is
+	// called. 0: 1 GiB, less where the disk is small. It bounds nothing by
+	// itself.
+	MaxBytes int64
+	Sync     Policy
+	// Identity of the data directory, a random number; files with another one
+	// are refused. It is a part of every checksum, so that a message which
+	// looks like a batch is none. 0: the journal draws one and keeps it in a
+	// file beside its own.
+	Identity uint64
+	// Buffered writes through the page cache even where direct writes work.
+	Buffered bool
+	// OnDamage decides whether recovery goes on after damage: nil, or an error,
+	// makes Open fail.
+	OnDamage func(*DamageError) error
+	// OnPressure is called on the writer's goroutine, without locks, when a
+	// file begins while more than MaxBytes are unreleased, and when the disk
+	// has no room for another file. It must not block.
+	OnPressure func(Pressure)
+	// Log: nil discards.
+	Log *slog.Logger
+}
+
+// Journal is the node's synced log. Its methods are safe for concurrent use.
+type Journal struct {
+	// Set at construction.
+	opts      Options
+	fileSize  int64
+	maxBatch  int
+	log       *slog.Logger
+	recovered Recovery
+	wake      chan struct{} // to the writer, one deep
+	prepare   chan struct{} // to the preparer, one deep
+	dead      chan struct{} // closed by the first failure
+	stop      chan struct{} // closed by Close
+	quit      chan struct{} // to the preparer, closed when the writer is done
+	done      sync.WaitGroup
+
+	// Metrics may be read at any time.
+	Metrics Metrics
+
+	mu      sync.Mutex
+	groups  map[GroupID]*Group
+	active  []*Group // those with entries not yet taken, in turn
+	bytes   int64    // cost of all entries not yet taken
+	urgent  bool     // one of them is urgent
+	idle    bool     // the writer sleeps or is about to
+	closed  bool
+	err     error   // the failure
+	files   []*file // with batches that are needed, oldest first; the last is written to
+	retired []*file // not needed, but no durable batch says so yet
+	ready   []*file // to be written to, or recycled
+	spareUp chan struct{}
+	noSpace error  // why the preparer could not make a file
+	nextID  uint64 // of a file's name
+
+	// Only the writer, after recovery.
+	w writer
+}
+
+// Open recovers the journal in a directory: it calls replay for each entry, in
+// order, and is then ready for Append. An error of replay ends it. Data is
+// borrowed. Damage gives a *DamageError, see Options.OnDamage.
+func Open(o Options, replay func(Entry) error) (*Journal, error) {
+	j := &Journal{
+		opts: o, log: o.Log, groups: make(map[GroupID]*Group),
+		wake: make(chan struct{}, 1), prepare: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
+		dead: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
+	}
+	if j.log == nil {
+		j.log = slog.New(slog.DiscardHandler)
+	}
+	if err := j.prepareDir(); err != nil {
+		return nil, err
+	}
+	r := recovery{j: j, replay: replay}
+	if err := r.run(); err != nil {
+		return nil, errors.Join(err, j.closeFiles())
+	}
+	j.w.init(j)
+	j.done.Add(2)
+	go j.runWriter()
+	go j.runPreparer()
+	j.kick(j.prepare)
+	return j, nil
+}
+
+// prepareDir makes the directory, and settles sizes and identity.
+func (j *Journal) prepareDir() error {
+	o := &j.opts
+	if err := o.FS.MkdirAll(o.Dir); err != nil {
+		return fmt.Errorf("make journal directory: %w", err)
+	}
+	if err := o.FS.SyncDir(path.Dir(path.Clean(o.Dir))); err != nil {
+		return fmt.Errorf("make journal directory durable: %w", err)
+	}
+	if err := j.setSizes(); err != nil {
+		return err
+	}
+	if o.Identity != 0 {
+		return nil
+	}
+	var err error
+	o.Identity, err = ownIdentity(o.FS, o.Dir)
+	return err
+}
+
+// setSizes settles the sizes of files, batches and the whole.
+func (j *Journal) setSizes() error {
+	o := j.opts
+	free, err := o.FS.Free(o.Dir)
+	if err != nil {
+		return fmt.Errorf("ask for space: %w", err)
+	}
+	size := o.FileSize
+	if size == 0 {
+		if size, err = presentSize(o.FS, o.Dir); err != nil {
+			return err
+		}
+	}
+	if size == 0 {
+		size = min(defaultFileSize, max(MaxBatch, free/16))
+	}
+	if size < minFileSize {
+		return fmt.Errorf("journal file size %d is below %d", size, minFileSize)
+	}
+	j.fileSize = size &^ (blockSize - 1)
+	j.maxBatch = int(min(MaxBatch, j.fileSize)) - headerSize
+	if o.MaxBytes == 0 {
+		j.opts.MaxBytes = min(defaultMaxBytes, max(4*j.fileSize, free/4))
+	}
+	return nil
+}
+
+// Append queues one entry. The parts together are its data; they must stay
+// unchanged until Durable or Failed. It never waits for the disk. The order of
+// a group is the order of calls. An error means that the entry is not queued
+// and that no completion follows for it.
+func (j *Journal) Append(g *Group, term, index uint64, kind uint8, urgency Urgency, parts ...[]byte) error {
+	return j.append(g, term, index, kind, urgency, 0, false, parts)
+}
+
+// AppendSummed is Append for data whose CRC-32C the caller knows.
+func (j *Journal) AppendSummed(g *Group, term, index uint64, kind uint8, urgency Urgency, sum uint32, parts ...[]byte) error {
+	return j.append(g, term, index, kind, urgency, sum, true, parts)
+}
+
+func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgency, sum uint32, summed bool, parts [][]byte) error {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size > MaxEntry {
+		return ErrTooLarge
+	}
+	j.mu.Lock()
+	if j.err != nil || j.closed {
+		defer j.mu.Unlock()
+		return j.refusalLocked()
+	}
+	p := g.slotLocked()
+	p.fill(term, index, kind, parts, size)
+	p.sum, p.summed = sum, summed
+	cost := int64(p.cost())
+	j.bytes += cost
+	if !g.active {
+		g.active = true
+		j.active = append(j.active, g)
+	}
+	// A sleeping writer is woken by the first riding entry, too, to set its timer.
+	wake := j.idle && (urgency == Urgent && !j.urgent || j.bytes == cost)
+	j.urgent = j.urgent || urgency == Urgent
+	j.mu.Unlock()
+	j.Metrics.Appends.Add(1)
+	if wake {
+		j.kick(j.wake)
+	}
+	return nil
+}
+
+func (j *Journal) refusalLocked() error {
+	if j.err != nil {
+		return j.err
+	}
+	return ErrClosed
+}
+
+// kick wakes a goroutine that waits on a channel one deep.
+func (j *Journal) kick(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Err is the failure that made the journal dead, wrapped in ErrDead, or nil.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+// Dead is closed when the journal fails.
+func (j *Journal) Dead() <-chan struct{} { return j.dead }
+
+// Recovered tells what Open found.
+func (j *Journal) Recovered() Recovery { return j.recovered }
+
+// Close writes and completes what is pending, marks the end, and joins the
+// goroutines. It gives the failure of a dead journal. It may not be called from
+// a completion.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	first := !j.closed
+	j.closed = true
+	j.mu.Unlock()
+	if !first {
+		return ErrClosed
+	}
+	close(j.stop)
+	j.done.Wait()
+	return errors.Join(j.Err(), j.closeFiles())
+}
+
+func (j *Journal) closeFiles() error {
+	var errs []error
+	for _, list := range [][]*file{j.files, j.retired, j.ready} {
+		for _, f := range list {
+			if err := f.close(); err != nil {
+				errs = append(errs, fmt.Errorf("close journal file: %w", err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

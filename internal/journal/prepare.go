@@ -1,0 +1,169 @@
+package journal
+
+import (
+	"fmt"
+	"path"
+)
+
+// ahead is how many files wait to be written to: the next one, and a reserve
+// for a disk that is full.
+const ahead = 2
+
+// runPreparer makes files ahead of the writer and removes those that are too
+// many, until the writer ends.
+func (j *Journal) runPreparer() {
+	defer j.done.Done()
+	for {
+		select {
+		case <-j.quit:
+			return
+		case <-j.prepare:
+		}
+		if err := j.trimFiles(); err != nil {
+			j.Metrics.failed(err)
+			j.log.Warn("journal file not trimmed", "error", err)
+		}
+		for j.wantsFile() {
+			if !j.prepareOne() {
+				break
+			}
+		}
+	}
+}
+
+func (j *Journal) wantsFile() bool {
+	select {
+	case <-j.quit:
+		return false
+	default:
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err == nil && len(j.ready) < ahead
+}
+
+// prepareOne makes one file; false says that it failed.
+func (j *Journal) prepareOne() bool {
+	j.mu.Lock()
+	id := j.nextID
+	j.nextID++
+	j.mu.Unlock()
+	f, err := j.makeFile(id)
+	if err != nil {
+		j.Metrics.failed(err)
+		j.log.Warn("journal file not prepared", "error", err)
+	}
+	j.mu.Lock()
+	j.noSpace = err
+	if err == nil {
+		j.ready = append(j.ready, f)
+	}
+	j.mu.Unlock()
+	j.kick(j.spareUp)
+	return err == nil
+}
+
+// trimFiles removes files that are neither needed nor wanted as spares, and
+// takes those with an odd size out of use.
+func (j *Journal) trimFiles() error {
+	for {
+		f := j.takeSurplus()
+		if f == nil {
+			return nil
+		}
+		if err := f.close(); err != nil {
+			return fmt.Errorf("close journal file: %w", err)
+		}
+		if err := j.opts.FS.Remove(path.Join(j.opts.Dir, f.name)); err != nil {
+			return fmt.Errorf("remove journal file: %w", err)
+		}
+		j.Metrics.Files.Add(-1)
+	}
+}
+
+// takeSurplus takes a file out of the ready ones that is not worth keeping: the
+// rest always covers MaxBytes, and two files.
+func (j *Journal) takeSurplus() *file {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	keep := max(ahead, int(j.opts.MaxBytes/j.fileSize)-len(j.files))
+	for i, f := range j.ready {
+		if f.size != j.fileSize || len(j.ready) > keep {
+			j.ready = append(j.ready[:i], j.ready[i+1:]...)
+			return f
+		}
+	}
+	return nil
+}
+
+// nextFile gives the writer a file, waiting for the preparer if it must. It
+// gives an error when a fresh attempt to make one fails.
+func (j *Journal) nextFile() (*file, error) {
+	for asked := false; ; asked = true {
+		f, low, err := j.takeReady(asked)
+		if low {
+			j.kick(j.prepare)
+		}
+		if f != nil || err != nil {
+			return f, err
+		}
+		<-j.spareUp
+	}
+}
+
+// takeReady takes a ready file, if there is one. low says that another should be
+// made. Once asked for, a failure to make one is an error.
+func (j *Journal) takeReady(asked bool) (f *file, low bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.ready) > 0 {
+		f = j.ready[0]
+		j.ready = append(j.ready[:0], j.ready[1:]...)
+		return f, len(j.ready) < ahead, nil
+	}
+	if !asked {
+		j.noSpace = nil
+	}
+	if j.noSpace != nil {
+		return nil, false, fmt.Errorf("no journal file left to write to: %w", j.noSpace)
+	}
+	return nil, true, nil
+}
+
+// settleLocked retires files from the oldest on while nothing in them is held.
+// The file being written stays.
+func (j *Journal) settleLocked() {
+	n := 0
+	for n < len(j.files)-1 && len(j.files[n].held) == 0 {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	j.retired = append(j.retired, j.files[:n]...)
+	j.files = append(j.files[:0], j.files[n:]...)
+	j.countLiveLocked()
+}
+
+func (j *Journal) countLiveLocked() {
+	var sum int64
+	for _, f := range j.files {
+		sum += f.written
+	}
+	j.Metrics.LiveBytes.Store(sum)
+}
+
+// recycleLocked makes retired files ready, after a durable batch said that
+// generations below firstLive are not needed: only then may their bytes go.
+func (j *Journal) recycleLocked(firstLive uint64) bool {
+	n := 0
+	for n < len(j.retired) && j.retired[n].generation < firstLive {
+		n++
+	}
+	if n == 0 {
+		return false
+	}
+	j.ready = append(j.ready, j.retired[:n]...)
+	j.retired = append(j.retired[:0], j.retired[n:]...)
+	return true
+}
