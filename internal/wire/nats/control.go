@@ -4,43 +4,32 @@ import "bytes"
 
 // general reads what the scanners of canonical publishes leave over: every other
 // verb, every other way to write a publish, and what is incomplete or wrong.
-func (p *Parser) general(buf []byte) (op Op, n, need int, err error) {
+func (p *Parser) general(op *Op, buf []byte) (n, need int, err error) {
 	v, possible := findVerb(buf)
 	if v == nil {
 		if !possible {
-			return Op{}, 0, 0, ErrUnknownOperation
+			return 0, 0, ErrUnknownOperation
 		}
-		return Op{}, 0, len(buf) + 1, nil
+		return 0, len(buf) + 1, nil
 	}
 	if len(buf) > len(v.name) && !v.mayPrecede(buf[len(v.name)]) {
-		return Op{}, 0, 0, ErrUnknownOperation
+		return 0, 0, ErrUnknownOperation
 	}
 	args, n, err := p.controlLine(buf, len(v.name))
 	if err != nil {
-		return Op{}, 0, 0, err
+		return 0, 0, err
 	}
 	if n == 0 {
-		return Op{}, 0, len(buf) + 1, nil
+		return 0, len(buf) + 1, nil
 	}
-	op.Kind = v.kind
+	*op = Op{Kind: v.kind}
 	if v.kind == OpPub || v.kind == OpHPub {
-		if err := p.publish(&op, &n, buf, args); err != nil {
-			return Op{}, 0, 0, err
-		}
-		if n > len(buf) {
-			return Op{}, 0, n, nil
-		}
-		return op, n, 0, nil
+		return p.publish(op, args, buf, n)
 	}
 	if err := op.readArgs(args); err != nil {
-		return Op{}, 0, 0, err
+		return 0, 0, err
 	}
-	return op, n, 0, nil
-}
-
-// mayPrecede says whether c may stand behind the verb.
-func (v *verb) mayPrecede(c byte) bool {
-	return c == ' ' || c == '\t' || !v.args && (c == '\r' || c == '\n')
+	return n, 0, nil
 }
 
 // controlLine gives the arguments of the line whose verb ends at start, and how
@@ -63,9 +52,9 @@ func (p *Parser) controlLine(buf []byte, start int) (args []byte, n int, err err
 	return args, n, nil
 }
 
-// publish reads the arguments of a PUB or HPUB and, if it is there, the payload.
-// n comes as the length of the control line and becomes that of the operation.
-func (p *Parser) publish(op *Op, n *int, buf, args []byte) error {
+// publish reads the arguments of a PUB or HPUB and, if it is there, what follows
+// the control line, which ends at data. It gives what Parse gives.
+func (p *Parser) publish(op *Op, args, buf []byte, data int) (n, need int, err error) {
 	malformed, sizes := ErrPubArguments, 1
 	if op.Kind == OpHPub {
 		malformed, sizes = ErrHPubArguments, 2
@@ -73,29 +62,26 @@ func (p *Parser) publish(op *Op, n *int, buf, args []byte) error {
 	var fields [4][]byte
 	count, ok := split(args, fields[:2+sizes])
 	if !ok || count < 1+sizes {
-		return malformed
-	}
-	total, ok := parseNumber(fields[count-1], maxDigits)
-	if !ok {
-		return malformed
+		return 0, 0, malformed
 	}
 	header := 0
-	if sizes == 2 {
-		if header, ok = parseNumber(fields[count-2], maxDigits); !ok || header > total {
-			return malformed
-		}
+	total, ok := parseNumber(fields[count-1], maxDigits)
+	if ok && sizes == 2 {
+		header, ok = parseNumber(fields[count-2], maxDigits)
+	}
+	if !ok || header > total {
+		return 0, 0, malformed
 	}
 	if total > p.payloadLimit() {
-		return ErrMaxPayload
-	}
-	data := *n
-	*n += total + len("\r\n")
-	if *n > len(buf) {
-		return nil
+		return 0, 0, ErrMaxPayload
 	}
 	end := data + total
+	n = end + len("\r\n")
+	if n > len(buf) {
+		return 0, n, nil
+	}
 	if buf[end] != '\r' || buf[end+1] != '\n' {
-		return ErrUnknownOperation
+		return 0, 0, ErrUnknownOperation
 	}
 	op.Subject = fields[0]
 	if count == 2+sizes {
@@ -105,7 +91,7 @@ func (p *Parser) publish(op *Op, n *int, buf, args []byte) error {
 		op.Header = buf[data : data+header : data+header]
 	}
 	op.Data = buf[data+header : end : end]
-	return nil
+	return n, 0, nil
 }
 
 // readArgs sets what the arguments of the operations without payload say.
@@ -117,12 +103,8 @@ func (op *Op) readArgs(args []byte) error {
 		return op.readUnsub(args)
 	case OpConnect, OpInfo, OpErr:
 		op.Arg = args[:len(args):len(args)]
-		return nil
 	}
-	if count, _ := split(args, nil); count > 0 {
-		return ErrUnknownOperation
-	}
-	return nil
+	return nil // what stands behind the others means nothing
 }
 
 func (op *Op) readSub(args []byte) error {
@@ -142,6 +124,8 @@ func (op *Op) readSub(args []byte) error {
 // surely fit 64 bits.
 const maxCountDigits = 18
 
+// readUnsub takes a count that is no number for none, so that UNSUB then takes
+// effect at once: that is what NATS does.
 func (op *Op) readUnsub(args []byte) error {
 	var fields [2][]byte
 	count, ok := split(args, fields[:])
@@ -150,9 +134,7 @@ func (op *Op) readUnsub(args []byte) error {
 	}
 	op.SID = fields[0]
 	if count == 2 {
-		if op.Max, ok = parseNumber(fields[1], maxCountDigits); !ok {
-			return ErrUnsubArguments
-		}
+		op.Max, _ = parseNumber(fields[1], maxCountDigits)
 	}
 	return nil
 }

@@ -116,9 +116,9 @@ func SubscribeViolation(subject, queue string) string {
 }
 
 // RemovedViolation is the text for a subscription that was allowed once and is
-// removed because permissions changed. It has the same form for a queue.
-func RemovedViolation(subject, sid string) string {
-	return violation("Subscription to ", subject) + " (sid " + strconv.Quote(sid) + ")"
+// removed because permissions changed; queue is empty for a plain one.
+func RemovedViolation(subject, queue, sid string) string {
+	return SubscribeViolation(subject, queue) + " (sid " + strconv.Quote(sid) + ")"
 }
 
 // TokensViolation is the text for a subscription with more tokens than allowed.

@@ -33,8 +33,19 @@ func HeaderValue(hdr []byte, key string) []byte {
 		var line []byte
 		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
 		if len(line) > len(key) && line[len(key)] == ':' && string(line[:len(key)]) == key {
-			return bytes.Trim(line[len(key)+1:], " \t\r")
+			return trim(line[len(key)+1:])
 		}
 	}
 	return nil
+}
+
+// trim takes off what separates. Unlike bytes.Trim it never gives nil.
+func trim(value []byte) []byte {
+	for len(value) > 0 && isSeparator(value[0]) {
+		value = value[1:]
+	}
+	for len(value) > 0 && isSeparator(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
 }

@@ -1,12 +1,18 @@
 package nats
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 const (
 	// DefaultMaxControlLine is the limit where Parser.MaxControlLine is zero.
 	DefaultMaxControlLine = 4096
 	// DefaultMaxPayload is the limit where Parser.MaxPayload is zero.
 	DefaultMaxPayload = 1 << 20
+
+	// pubSpace is "PUB " as a little-endian number.
+	pubSpace = 'P' | 'U'<<8 | 'B'<<16 | ' '<<24
 )
 
 // Parser reads a client's operations. It holds the limits and no other state; a
@@ -21,52 +27,60 @@ type Parser struct {
 	MaxPayload int
 }
 
-// Next parses the operation at the start of buf. Exactly one of three things is
-// true: n > 0, and op stands in buf[:n]; need > len(buf), and Next is to be called
-// again once the buffer holds need bytes; or err, an *Error, says why the
-// connection is refused. need is exact where only a payload is missing, and
+// Next parses the operation at the start of buf; see Parse.
+func (p *Parser) Next(buf []byte) (op Op, n, need int, err error) {
+	n, need, err = p.Parse(&op, buf)
+	return op, n, need, err
+}
+
+// Parse parses the operation at the start of buf into op. Exactly one of three
+// things is true: n > 0, and *op stands in buf[:n]; need > len(buf), and Parse is
+// to be called again once the buffer holds need bytes; or err, an *Error, says why
+// the connection is refused. need is exact where only a payload is missing, and
 // otherwise len(buf)+1. How the bytes were cut into buffers changes no result.
+// Without an operation *op is unspecified.
 //
 // A control line that is too long and a payload that is too large are refused as
 // soon as that is known, before the rest has arrived.
-func (p *Parser) Next(buf []byte) (op Op, n, need int, err error) {
-	var l publishLine
+func (p *Parser) Parse(op *Op, buf []byte) (n, need int, err error) {
+	var subject, subjectEnd, replyEnd, header, total, data int
 	switch {
-	case len(buf) > 4 && string(buf[:4]) == "PUB ":
-		l = scanPub(buf)
+	case len(buf) > 4 && binary.LittleEndian.Uint32(buf) == pubSpace:
+		subject = len("PUB ")
+		subjectEnd, replyEnd, total, data = scanPub(buf)
 	case len(buf) > 5 && string(buf[:5]) == "HPUB ":
-		l = scanHPub(buf)
+		subject = len("HPUB ")
+		subjectEnd, replyEnd, header, total, data = scanHPub(buf)
 	}
-	if l.end == 0 {
-		return p.general(buf)
+	if data == 0 {
+		return p.general(op, buf)
 	}
-	if args := l.end - len("\r\n") - l.subject; args > p.MaxControlLine && args > p.lineLimit() {
-		return op, 0, 0, ErrControlLine
+	if args := data - len("\r\n") - subject; args > p.MaxControlLine && args > p.lineLimit() {
+		return 0, 0, ErrControlLine
 	}
-	if l.total > p.MaxPayload && l.total > p.payloadLimit() {
-		return op, 0, 0, ErrMaxPayload
+	if total > p.MaxPayload && total > p.payloadLimit() {
+		return 0, 0, ErrMaxPayload
 	}
-	n = l.end + l.total + 2
+	end := data + total
+	n = end + len("\r\n")
 	if n > len(buf) {
-		return op, 0, n, nil
+		return 0, n, nil
 	}
-	if buf[n-2] != '\r' || buf[n-1] != '\n' {
-		return op, 0, 0, ErrUnknownOperation
+	if buf[end] != '\r' || buf[end+1] != '\n' {
+		return 0, 0, ErrUnknownOperation
 	}
-	op.Kind = OpPub
-	data := l.end
-	if l.subject == len("HPUB ") {
+	*op = Op{Kind: OpPub}
+	op.Subject = buf[subject:subjectEnd:subjectEnd]
+	if replyEnd > 0 {
+		op.Reply = buf[subjectEnd+1 : replyEnd : replyEnd]
+	}
+	if subject == len("HPUB ") {
 		op.Kind = OpHPub
-		data += l.header
-		op.Header = buf[l.end:data:data]
+		op.Header = buf[data : data+header : data+header]
 	}
-	op.Subject = buf[l.subject:l.subjectEnd:l.subjectEnd]
-	if l.replyEnd > 0 {
-		op.Reply = buf[l.subjectEnd+1 : l.replyEnd : l.replyEnd]
-	}
-	op.Data = buf[data : n-2 : n-2]
-	op.Tail = buf[l.subjectEnd+1 : n : n]
-	return op, n, 0, nil
+	op.Data = buf[data+header : end : end]
+	op.Tail = buf[subjectEnd+1 : n : n]
+	return n, 0, nil
 }
 
 func (p *Parser) lineLimit() int { return limit(p.MaxControlLine, DefaultMaxControlLine) }

@@ -5,59 +5,43 @@ import (
 	"math/bits"
 )
 
-// publishLine is the control line of a canonical PUB or HPUB as indexes into the
-// buffer. A zero end says that the line is not canonical, or not complete.
-type publishLine struct {
-	subject    int // start of the subject
-	subjectEnd int // the space behind it
-	replyEnd   int // the space behind the reply; 0 without one
-	header     int // size of the header block
-	total      int // size of header block and payload
-	end        int // start of what follows the line
+// scanPub reads a canonical line that begins with "PUB ": the spaces behind the
+// subject and behind the reply (0 without one), the size, and where the payload
+// begins. data is 0 where the line is not canonical, or not complete.
+func scanPub(buf []byte) (subjectEnd, replyEnd, total, data int) {
+	subjectEnd = tokenEnd(buf, len("PUB "))
+	if subjectEnd < 0 {
+		return 0, 0, 0, 0
+	}
+	if total, data = lastSize(buf, subjectEnd+1); data != 0 {
+		return subjectEnd, 0, total, data
+	}
+	replyEnd = tokenEnd(buf, subjectEnd+1)
+	if replyEnd < 0 {
+		return 0, 0, 0, 0
+	}
+	total, data = lastSize(buf, replyEnd+1)
+	return subjectEnd, replyEnd, total, data
 }
 
-// scanPub reads a line that begins with "PUB ".
-func scanPub(buf []byte) (l publishLine) {
-	subject := len("PUB ")
-	subjectEnd := tokenEnd(buf, subject)
+// scanHPub is scanPub for a line that begins with "HPUB ".
+func scanHPub(buf []byte) (subjectEnd, replyEnd, header, total, data int) {
+	subjectEnd = tokenEnd(buf, len("HPUB "))
 	if subjectEnd < 0 {
-		return publishLine{}
+		return 0, 0, 0, 0, 0
 	}
-	replyEnd := 0
-	total, end := lastSize(buf, subjectEnd+1)
-	if end == 0 {
+	header, total, data = lastSizes(buf, subjectEnd+1)
+	if data == 0 {
 		replyEnd = tokenEnd(buf, subjectEnd+1)
 		if replyEnd < 0 {
-			return publishLine{}
+			return 0, 0, 0, 0, 0
 		}
-		total, end = lastSize(buf, replyEnd+1)
-	}
-	return publishLine{subject: subject, subjectEnd: subjectEnd, replyEnd: replyEnd, total: total, end: end}
-}
-
-// scanHPub reads a line that begins with "HPUB ".
-func scanHPub(buf []byte) (l publishLine) {
-	subject := len("HPUB ")
-	subjectEnd := tokenEnd(buf, subject)
-	if subjectEnd < 0 {
-		return publishLine{}
-	}
-	replyEnd := 0
-	header, total, end := lastSizes(buf, subjectEnd+1)
-	if end == 0 {
-		replyEnd = tokenEnd(buf, subjectEnd+1)
-		if replyEnd < 0 {
-			return publishLine{}
-		}
-		header, total, end = lastSizes(buf, replyEnd+1)
+		header, total, data = lastSizes(buf, replyEnd+1)
 	}
 	if header > total {
-		return publishLine{}
+		return 0, 0, 0, 0, 0
 	}
-	return publishLine{
-		subject: subject, subjectEnd: subjectEnd, replyEnd: replyEnd,
-		header: header, total: total, end: end,
-	}
+	return subjectEnd, replyEnd, header, total, data
 }
 
 // tokenEnd gives the index of the single space that ends the token at start. It

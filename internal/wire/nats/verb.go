@@ -4,21 +4,41 @@ package nats
 type verb struct {
 	name string
 	kind Kind
-	args bool // a separator and arguments must follow
+	next follow
 }
+
+// follow is what may stand directly behind a verb.
+type follow uint8
+
+const (
+	followSpace    follow = iota // a space or tab
+	followEnd                    // that or the end of the line
+	followAnything               // the arguments themselves, too
+)
 
 // verbs stand in the order of their Kind.
 var verbs = [...]verb{
-	{"PUB", OpPub, true},
-	{"HPUB", OpHPub, true},
-	{"SUB", OpSub, true},
-	{"UNSUB", OpUnsub, true},
-	{"PING", OpPing, false},
-	{"PONG", OpPong, false},
-	{"CONNECT", OpConnect, true},
-	{"INFO", OpInfo, true},
-	{"+OK", OpOK, false},
-	{"-ERR", OpErr, true},
+	{"PUB", OpPub, followSpace},
+	{"HPUB", OpHPub, followSpace},
+	{"SUB", OpSub, followSpace},
+	{"UNSUB", OpUnsub, followSpace},
+	{"PING", OpPing, followEnd},
+	{"PONG", OpPong, followEnd},
+	{"CONNECT", OpConnect, followAnything},
+	{"INFO", OpInfo, followAnything},
+	{"+OK", OpOK, followEnd},
+	{"-ERR", OpErr, followSpace},
+}
+
+// mayPrecede says whether c may stand behind the verb.
+func (v *verb) mayPrecede(c byte) bool {
+	switch c {
+	case ' ', '\t':
+		return true
+	case '\r', '\n':
+		return v.next >= followEnd
+	}
+	return v.next == followAnything
 }
 
 // findVerb gives the verb that buf begins with, in any case. It gives nil and true
