@@ -251,6 +251,21 @@ func (p *Partition) Limits() Limits {
 	return p.limits
 }
 
+// Index is that of the last applied entry.
+func (p *Partition) Index() uint64 { return p.index }
+
+// Drop removes everything that is stored. Nothing else may be called after it.
+func (p *Partition) Drop() error {
+	p.Failed(errDropped)
+	p.mu.Lock()
+	p.budget.Return(p.tip.bytes)
+	p.tip, p.done = position{}, position{}
+	p.mu.Unlock()
+	return p.store.Drop()
+}
+
+var errDropped = errors.New("the stream was deleted")
+
 // Close ends the use of the store. Nothing else may be called after it.
 func (p *Partition) Close() error {
 	if p.trimmer != nil {

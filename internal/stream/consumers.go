@@ -26,7 +26,7 @@ type Consumer struct {
 	// Only the shard.
 	core     *consumer.Consumer
 	source   source
-	timer    timewheel.Timer
+	timer    timewheel.Timer[timed]
 	dirty    bool
 	lastUsed int64    // when a request or an acknowledgement came last
 	confirm  [][]byte // acknowledgements to confirm once they are noted
@@ -71,7 +71,7 @@ func (c *Consumer) Refuse(st consumer.Status) {
 func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
 	var info ConsumerInfo
 	w := newWaiter()
-	c.stream.shard.post(event{kind: evCall, call: func(now int64) {
+	c.stream.shard.post(event{kind: evCall, call: func(int64) {
 		if c.gone.Load() {
 			w.fail(ErrNotFound)
 			return
@@ -122,7 +122,6 @@ func (d *Directory) PostAcks(acks []Ack) {
 type creation struct {
 	*waiter
 	consumer *Consumer // set when it exists
-	start    consumer.State
 }
 
 // CreateConsumer makes a consumer. It returns when that is durable. A consumer of
@@ -195,7 +194,7 @@ func (s *Stream) consumerSet(cr *creation, spec consumerSpec) {
 	}
 	fresh := c == nil
 	if fresh {
-		c = s.addConsumerLocked(spec, n, consumer.State{}.At(spec.Config.Start))
+		c = s.addConsumerLocked(spec, n, consumer.StartAt(spec.Config.Start))
 	}
 	s.mu.Unlock()
 	cr.consumer = c
@@ -203,11 +202,19 @@ func (s *Stream) consumerSet(cr *creation, spec consumerSpec) {
 		s.shard.post(event{kind: evCall, call: func(int64) {
 			c.spec.Store(&spec)
 			c.native.Store(&n)
-			c.core.Update(spec.Config.Core)
+			c.core.Update(s.coreConfig(&spec))
 			c.source.open(c)
 			s.shard.touch(c)
 		}})
 	}
+}
+
+// coreConfig is the configuration of a consumer's core, with what the dialect
+// knows.
+func (s *Stream) coreConfig(spec *consumerSpec) consumer.Config {
+	core := spec.Config.Core
+	core.AckReplyLen = s.dialect.AckReplyLen(s.Name(), spec.Config.Name)
+	return core
 }
 
 // addConsumerLocked makes the live consumer and gives it to the shard.
@@ -215,14 +222,12 @@ func (s *Stream) addConsumerLocked(spec consumerSpec, native any, st consumer.St
 	c := &Consumer{stream: s, id: spec.ID}
 	c.spec.Store(&spec)
 	c.native.Store(&native)
-	core := spec.Config.Core
-	c.core = consumer.New(core, st)
+	c.core = consumer.New(s.coreConfig(&spec), st)
 	s.consumers[spec.Config.Name] = c
 	s.nextID = max(s.nextID, spec.ID)
 	s.idle.Store(false)
 	s.part.WatchRemovals(true)
-	s.shard.post(event{kind: evCall, call: func(now int64) {
-		c.lastUsed = now
+	s.shard.post(event{kind: evCall, call: func(int64) {
 		c.source.open(c)
 		s.shard.adopt(c)
 	}})

@@ -21,6 +21,9 @@ type Dialect interface {
 	Open(doc []byte) (any, error)
 	// OpenConsumer decodes a consumer's Doc for Consumer.Native.
 	OpenConsumer(doc []byte) (any, error)
+	// AckReplyLen gives the length of the acknowledgement subjects of a consumer's
+	// deliveries, see consumer.Config.
+	AckReplyLen(stream, consumer string) func(*consumer.Delivery) int
 }
 
 // Outlet writes what consumers send. It is called on shards' goroutines with the

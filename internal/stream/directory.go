@@ -112,7 +112,7 @@ func (s *Stream) revive() {
 		}
 		s.mu.Lock()
 		if s.consumers[a.spec.Config.Name] == nil {
-			s.addConsumerLocked(a.spec, n, a.replica.State().Clone())
+			s.addConsumerLocked(a.spec, n, a.replica.State())
 		}
 		s.mu.Unlock()
 	}
@@ -349,8 +349,17 @@ func (d *Directory) journalAnswer(b *staged) {
 	d.buf = b.answer(d.journalPublisher(b.stream.space), d.buf)
 }
 
-// journalAcked confirms acknowledgements on the journal's goroutine.
+// journalAcked confirms acknowledgements on the journal's goroutine; for a stream
+// in memory the shard does it, since its entries are applied elsewhere.
 func (d *Directory) journalAcked(s *Stream, replies [][]byte) {
+	if s.config.Load().Memory {
+		s.shard.post(event{kind: evCall, call: func(int64) {
+			for _, r := range replies {
+				s.shard.outlet.Acked(s.shard.publisher(s.space), r)
+			}
+		}})
+		return
+	}
 	p := d.journalPublisher(s.space)
 	for _, r := range replies {
 		d.outlet.Acked(p, r)

@@ -90,7 +90,7 @@ func (l *ledger) applySet(data []byte, value any) error {
 	}
 	a := l.by[spec.ID]
 	if a == nil {
-		a = &applied{replica: consumer.NewReplica(consumer.State{}.At(spec.Config.Start))}
+		a = &applied{replica: consumer.NewReplica(consumer.StartAt(spec.Config.Start))}
 		l.by[spec.ID] = a
 	}
 	a.spec = spec
@@ -121,7 +121,7 @@ func (l *ledger) applyState(data []byte) error {
 	if a == nil {
 		return nil // deleted in the meantime
 	}
-	return a.replica.Apply(data[n:])
+	return a.replica.Apply(data[n:], func(uint64) {})
 }
 
 // Snapshot appends all consumers: count, then each as two blocks with a length
@@ -135,7 +135,7 @@ func (l *ledger) Snapshot(dst []byte) []byte {
 			panic("stream: a consumer does not encode: " + err.Error())
 		}
 		dst = appendBlock(dst, spec)
-		dst = appendBlock(dst, consumer.AppendState(nil, a.replica.State()))
+		dst = appendBlock(dst, a.replica.AppendState(nil))
 	}
 	return dst
 }

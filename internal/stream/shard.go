@@ -19,6 +19,12 @@ const stepLimit = 512
 // ageTick is how soon after a removal by age the next one may come.
 const ageTick = int64(100 * time.Millisecond)
 
+// tick is the precision of the shards' timers.
+const tick = int64(time.Millisecond)
+
+// timed is what has a timer: a *Consumer or a *Stream.
+type timed any
+
 // ageBatch is how many records one removal by age takes at the most.
 const ageBatch = 20_000
 
@@ -36,7 +42,7 @@ type Shard struct {
 	closed bool
 
 	// Only Run's goroutine.
-	wheel      *timewheel.Wheel
+	wheel      *timewheel.Wheel[timed]
 	publishers map[*broker.Space]*broker.Publisher
 	touched    []*broker.Publisher
 	dirty      []*Consumer
@@ -51,7 +57,7 @@ type Shard struct {
 // streamState is what the shard keeps for a stream.
 type streamState struct {
 	consumers map[*Consumer]struct{}
-	age       timewheel.Timer
+	age       timewheel.Timer[timed]
 	first     uint64 // the last first sequence that the consumers were told of
 }
 
@@ -79,7 +85,7 @@ type event struct {
 
 func newShard(outlet Outlet, log *slog.Logger, now int64) *Shard {
 	return &Shard{
-		outlet: outlet, log: log, wakeUp: make(chan struct{}, 1), wheel: timewheel.New(now),
+		outlet: outlet, log: log, wakeUp: make(chan struct{}, 1), wheel: timewheel.New[timed](tick, now),
 		publishers: map[*broker.Space]*broker.Publisher{}, streams: map[*Stream]*streamState{},
 		counts: map[*Stream]map[string]*filterCount{},
 	}
@@ -148,7 +154,7 @@ func (sh *Shard) turn(now int64) bool {
 	clear(box)
 	clear(acks)
 	sh.spare, sh.spareAcks = box, acks
-	sh.wheel.Advance(now, func(t *timewheel.Timer) { sh.fire(t, now) })
+	sh.wheel.Advance(now, func(t timed) { sh.fire(t, now) })
 	work := sh.dirty
 	sh.dirty = nil
 	for _, c := range work {
@@ -168,7 +174,6 @@ func (sh *Shard) handle(e *event, now int64) {
 		e.stream.woken.Store(false)
 		sh.wake(e.stream, now)
 	case evRequest:
-		e.consumer.lastUsed = now
 		if e.consumer.gone.Load() {
 			return
 		}
@@ -199,10 +204,10 @@ func (sh *Shard) wake(s *Stream, now int64) {
 			sh.touch(c)
 		}
 	}
-	if s.part.Limits().MaxAge > 0 && !st.age.Set() {
+	if s.part.Limits().MaxAge > 0 && !st.age.Active() {
 		sh.wheel.Set(&st.age, now+ageTick)
 	}
-	s.idle.Store(len(st.consumers) == 0 && (s.part.Limits().MaxAge <= 0 || st.age.Set()))
+	s.idle.Store(len(st.consumers) == 0 && (s.part.Limits().MaxAge <= 0 || st.age.Active()))
 }
 
 // state returns what the shard keeps for the stream, made on first use.
@@ -210,7 +215,7 @@ func (sh *Shard) state(s *Stream) *streamState {
 	st := sh.streams[s]
 	if st == nil {
 		st = &streamState{consumers: map[*Consumer]struct{}{}}
-		st.age.Owner = s
+		st.age.Item = s
 		sh.streams[s] = st
 	}
 	return st
@@ -218,7 +223,7 @@ func (sh *Shard) state(s *Stream) *streamState {
 
 // adopt begins to serve a consumer.
 func (sh *Shard) adopt(c *Consumer) {
-	c.timer.Owner = c
+	c.timer.Item = c
 	sh.state(c.stream).consumers[c] = struct{}{}
 	c.stream.idle.Store(false)
 	sh.touch(c)
@@ -230,7 +235,6 @@ func (sh *Shard) drop(c *Consumer) {
 	if st := sh.streams[c.stream]; st != nil {
 		delete(st.consumers, c)
 	}
-	sh.out.Reset()
 	c.core.Close(&sh.out)
 	p := sh.publisher(c.stream.space)
 	for i := range sh.out.Statuses {
@@ -249,8 +253,8 @@ func (sh *Shard) touch(c *Consumer) {
 }
 
 // fire is called for a timer whose time has come.
-func (sh *Shard) fire(t *timewheel.Timer, now int64) {
-	switch o := t.Owner.(type) {
+func (sh *Shard) fire(t timed, now int64) {
+	switch o := t.(type) {
 	case *Consumer:
 		sh.touch(o)
 	case *Stream:
@@ -324,7 +328,6 @@ func (sh *Shard) applyAcks(acks []Ack, now int64) {
 		if c.gone.Load() {
 			continue
 		}
-		c.lastUsed = now
 		res := c.core.Ack(a.Ack, now)
 		if a.Next != nil {
 			c.core.Request(*a.Next, now)
@@ -343,7 +346,6 @@ func (sh *Shard) step(c *Consumer, now int64) {
 	}
 	s := c.stream
 	c.source.begin()
-	sh.out.Reset()
 	sh.out.Limit = stepLimit
 	c.core.Step(now, &c.source, s.space.Interested, &sh.out)
 	p := sh.publisher(s.space)
@@ -360,10 +362,10 @@ func (sh *Shard) step(c *Consumer, now int64) {
 		sh.outlet.Status(p, c, &sh.out.Statuses[i])
 	}
 	sh.note(c, p)
-	if sh.out.More || sh.out.Cold {
+	if sh.out.More || sh.out.Cold != 0 {
 		sh.touch(c)
 	}
-	sh.schedule(c, now)
+	sh.schedule(c)
 }
 
 // note puts the consumer's progress into the log: at once where a confirmation
@@ -377,11 +379,11 @@ func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
 		}
 		return
 	}
-	if sh.out.Changes.Empty() && len(confirm) == 0 {
+	if len(sh.out.Changes) == 0 && len(confirm) == 0 {
 		return
 	}
-	data := binary.AppendUvarint(make([]byte, 0, 64), c.id)
-	data = consumer.AppendChange(data, &sh.out.Changes)
+	data := binary.AppendUvarint(make([]byte, 0, len(sh.out.Changes)+binary.MaxVarintLen64), c.id)
+	data = append(data, sh.out.Changes...)
 	var value any
 	if len(confirm) > 0 {
 		value = &stateRecord{stream: c.stream, replies: confirm}
@@ -391,29 +393,17 @@ func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
 	}
 }
 
-// schedule sets the consumer's timer: its own deadline, or the end of its life
-// when nobody uses it.
-func (sh *Shard) schedule(c *Consumer, now int64) {
-	next := c.core.Deadline()
-	if idle := int64(c.Config().Core.InactiveThreshold); idle > 0 {
-		end := c.lastUsed + idle
-		if c.core.Waiting() > 0 {
-			end = now + idle
-			c.lastUsed = now
-		}
-		if end <= now {
-			sh.retire(c)
-			return
-		}
-		if next == 0 || end < next {
-			next = end
-		}
-	}
-	if next == 0 {
-		sh.wheel.Clear(&c.timer)
+// schedule sets the consumer's timer, or ends a consumer that nobody uses.
+func (sh *Shard) schedule(c *Consumer) {
+	if sh.out.Inactive {
+		sh.retire(c)
 		return
 	}
-	sh.wheel.Set(&c.timer, next)
+	if next := c.core.Deadline(); next != 0 {
+		sh.wheel.Set(&c.timer, next)
+	} else {
+		sh.wheel.Clear(&c.timer)
+	}
 }
 
 // retire deletes a consumer that nobody used for as long as it said.

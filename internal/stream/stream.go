@@ -243,7 +243,7 @@ func (s *Stream) Consumers() []*Consumer {
 // Committed and the methods after it make the stream the partition's Observer.
 func (s *Stream) Committed(b *partition.Batch, local bool) {
 	st := b.Owner.(*staged)
-	if local {
+	if local || s.config.Load().Memory {
 		s.shard.post(event{kind: evAnswer, staged: st})
 		return
 	}

@@ -34,7 +34,6 @@ func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.Consumer
 			MaxDeliver: cfg.MaxDeliver, MaxAckPending: cfg.MaxAckPending, MaxWaiting: cfg.MaxWaiting,
 			MaxBatch: cfg.MaxRequestBatch, MaxBytes: cfg.MaxRequestMaxBytes, MaxExpires: cfg.MaxRequestExpires,
 			InactiveThreshold: cfg.InactiveThreshold,
-			AckReplyFixed:     ackReplyFixed(s.Name(), cfg.KnownName()),
 		},
 	}
 }

@@ -46,11 +46,11 @@ func (o *Outlet) Acked(p *broker.Publisher, reply []byte) {
 	p.Publish(&broker.Message{Subject: reply})
 }
 
-// ackReplyLen is the length of a delivery's reply subject, which counts against a
-// request's max_bytes. The time of a record has 19 digits until the year 2286.
-func ackReplyLen(stream, name string) func(d consumer.Delivery) int {
+// AckReplyLen implements stream.Dialect. The subject counts against a request's
+// max_bytes. The time of a record has 19 digits until the year 2286.
+func (Dialect) AckReplyLen(stream, name string) func(d *consumer.Delivery) int {
 	fixed := len(wire.AckPrefix) + len(stream) + 1 + len(name) + 1 + 4 + 19
-	return func(d consumer.Delivery) int {
+	return func(d *consumer.Delivery) int {
 		return fixed + digits(uint64(d.Delivered)) + digits(d.Seq) + digits(d.DSeq) + digits(d.Pending)
 	}
 }

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/partition"
+)
+
+// budget counts stored bytes against a limit. A negative limit is none.
+type budget struct {
+	used  atomic.Uint64
+	limit atomic.Int64
+}
+
+func (b *budget) reserve(n uint64) bool {
+	used := b.used.Add(n)
+	if limit := b.limit.Load(); limit >= 0 && used > uint64(limit) {
+		b.used.Add(^(n - 1))
+		return false
+	}
+	return true
+}
+
+func (b *budget) giveBack(n uint64) {
+	if n > 0 {
+		b.used.Add(^(n - 1))
+	}
+}
+
+// lease is what the streams of an account on one kind of storage may still store:
+// the account's and the node's budget both hold.
+type lease struct{ account, node *budget }
+
+// Reserve implements partition.Budget.
+func (l lease) Reserve(n uint64) bool {
+	if n == 0 {
+		return true
+	}
+	if !l.account.reserve(n) {
+		return false
+	}
+	if !l.node.reserve(n) {
+		l.account.giveBack(n)
+		return false
+	}
+	return true
+}
+
+// Return implements partition.Budget.
+func (l lease) Return(n uint64) {
+	l.account.giveBack(n)
+	l.node.giveBack(n)
+}
+
+// budgets are those of the node and of all accounts, for disk and memory.
+type budgets struct {
+	disk, memory budget
+
+	mu       sync.Mutex
+	accounts map[string]*[2]budget // disk, memory
+	limits   func(account string) (disk, memory int64)
+}
+
+func newBudgets(disk, memory int64, limits func(account string) (disk, memory int64)) *budgets {
+	b := &budgets{accounts: map[string]*[2]budget{}, limits: limits}
+	b.disk.limit.Store(disk)
+	b.memory.limit.Store(memory)
+	return b
+}
+
+// of returns the budget of an account's streams.
+func (b *budgets) of(account string, memory bool) partition.Budget {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.accounts[account]
+	if a == nil {
+		a = &[2]budget{}
+		b.accounts[account] = a
+		disk, mem := b.limits(account)
+		a[0].limit.Store(disk)
+		a[1].limit.Store(mem)
+	}
+	if memory {
+		return lease{&a[1], &b.memory}
+	}
+	return lease{&a[0], &b.disk}
+}

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"fmt"
+
+	"github.com/weirmq/weir/internal/journal"
+	"github.com/weirmq/weir/internal/memlog"
+	"github.com/weirmq/weir/internal/meta"
+	"github.com/weirmq/weir/internal/multiraft"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seglog"
+)
+
+// Open makes the storage a stream.Opener: it gives a partition its store and its
+// group.
+func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*partition.Partition, error) {
+	store, err := s.openStore(spec.Identity(), memory)
+	if err != nil {
+		return nil, err
+	}
+	g := &group{spec: spec, solo: multiraft.NewSolo(), memory: memory}
+	o.Store, o.Proposer = store, proposer{g.solo}
+	if g.part, err = partition.New(o); err != nil {
+		return nil, err
+	}
+	g.solo.StartAt(g.part.Index())
+	g.solo.Bind(nil, machine{g, s})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.groups[spec.ID] = g
+	if memory {
+		g.solo.Bind(memoryLog{g.solo}, machine{g, s})
+	} else if s.journal != nil {
+		s.enterLocked(g)
+	}
+	return g.part, nil
+}
+
+func (s *storage) openStore(id record.Identity, memory bool) (partition.Store, error) {
+	if memory {
+		return memStore{memlog.New()}, nil
+	}
+	l, err := s.volume.OpenLog(id)
+	if err != nil {
+		return nil, fmt.Errorf("open the segments of stream %d: %w", id.ID, err)
+	}
+	return segStore{l}, nil
+}
+
+// enterLocked gives a group its place in the journal.
+func (s *storage) enterLocked(g *group) {
+	if g.memory {
+		return
+	}
+	g.held = s.journal.Group(journal.GroupID(g.spec.ID), g.solo)
+	g.solo.Bind(&groupLog{s.journal, g.held, g.solo}, machine{g, s})
+}
+
+// Drop makes an end of a deleted stream's files and its entries.
+func (s *storage) Drop(spec *meta.Spec, p *partition.Partition) {
+	s.mu.Lock()
+	g := s.groups[spec.ID]
+	delete(s.groups, spec.ID)
+	s.mu.Unlock()
+	if g == nil {
+		return
+	}
+	if g.held != nil {
+		g.held.Drop()
+	}
+	if err := p.Drop(); err != nil {
+		s.log.Error("files of a deleted stream not removed", "stream", spec.Name, "account", spec.Account, "id", spec.ID, "error", err)
+	}
+}
+
+// machine is a partition as its group sees it.
+type machine struct {
+	g *group
+	s *storage
+}
+
+func (m machine) Apply(e multiraft.Entry) {
+	err := m.g.part.Apply(partition.Entry{Index: e.Index, Term: e.Term, Kind: record.Kind(e.Kind), Data: e.Data, Value: e.Value})
+	if err != nil {
+		m.s.log.Error("entry not applied", "stream", m.g.spec.Name, "account", m.g.spec.Account, "index", e.Index, "error", err)
+	}
+}
+
+func (m machine) Failed(err error) { m.g.part.Failed(err) }
+
+// proposer is a group as its partition sees it.
+type proposer struct{ *multiraft.Solo }
+
+func (p proposer) Propose(kind record.Kind, urgent bool, value any, parts ...[]byte) {
+	p.Solo.Propose(uint8(kind), urgent, value, parts...)
+}
+
+// groupLog is the journal as a group sees it.
+type groupLog struct {
+	journal *journal.Journal
+	held    *journal.Group
+	solo    *multiraft.Solo
+}
+
+func (l *groupLog) Append(term, index uint64, kind uint8, urgent bool, parts ...[]byte) {
+	u := journal.Riding
+	if urgent {
+		u = journal.Urgent
+	}
+	if err := l.journal.Append(l.held, term, index, kind, u, parts...); err != nil {
+		l.solo.Failed(err)
+	}
+}
+
+func (l *groupLog) Release(index uint64) { l.held.Release(index) }
+
+// memoryLog is the log of a stream in memory: what is appended is as durable as
+// it will ever be.
+type memoryLog struct{ solo *multiraft.Solo }
+
+func (l memoryLog) Append(_, index uint64, _ uint8, _ bool, _ ...[]byte) { l.solo.Durable(index) }
+
+func (memoryLog) Release(uint64) {}
+
+// segStore and memStore are the stores as the partition sees them.
+type segStore struct{ *seglog.Log }
+
+func (s segStore) Cursor(from uint64) partition.Cursor { return s.Log.Cursor(from) }
+
+type memStore struct{ *memlog.Log }
+
+func (s memStore) Cursor(from uint64) partition.Cursor { return s.Log.Cursor(from) }

@@ -1,0 +1,266 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/journal"
+	"github.com/weirmq/weir/internal/meta"
+	"github.com/weirmq/weir/internal/multiraft"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seglog"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// metaGroup is the journal's number of group 0, the catalog of streams.
+const metaGroup = journal.GroupID(1)
+
+// maxUnreleased is how much of the journal may be unreleased before streams are
+// checkpointed: it bounds what a restart replays.
+const maxUnreleased = 512 << 20
+
+// storageOptions for openStorage.
+type storageOptions struct {
+	FS   vfs.FS
+	Dir  string
+	Sync journal.Policy
+	Log  *slog.Logger
+}
+
+// storage is the node's disk: the lock on the directory, the journal, the
+// segments, and the groups whose entries the journal has.
+type storage struct {
+	// Set at construction.
+	o       storageOptions
+	log     *slog.Logger
+	lock    io.Closer
+	journal *journal.Journal
+	volume  *seglog.Volume
+	catalog *meta.Catalog
+	metaRun *multiraft.Solo
+	squeeze chan struct{} // the journal is too long
+
+	mu sync.Mutex
+	// Guarded by mu.
+	groups map[uint64]*group // by partition
+	held   *journal.Group    // of group 0
+}
+
+// group is a partition with its place in the journal.
+type group struct {
+	spec   *meta.Spec
+	solo   *multiraft.Solo
+	part   *partition.Partition
+	memory bool
+	held   *journal.Group // nil until the journal is open, and for memory
+}
+
+// openStorage locks the directory and opens what does not need the streams.
+func openStorage(o storageOptions) (*storage, error) {
+	if err := o.FS.MkdirAll(o.Dir); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := o.FS.Lock(path.Join(o.Dir, "lock"))
+	if err != nil {
+		if errors.Is(err, vfs.ErrLocked) {
+			return nil, fmt.Errorf("data directory %s is in use by another server: stop it, or choose another with -sd", o.Dir)
+		}
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	s := &storage{
+		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
+		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{},
+	}
+	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: path.Join(o.Dir, "streams"), Log: o.Log})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
+	}
+	s.metaRun.Bind(nil, metaMachine{s})
+	return s, nil
+}
+
+// recover reads the catalog and replays the journal. The watcher opens streams
+// through the storage meanwhile.
+func (s *storage) recover(w meta.Watcher) error {
+	s.catalog.Start(metaProposer{s.metaRun}, w)
+	identity, err := s.identity()
+	if err != nil {
+		return err
+	}
+	if err := s.restoreCatalog(); err != nil {
+		return err
+	}
+	s.journal, err = journal.Open(journal.Options{
+		FS: s.o.FS, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
+		MaxBytes: maxUnreleased, OnPressure: func(journal.Pressure) { s.wantCheckpoint() }, Log: s.log,
+	}, s.replay)
+	if err != nil {
+		return fmt.Errorf("recover the journal: %w", err)
+	}
+	s.mu.Lock()
+	s.held = s.journal.Group(metaGroup, s.metaRun)
+	s.metaRun.Bind(&groupLog{s.journal, s.held, s.metaRun}, metaMachine{s})
+	for _, g := range s.groups {
+		s.enterLocked(g)
+	}
+	s.mu.Unlock()
+	for _, id := range s.journal.Unclaimed() {
+		s.journal.Forget(id) // streams that were deleted
+	}
+	return nil
+}
+
+// replay gives a journal's entry to its group. One of a group that nobody knows
+// belongs to a stream that was deleted later.
+func (s *storage) replay(e journal.Entry) error {
+	entry := multiraft.Entry{Term: e.Term, Index: e.Index, Kind: e.Kind, Data: e.Data}
+	if e.Group == metaGroup {
+		s.metaRun.Replay(entry)
+		return nil
+	}
+	s.mu.Lock()
+	g := s.groups[uint64(e.Group)]
+	s.mu.Unlock()
+	if g != nil {
+		g.solo.Replay(entry)
+	}
+	return nil
+}
+
+// identity is the number of the data directory, made at its first use: journal
+// files of another one are refused.
+func (s *storage) identity() (uint64, error) {
+	name := path.Join(s.o.Dir, "identity")
+	b, err := readFile(s.o.FS, name)
+	if err == nil {
+		if len(b) != 8 {
+			return 0, fmt.Errorf("%s has %d bytes, not 8: %w", name, len(b), record.ErrDamaged)
+		}
+		return binary.LittleEndian.Uint64(b), nil
+	}
+	if names, lerr := s.o.FS.List(path.Join(s.o.Dir, "journal")); lerr == nil && len(names) > 0 {
+		return 0, fmt.Errorf("%s is missing but there is a journal: %w", name, err)
+	}
+	b = make([]byte, 8)
+	if _, err := rand.Read(b); err != nil {
+		return 0, fmt.Errorf("make an identity: %w", err)
+	}
+	if err := writeFile(s.o.FS, name, b); err != nil {
+		return 0, fmt.Errorf("write the identity: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b), nil
+}
+
+// err is why the storage takes nothing any more; nil while it works.
+func (s *storage) err() error {
+	if s.journal == nil {
+		return nil
+	}
+	return errors.Join(s.journal.Err(), s.volume.Err())
+}
+
+func (s *storage) wantCheckpoint() {
+	select {
+	case s.squeeze <- struct{}{}:
+	default:
+	}
+}
+
+// checkpointEvery is how often quiet streams are looked at for a checkpoint.
+const checkpointEvery = 5 * time.Minute
+
+// run takes checkpoints until ctx ends.
+func (s *storage) run(ctx context.Context) error {
+	t := time.NewTicker(checkpointEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.squeeze:
+		case <-t.C:
+		}
+		s.relieve(ctx)
+	}
+}
+
+// relieve checkpoints the groups that hold the oldest journal files back, until
+// it is short enough.
+func (s *storage) relieve(ctx context.Context) {
+	for ctx.Err() == nil {
+		p := s.journal.Pressure()
+		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil {
+			return
+		}
+		for _, id := range p.Oldest {
+			if err := s.checkpoint(id); err != nil {
+				s.log.Error("checkpoint failed", "group", id, "error", err)
+				return
+			}
+		}
+		if s.journal.Pressure().Files >= p.Files {
+			return
+		}
+	}
+}
+
+// checkpoint makes one group's state durable outside the journal.
+func (s *storage) checkpoint(id journal.GroupID) error {
+	if id == metaGroup {
+		return s.saveCatalog()
+	}
+	s.mu.Lock()
+	g := s.groups[uint64(id)]
+	s.mu.Unlock()
+	if g == nil {
+		s.journal.Forget(id)
+		return nil
+	}
+	return g.part.Checkpoint()
+}
+
+// close checkpoints everything, so that a restart has nothing to replay, and
+// gives the directory back.
+func (s *storage) close() error {
+	var errs []error
+	if s.journal != nil {
+		if s.err() == nil {
+			errs = append(errs, s.checkpointAll())
+		}
+		errs = append(errs, s.journal.Close())
+	}
+	s.mu.Lock()
+	groups := s.groups
+	s.groups = map[uint64]*group{}
+	s.mu.Unlock()
+	for _, g := range groups {
+		errs = append(errs, g.part.Close())
+	}
+	return errors.Join(append(errs, s.volume.Close(), s.lock.Close())...)
+}
+
+func (s *storage) checkpointAll() error {
+	s.mu.Lock()
+	var all []*group
+	for _, g := range s.groups {
+		if !g.memory {
+			all = append(all, g)
+		}
+	}
+	s.mu.Unlock()
+	for _, g := range all {
+		if err := g.part.Checkpoint(); err != nil {
+			return err
+		}
+	}
+	return s.saveCatalog()
+}
