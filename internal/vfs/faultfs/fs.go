@@ -137,7 +137,7 @@ func (f *FS) begin(kind Kind, name string, off, size int64) *Fault {
 }
 
 func (f *FS) fail(kind Kind, name string) error {
-	if ft := f.begin(kind, name, 0, 0); ft != nil {
+	if ft := f.begin(kind, name, 0, 0); ft != nil && ft.Err != nil {
 		return pathError(kind.String(), name, ft.Err)
 	}
 	return nil
@@ -375,8 +375,9 @@ func (f *FS) Stat(name string) (vfs.Info, error) {
 
 // SyncDir implements vfs.FS.
 func (f *FS) SyncDir(dir string) error {
-	if err := f.fail(SyncDir, dir); err != nil {
-		return err
+	ft := f.begin(SyncDir, dir, 0, 0)
+	if ft != nil && ft.Err != nil {
+		return pathError("syncdir", dir, ft.Err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -384,7 +385,7 @@ func (f *FS) SyncDir(dir string) error {
 	if n == nil || !n.dir {
 		return pathError("syncdir", dir, syscall.ENOENT)
 	}
-	if !f.lying {
+	if !f.lying && ft == nil {
 		n.syncNames()
 	}
 	return nil

@@ -43,7 +43,8 @@ type Op struct {
 	Size int64
 }
 
-// Fault is what happens instead of the call.
+// Fault is what happens instead of the call. Without Err a Write, Sync or
+// SyncDir does nothing and claims success; other calls pass.
 type Fault struct {
 	Err   error
 	Short int // bytes of a Write that are done before Err
@@ -72,6 +73,10 @@ func ShortWrite(n, part int, err error) Injector {
 	return &counted{kind: Write, from: int64(n), to: int64(n), err: err, short: part}
 }
 
+// Lie makes every Write, Sync or SyncDir (by kind) succeed without any effect
+// from the n-th on: the negative control of a test that needs it.
+func Lie(kind Kind, n int) Injector { return FailFrom(kind, n, nil) }
+
 type counted struct {
 	kind     Kind
 	from, to int64
@@ -92,6 +97,8 @@ func (c *counted) Inject(op Op) *Fault {
 
 func (c *counted) String() string {
 	switch {
+	case c.err == nil:
+		return fmt.Sprintf("Lie(%v, %d)", c.kind, c.from)
 	case c.short > 0:
 		return fmt.Sprintf("ShortWrite(%d, %d, %v)", c.from, c.short, c.err)
 	case c.from == c.to:
