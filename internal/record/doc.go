@@ -1,6 +1,7 @@
 // Package record owns the formats of what Weir keeps: a record's bytes, the area
 // in which one reader stages its records, the frame that admission makes of an
-// area, and the kinds of entry in a group's log.
+// area, the kinds of entry in a group's log, and the queue in
+// which a log keeps frames in memory.
 //
 // A frame is the unit that goes to the journal, to memory, to segments and, when
 // replicated, to other nodes, unchanged. It has two parts so that its bytes need

@@ -189,22 +189,45 @@ func (f *Frame) Find(seq uint64) int {
 // Record decodes record i without verifying its checksum: for frames that never
 // left memory since they were sealed or verified.
 func (f *Frame) Record(i int) (View, error) {
-	size := slotSize(f.Flags)
-	d := f.Head[HeaderLen+i*size:]
-	off, n := binary.LittleEndian.Uint32(d), binary.LittleEndian.Uint32(d[4:])
+	off, n := f.Span(i)
 	if uint64(off)+uint64(n) > uint64(len(f.Area)) {
 		return View{}, fmt.Errorf("place of record %d in its frame: %w", f.Seq(i), ErrDamaged)
 	}
-	v, err := decode(f.Area[off:][:n])
+	return f.view(i, f.Area[off:][:n])
+}
+
+// Span is the place of record i in the area, as the directory says: it may be
+// outside.
+func (f *Frame) Span(i int) (off, n uint32) {
+	d := f.Head[HeaderLen+i*slotSize(f.Flags):]
+	return binary.LittleEndian.Uint32(d), binary.LittleEndian.Uint32(d[4:])
+}
+
+// TimeOf is the time of record i.
+func (f *Frame) TimeOf(i int) int64 {
+	d := f.Head[HeaderLen+i*slotSize(f.Flags):]
+	if f.Flags&FlagExplicit != 0 {
+		return int64(binary.LittleEndian.Uint64(d[24:]))
+	}
+	return f.Time + int64(binary.LittleEndian.Uint32(d[12:]))
+}
+
+// Open verifies and decodes record i from its content, the bytes at its span,
+// which were read apart from the frame: Area need not be there.
+func (f *Frame) Open(i int, content []byte) (View, error) {
+	d := f.Head[HeaderLen+i*slotSize(f.Flags):]
+	if crc32.Checksum(content, castagnoli) != binary.LittleEndian.Uint32(d[8:]) {
+		return View{}, fmt.Errorf("checksum of record %d: %w", f.Seq(i), ErrDamaged)
+	}
+	return f.view(i, content)
+}
+
+func (f *Frame) view(i int, content []byte) (View, error) {
+	v, err := decode(content)
 	if err != nil {
 		return View{}, fmt.Errorf("record %d: %w", f.Seq(i), err)
 	}
-	v.Seq = f.Seq(i)
-	if f.Flags&FlagExplicit != 0 {
-		v.Time = int64(binary.LittleEndian.Uint64(d[24:]))
-	} else {
-		v.Time = f.Time + int64(binary.LittleEndian.Uint32(d[12:]))
-	}
+	v.Seq, v.Time = f.Seq(i), f.TimeOf(i)
 	return v, nil
 }
 
@@ -233,16 +256,28 @@ func Parse(b []byte) (*Frame, int, error) {
 	if len(b) < total {
 		return nil, 0, fmt.Errorf("frame of %d bytes in %d: %w", total, len(b), ErrDamaged)
 	}
-	if crc32.Checksum(b[8:head], castagnoli) != binary.LittleEndian.Uint32(b[4:]) {
-		return nil, 0, fmt.Errorf("checksum of the frame at sequence %d: %w", h.Base, ErrDamaged)
+	if err := VerifyHead(h, b[:head]); err != nil {
+		return nil, 0, err
 	}
-	f := &Frame{Header: h, Head: b[:head:head], Area: b[head:total:total]}
-	for i := 1; h.Flags&FlagExplicit != 0 && i < int(h.Count); i++ {
+	return &Frame{Header: h, Head: b[:head:head], Area: b[head:total:total]}, total, nil
+}
+
+// VerifyHead checks a whole head (header and directory) of which h was read by
+// ParseHeader: its checksum, and that explicit sequences rise.
+func VerifyHead(h Header, head []byte) error {
+	if crc32.Checksum(head[8:], castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		return fmt.Errorf("checksum of the frame at sequence %d: %w", h.Base, ErrDamaged)
+	}
+	if h.Flags&FlagExplicit == 0 {
+		return nil
+	}
+	f := Frame{Header: h, Head: head}
+	for i := 1; i < int(h.Count); i++ {
 		if f.Seq(i) <= f.Seq(i-1) {
-			return nil, 0, fmt.Errorf("order of sequences in the frame at %d: %w", h.Base, ErrDamaged)
+			return fmt.Errorf("order of sequences in the frame at %d: %w", h.Base, ErrDamaged)
 		}
 	}
-	return f, total, nil
+	return nil
 }
 
 // ParseHeader reads the fixed part of a frame, and the length of its directory,

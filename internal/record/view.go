@@ -10,6 +10,10 @@ import (
 // are not of the format at all.
 var ErrDamaged = errors.New("damaged")
 
+// ErrNotFound says that a log does not hold a record: it never did, or it was
+// trimmed. It is never the answer where reading failed.
+var ErrNotFound = errors.New("no such record")
+
 // View is one record. Its slices point into the bytes it was decoded from and
 // live as long as those.
 type View struct {
