@@ -1,0 +1,70 @@
+package consumer
+
+// Request asks for messages.
+type Request struct {
+	// Reply is the inbox to which messages and statuses go.
+	Reply string
+	// Batch is the number of messages wanted; not positive: 1.
+	Batch int
+	// MaxBytes bounds the size of all messages together; not positive: no bound. A
+	// message's size is that of its subject, acknowledgement subject, headers and
+	// data.
+	MaxBytes int
+	// Expires is nanoseconds from now; not positive: the request waits until it is
+	// served or nobody listens any more.
+	Expires int64
+	// Heartbeat is the interval in nanoseconds of a status while it waits; not
+	// positive: none. At most half of Expires.
+	Heartbeat int64
+	// NoWait ends the request when nothing is left to deliver.
+	NoWait bool
+}
+
+// waiter is a request that waits.
+type waiter struct {
+	reply string
+	// batch is the number of messages still wanted, got that of those it received.
+	batch, got int
+	// bytes is what is left of the bound in bytes, where bounded.
+	bytes int
+	// expires is a time, 0 never; heartbeat an interval, 0 none, and beat the time
+	// of the next one.
+	expires, heartbeat, beat int64
+	bounded, noWait          bool
+	// seen is the Step in which interest was last found.
+	seen uint64
+
+	next, prev *waiter
+}
+
+// waiters is a queue of requests in order.
+type waiters struct {
+	head, tail *waiter
+	len        int
+}
+
+func (q *waiters) push(w *waiter) {
+	w.prev, w.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = w
+	} else {
+		q.head = w
+	}
+	q.tail = w
+	q.len++
+}
+
+func (q *waiters) remove(w *waiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		q.head = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		q.tail = w.prev
+	}
+	w.prev, w.next = nil, nil
+	q.len--
+}
