@@ -8,12 +8,12 @@ import (
 
 // leaf holds the values of one pattern.
 type leaf[T comparable] struct {
-	plain  roll[T]
-	queues []queueRoll[T] // sorted by name; none is empty
-
 	// results is what Match gives where no other pattern matches, by LastTokenFree.
 	// Readers make it when they need it; every change drops it.
 	results [2]atomic.Pointer[Result[T]]
+
+	plain  roll[T]
+	queues []queueRoll[T] // sorted by name; none is empty
 }
 
 type queueRoll[T comparable] struct {

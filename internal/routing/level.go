@@ -1,31 +1,36 @@
 package routing
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weirmq/weir/internal/subject"
 )
 
-// node is a place in the tree: a row of pattern tokens. It is there only while a
-// pattern ends at it or leads through it.
+// node is a place in the tree: a row of pattern tokens. It is kept by value, as a
+// pair of pointers, to spare a lookup one step through memory; the zero node is one
+// that is not there.
 type node[T comparable] struct {
 	leaf  *leaf[T]  // the values of the pattern that ends here, or nil; never empty
 	level *level[T] // the tokens that may follow, or nil; never empty
 }
 
-// level is the choice of a next token.
+func (n node[T]) absent() bool { return n.leaf == nil && n.level == nil }
+
+// level is the choice of a next token. In few and many no node is absent. What a
+// lookup always reads comes first.
 type level[T comparable] struct {
-	few  []edge[T]           // the literal tokens, while many is nil
-	many map[string]*node[T] // the literal tokens, where there were more than maxFew
-	peak int                 // most tokens that many has held since it was made
-	ends int                 // literal tokens at which a pattern ends
-	any  *node[T]            // the token "*", or nil
-	rest *node[T]            // the token ">", or nil
+	any  node[T]            // the token "*"
+	rest node[T]            // the token ">"
+	ends int                // literal tokens at which a pattern ends
+	few  []edge[T]          // the literal tokens, while many is nil
+	many map[string]node[T] // the literal tokens, where there were more than maxFew
+	peak int                // most tokens that many has held since it was made
 }
 
 type edge[T comparable] struct {
 	token string
-	node  *node[T]
+	node  node[T]
 }
 
 const (
@@ -35,8 +40,8 @@ const (
 	minShrink = 64
 )
 
-// child gives the node of a pattern's token, or nil.
-func (l *level[T]) child(token string) *node[T] {
+// child gives the node of a pattern's token.
+func (l *level[T]) child(token string) node[T] {
 	switch token {
 	case subject.AnyToken:
 		return l.any
@@ -46,17 +51,15 @@ func (l *level[T]) child(token string) *node[T] {
 	if l.many != nil {
 		return l.many[token]
 	}
-	for i := range l.few {
-		if l.few[i].token == token {
-			return l.few[i].node
-		}
+	if i := l.find(token); i >= 0 {
+		return l.few[i].node
 	}
-	return nil
+	return node[T]{}
 }
 
-// literal gives the node of a subject's token, or nil. In a subject "*" and ">" are
+// literal gives the node of a subject's token. In a subject "*" and ">" are
 // literals, which no pattern has.
-func (l *level[T]) literal(token []byte) *node[T] {
+func (l *level[T]) literal(token []byte) node[T] {
 	if l.many != nil {
 		return l.many[string(token)]
 	}
@@ -65,49 +68,61 @@ func (l *level[T]) literal(token []byte) *node[T] {
 			return l.few[i].node
 		}
 	}
-	return nil
+	return node[T]{}
 }
 
-// insert adds n, the node of token, which is not there yet. It keeps a copy of
-// token, so that a long-lived node does not hold on to the first pattern through it.
-func (l *level[T]) insert(token string, n *node[T]) {
+// set makes n the node of token; an absent n takes it away.
+func (l *level[T]) set(token string, n node[T]) {
 	switch token {
 	case subject.AnyToken:
 		l.any = n
-		return
 	case subject.AnyRest:
 		l.rest = n
-		return
+	default:
+		l.setLiteral(token, n)
 	}
-	token = strings.Clone(token)
-	if l.many == nil && len(l.few) < maxFew {
-		l.few = append(l.few, edge[T]{token, n})
-		return
+}
+
+// setLiteral keeps a copy of a new token, so that a long-lived node does not hold
+// on to the first pattern that led through it.
+func (l *level[T]) setLiteral(token string, n node[T]) {
+	before := l.child(token)
+	if before.leaf == nil && n.leaf != nil {
+		l.ends++
 	}
-	if l.many == nil {
-		l.many = make(map[string]*node[T], 2*maxFew)
+	if before.leaf != nil && n.leaf == nil {
+		l.ends--
+	}
+	switch {
+	case n.absent():
+		l.removeLiteral(token)
+	case l.many != nil:
+		if before.absent() {
+			token = strings.Clone(token)
+		}
+		l.many[token] = n
+		l.peak = max(l.peak, len(l.many))
+	case !before.absent():
+		l.few[l.find(token)].node = n
+	case len(l.few) < maxFew:
+		l.few = append(l.few, edge[T]{strings.Clone(token), n})
+	default:
+		l.many = make(map[string]node[T], 2*maxFew)
 		for _, e := range l.few {
 			l.many[e.token] = e.node
 		}
-		l.few = nil
+		l.many[strings.Clone(token)] = n
+		l.few, l.peak = nil, len(l.many)
 	}
-	l.many[token] = n
-	l.peak = max(l.peak, len(l.many))
 }
 
-// remove takes the node of token away. A map does not shrink by itself, so one that
-// has lost most of its tokens is made anew, or becomes a list.
-func (l *level[T]) remove(token string) {
-	switch token {
-	case subject.AnyToken:
-		l.any = nil
-		return
-	case subject.AnyRest:
-		l.rest = nil
-		return
-	}
+// removeLiteral takes token away. A map does not shrink by itself, so one that has
+// lost most of its tokens is made anew, or becomes a list.
+func (l *level[T]) removeLiteral(token string) {
 	if l.many == nil {
-		l.removeFew(token)
+		if i := l.find(token); i >= 0 {
+			l.few = slices.Delete(l.few, i, i+1)
+		}
 		return
 	}
 	delete(l.many, token)
@@ -119,7 +134,7 @@ func (l *level[T]) remove(token string) {
 		}
 		l.few, l.many, l.peak = few, nil, 0
 	case l.peak >= minShrink && len(l.many) < l.peak/4:
-		many := make(map[string]*node[T], len(l.many))
+		many := make(map[string]node[T], len(l.many))
 		for token, n := range l.many {
 			many[token] = n
 		}
@@ -127,26 +142,17 @@ func (l *level[T]) remove(token string) {
 	}
 }
 
-func (l *level[T]) removeFew(token string) {
+// find gives the place of token in few, or -1.
+func (l *level[T]) find(token string) int {
 	for i := range l.few {
 		if l.few[i].token == token {
-			last := len(l.few) - 1
-			l.few[i] = l.few[last]
-			l.few[last] = edge[T]{}
-			l.few = l.few[:last]
-			return
+			return i
 		}
 	}
-}
-
-// count keeps ends right when a pattern begins (+1) or ceases (-1) to end at token.
-func (l *level[T]) count(token string, by int) {
-	if token != subject.AnyToken && token != subject.AnyRest {
-		l.ends += by
-	}
+	return -1
 }
 
 // empty says whether no token may follow.
 func (l *level[T]) empty() bool {
-	return len(l.few) == 0 && len(l.many) == 0 && l.any == nil && l.rest == nil
+	return len(l.few) == 0 && len(l.many) == 0 && l.any.absent() && l.rest.absent()
 }

@@ -10,21 +10,20 @@ func (t *Table[T]) Match(subject []byte) *Result[T] {
 		return t.none[0]
 	}
 	var room [8]*leaf[T]
-	m := matcher[T]{leaves: room[:0], free: true}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	m.walk(&t.root, subject)
-	free := 0
-	if m.free {
-		free = 1
+	leaves, free := t.root.meet(room[:0], subject)
+	variant := 0
+	if free {
+		variant = 1
 	}
-	switch len(m.leaves) {
+	switch len(leaves) {
 	case 0:
-		return t.none[free]
+		return t.none[variant]
 	case 1:
-		return m.leaves[0].result(free)
+		return leaves[0].result(variant)
 	}
-	return merge(m.leaves, m.free)
+	return merge(leaves, free)
 }
 
 // Prefix gives what a result with LastTokenFree may be kept under: subject up to
@@ -38,50 +37,48 @@ func Prefix(subject []byte) (prefix []byte, ok bool) {
 	return subject[:i+1], true
 }
 
-// matcher gathers the leaves that one subject meets.
-type matcher[T comparable] struct {
-	leaves []*leaf[T]
-	free   bool // no pattern was seen whose last token is a literal in the subject's last place
-}
-
-// walk follows subject, which stands at the start of a token, down from l.
-func (m *matcher[T]) walk(l *level[T], subject []byte) {
+// meet appends the leaves that subject, which stands at the start of a token, meets
+// from l on down. free says that no pattern was met that has a literal in the place
+// of the subject's last token.
+//
+// It recurs only where both the token itself and "*" lead on, so never more often
+// than there are patterns.
+func (l *level[T]) meet(leaves []*leaf[T], subject []byte) (_ []*leaf[T], free bool) {
+	free = true
 	for {
-		if l.rest != nil {
-			m.leaves = append(m.leaves, l.rest.leaf)
+		if l.rest.leaf != nil {
+			leaves = append(leaves, l.rest.leaf)
 		}
 		dot := bytes.IndexByte(subject, '.')
 		if dot < 0 {
-			m.finish(l, subject)
-			return
+			break
 		}
-		n := l.literal(subject[:dot])
+		exact := l.literal(subject[:dot]).level
 		subject = subject[dot+1:]
-		if l.any != nil && l.any.level != nil {
-			if n == nil || n.level == nil {
-				l = l.any.level
-				continue
-			}
-			m.walk(l.any.level, subject)
-		}
-		if n == nil || n.level == nil {
-			return
-		}
-		l = n.level
-	}
-}
-
-// finish meets the last token at l.
-func (m *matcher[T]) finish(l *level[T], token []byte) {
-	if l.ends > 0 {
-		m.free = false
-		if n := l.literal(token); n != nil && n.leaf != nil {
-			m.leaves = append(m.leaves, n.leaf)
+		switch {
+		case exact == nil && l.any.level == nil:
+			return leaves, free
+		case exact == nil:
+			l = l.any.level
+		case l.any.level == nil:
+			l = exact
+		default:
+			var branch bool
+			leaves, branch = l.any.level.meet(leaves, subject)
+			free = free && branch
+			l = exact
 		}
 	}
-	if l.any != nil && l.any.leaf != nil {
-		m.leaves = append(m.leaves, l.any.leaf)
+	if l.any.leaf != nil {
+		leaves = append(leaves, l.any.leaf)
 	}
+	if l.ends == 0 {
+		return leaves, free
+	}
+	if n := l.literal(subject); n.leaf != nil {
+		leaves = append(leaves, n.leaf)
+	}
+	return leaves, false
 }
 
 // emptyToken says whether some token of subject is empty.

@@ -28,15 +28,15 @@ type Queue[T comparable] struct {
 // Empty says whether nobody matches.
 func (r *Result[T]) Empty() bool { return len(r.Plain) == 0 && len(r.Queues) == 0 }
 
-// result gives what Match returns where f is the only leaf met. The caller shares
-// the table's lock, so nothing changes meanwhile; two readers may both make the
+// result gives what Match returns where f is the only leaf met; variant is 1 for
+// LastTokenFree. The caller shares the table's lock, so nothing changes meanwhile; two readers may both make the
 // result, and either may stay.
-func (f *leaf[T]) result(free int) *Result[T] {
-	if r := f.results[free].Load(); r != nil {
+func (f *leaf[T]) result(variant int) *Result[T] {
+	if r := f.results[variant].Load(); r != nil {
 		return r
 	}
-	r := &Result[T]{LastTokenFree: free == 1}
-	if other := f.results[1-free].Load(); other != nil {
+	r := &Result[T]{LastTokenFree: variant == 1}
+	if other := f.results[1-variant].Load(); other != nil {
 		r.Plain, r.Queues = other.Plain, other.Queues
 	} else {
 		r.Plain = f.plain.values()
@@ -45,7 +45,7 @@ func (f *leaf[T]) result(free int) *Result[T] {
 			r.Queues = append(r.Queues, Queue[T]{Name: q.name, Members: q.members.values()})
 		}
 	}
-	f.results[free].Store(r)
+	f.results[variant].Store(r)
 	return r
 }
 

@@ -48,13 +48,14 @@ func (t *Table[T]) Remove(pattern, queue string, v T) bool {
 	if path == nil {
 		return false
 	}
-	n := path[len(path)-1].node
+	end := path[len(path)-1]
+	n := end.at.child(end.token)
 	if n.leaf == nil || !n.leaf.remove(queue, v) {
 		return false
 	}
 	if n.leaf.empty() {
 		n.leaf = nil
-		prune(path)
+		prune(path, n)
 	}
 	t.count--
 	t.generation.Add(1)
@@ -81,19 +82,16 @@ func (t *Table[T]) leafFor(pattern string) *leaf[T] {
 	for {
 		token, rest, last := subject.Cut(pattern)
 		n := at.child(token)
-		if n == nil {
-			n = &node[T]{}
-			at.insert(token, n)
-		}
 		if last {
 			if n.leaf == nil {
 				n.leaf = &leaf[T]{}
-				at.count(token, +1)
+				at.set(token, n)
 			}
 			return n.leaf
 		}
 		if n.level == nil {
 			n.level = &level[T]{}
+			at.set(token, n)
 		}
 		at, pattern = n.level, rest
 	}
@@ -103,7 +101,6 @@ func (t *Table[T]) leafFor(pattern string) *leaf[T] {
 type step[T comparable] struct {
 	at    *level[T]
 	token string
-	node  *node[T] // the child of at for token
 }
 
 // trace appends the way to pattern's node to path, or gives nil where there is no
@@ -112,32 +109,24 @@ func (t *Table[T]) trace(path []step[T], pattern string) []step[T] {
 	at := &t.root
 	for at != nil {
 		token, rest, last := subject.Cut(pattern)
-		n := at.child(token)
-		if n == nil {
-			return nil
-		}
-		path = append(path, step[T]{at, token, n})
+		path = append(path, step[T]{at, token})
 		if last {
 			return path
 		}
-		at, pattern = n.level, rest
+		at, pattern = at.child(token).level, rest
 	}
 	return nil
 }
 
-// prune removes, from the end of path, the nodes that hold nothing any more. The
-// leaf of the last one has just been dropped.
-func prune[T comparable](path []step[T]) {
-	end := path[len(path)-1]
-	end.at.count(end.token, -1)
+// prune makes n, which has lost its leaf, the node at the end of path, and takes
+// away the nodes on the path that are of no use any more.
+func prune[T comparable](path []step[T], n node[T]) {
 	for i := len(path) - 1; i >= 0; i-- {
-		s := path[i]
-		if s.node.leaf != nil || s.node.level != nil {
+		path[i].at.set(path[i].token, n)
+		if i == 0 || !path[i].at.empty() {
 			return
 		}
-		s.at.remove(s.token)
-		if i > 0 && s.at.empty() {
-			path[i-1].node.level = nil
-		}
+		n = path[i-1].at.child(path[i-1].token)
+		n.level = nil
 	}
 }
