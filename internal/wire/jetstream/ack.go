@@ -3,7 +3,6 @@ package jetstream
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 )
 
 // AckKind says what a client does with a delivery.
@@ -44,9 +43,6 @@ func ParseAckPayload(b []byte) Ack {
 	return Ack{}
 }
 
-// maxDurationText bounds what is taken for a duration: more is garbage.
-const maxDurationText = 64
-
 // nakDelay reads {"delay":ns} or a duration as Go writes it; 0 for anything else.
 func nakDelay(b []byte) int64 {
 	if len(b) == 0 {
@@ -80,16 +76,4 @@ func fastDelay(b []byte) (int64, bool) {
 	}
 	n, ok := parseUint(bytes.Trim(b[1:len(b)-1], jsonSpace))
 	return int64(n), ok && n < 1<<63
-}
-
-// parseDuration reads a duration as Go writes it, in nanoseconds; -1 if it is none.
-func parseDuration(b []byte) int64 {
-	if len(b) == 0 || len(b) > maxDurationText {
-		return -1
-	}
-	d, err := time.ParseDuration(string(b))
-	if err != nil {
-		return -1
-	}
-	return int64(d)
 }

@@ -55,42 +55,48 @@ func ParseAck(subject []byte) (AckSubject, bool) {
 	if !bytes.HasPrefix(subject, []byte(AckPrefix)) {
 		return AckSubject{}, false
 	}
-	var tokens [9][]byte
-	n, rest := 0, subject[len(AckPrefix):]
-	for more := true; more; n++ {
-		var token []byte
-		token, rest, more = bytes.Cut(rest, dot)
-		if len(token) == 0 {
+	// ends[i] is where token i ends; tokens beyond the ninth are only counted.
+	var ends [9]int
+	n, last, rest := 0, -1, subject[len(AckPrefix):]
+	for i := 0; i <= len(rest); i++ {
+		if i < len(rest) && rest[i] != '.' {
+			continue
+		}
+		if i == last+1 {
 			return AckSubject{}, false
 		}
-		if n < len(tokens) {
-			tokens[n] = token
+		if n < len(ends) {
+			ends[n] = i
 		}
+		n, last = n+1, i
 	}
 	var a AckSubject
-	fields := tokens[:7]
+	at := 0 // the stream's token
 	switch {
 	case n == 7:
 	case n >= 9:
-		a.Account, fields = tokens[1], tokens[2:]
-		if string(tokens[0]) != "_" {
-			a.Domain = tokens[0]
+		at = 2
+		a.Account = rest[ends[0]+1 : ends[1]]
+		if string(rest[:ends[0]]) != "_" {
+			a.Domain = rest[:ends[0]]
 		}
 	default:
 		return AckSubject{}, false
 	}
-	a.Stream, a.Consumer = fields[0], fields[1]
+	start := 0
+	if at > 0 {
+		start = ends[at-1] + 1
+	}
+	a.Stream, a.Consumer = rest[start:ends[at]], rest[ends[at]+1:ends[at+1]]
 	ts, ok := uint64(0), true
 	for i, p := range [...]*uint64{&a.Delivered, &a.StreamSeq, &a.ConsumerSeq, &ts, &a.Pending} {
-		if *p, ok = parseUint(fields[2+i]); !ok {
+		if *p, ok = parseUint(rest[ends[at+1+i]+1 : ends[at+2+i]]); !ok {
 			return AckSubject{}, false
 		}
 	}
 	a.Time = int64(ts)
 	return a, a.Time >= 0
 }
-
-var dot = []byte(".")
 
 // parseUint reads decimal digits and nothing else; false when there are none or
 // they do not fit.
@@ -99,9 +105,10 @@ func parseUint(b []byte) (uint64, bool) {
 		return 0, false
 	}
 	var n uint64
-	for _, c := range b {
+	for i, c := range b {
 		d := uint64(c - '0')
-		if d > 9 || n > (1<<64-1-d)/10 {
+		// Only the twentieth digit can be one too many.
+		if d > 9 || i == 19 && n > (1<<64-1-d)/10 {
 			return 0, false
 		}
 		n = n*10 + d

@@ -127,7 +127,7 @@ func fastPull(b []byte) (p Pull, ok bool) {
 // setNumber stores the number that follows under its key; false for other keys.
 func (p *Pull) setNumber(key []byte, s *scanner) bool {
 	n, ok := s.number()
-	if !ok {
+	if !ok || int64(int(n)) != n {
 		return false
 	}
 	switch string(key) {
