@@ -112,7 +112,11 @@ func tryOpen(fs *faultfs.FS, change ...func(*Options)) (*Journal, []kept, error)
 }
 
 func entryData(g GroupID, index uint64) []byte {
-	return []byte(fmt.Sprintf("group %d index %d %s", g, index, bytes.Repeat([]byte{'x'}, int(index*37%300))))
+	size := index * 37 % 300
+	if index%5 == 0 {
+		size *= 20
+	}
+	return fmt.Appendf(nil, "group %d index %d %s", g, index, bytes.Repeat([]byte{'x'}, int(size)))
 }
 
 func appendOne(t testing.TB, j *Journal, g *Group, index uint64) {

@@ -73,13 +73,24 @@ func (j *Journal) finish() error {
 	if err := j.syncNow(); err != nil {
 		return err
 	}
-	if f := j.current(); f == nil || j.w.marked || f.written+blockSize > f.size {
+	if !j.markable() {
 		return nil
 	}
 	if err := j.writeBatch(nil, 0, flagClosed); err != nil {
 		return err
 	}
 	return j.syncNow()
+}
+
+// markable says whether a mark is wanted, and there is a place for it at once.
+func (j *Journal) markable() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.files) == 0 || j.w.marked {
+		return false
+	}
+	f := j.files[len(j.files)-1]
+	return f.written+blockSize <= f.size || len(j.ready) > 0
 }
 
 // step writes one batch, if an urgent entry or a riding one that waited long
