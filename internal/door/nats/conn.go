@@ -1,0 +1,241 @@
+package nats
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/outbox"
+	wire "github.com/weirmq/weir/internal/wire/nats"
+)
+
+// Reasons that only the door knows.
+var (
+	errClientClosed = &wire.Error{Reason: wire.ReasonClient}
+	errReadError    = &wire.Error{Reason: wire.ReasonRead}
+	errShutdown     = &wire.Error{Reason: wire.ReasonShutdown}
+	errKicked       = &wire.Error{Reason: wire.ReasonKicked}
+	errWriteError   = &wire.Error{Reason: wire.ReasonWrite}
+	errSlowPending  = &wire.Error{Reason: wire.ReasonSlowPending}
+	errSlowDeadline = &wire.Error{Reason: wire.ReasonSlowDeadline}
+)
+
+// Conn is one client.
+type Conn struct {
+	// Set at construction.
+	door  *Door
+	id    uint64
+	net   net.Conn
+	host  string
+	port  int
+	start time.Time
+	nonce string
+	out   *outbox.Outbox
+	done  chan struct{} // closed when closing is set
+
+	// Only the reader.
+	in        input
+	parser    wire.Parser
+	connect   wire.Connect
+	connected bool // a CONNECT was accepted
+	greeted   bool // the INFO after the first PING was sent
+	published bool // since the last hand-over
+	pub       *broker.Publisher
+	msg       broker.Message
+	inMsgs    uint64 // of this buffer, not yet in the counters
+	inBytes   uint64
+	line      []byte // scratch
+
+	// Atomic.
+	closing  atomic.Pointer[wire.Error] // why it is being closed; nil: it is not
+	headers  atomic.Bool                // the client takes headers
+	identity atomic.Pointer[Identity]   // nil: not let in yet
+	active   atomic.Int64               // Unix nanoseconds of the last read
+	counts   counts
+	ping     pinger
+	reads    atomic.Uint32 // wake-ups, for the sweeper
+	watched  atomic.Bool   // the sweeper looks after it
+
+	mu       sync.Mutex
+	subs     map[string]*broker.Subscription // guarded by mu, by SID
+	settings wire.Connect                    // guarded by mu: what the others may see of connect
+	told     bool                            // guarded by mu: had the INFO after the first PONG
+	expiry   *time.Timer                     // guarded by mu; nil: none
+	auth     *time.Timer                     // guarded by mu; the wait for CONNECT; nil: none
+}
+
+// counts are a connection's counters.
+type counts struct {
+	inMsgs, inBytes, outMsgs, outBytes atomic.Uint64
+}
+
+func (d *Door) newConn(conn net.Conn) *Conn {
+	c := &Conn{
+		door: d, id: d.lastID.Add(1), net: conn, start: time.Now(),
+		done: make(chan struct{}), subs: make(map[string]*broker.Subscription),
+		connect: wire.NewConnect(),
+	}
+	c.settings = c.connect
+	host, port, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err == nil {
+		c.host = host
+		c.port, _ = strconv.Atoi(port)
+	}
+	limits := d.limits.Load()
+	c.out = outbox.New(outbox.NewSocket(conn), limits.outbox(), c.outFailed)
+	c.active.Store(c.start.UnixNano())
+	if (*d.auth.Load()).Nonce() {
+		c.nonce = newNonce()
+	}
+	return c
+}
+
+// newNonce gives 11 random bytes as text.
+func newNonce() string {
+	var b [11]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// serve is the life of a connection, on its reader's goroutine.
+func (c *Conn) serve() {
+	c.greet()
+	if c.closing.Load() == nil {
+		c.startTimers()
+		c.read()
+	}
+	c.teardown()
+}
+
+// greet sends the first INFO.
+func (c *Conn) greet() {
+	auth := *c.door.auth.Load()
+	info := c.info()
+	info.AuthRequired = auth.Required() && !auth.Anonymous()
+	c.send(wire.AppendInfo(nil, info))
+}
+
+// send queues bytes that are the caller's to give away.
+func (c *Conn) send(b []byte) {
+	batch := batchOf(b)
+	c.out.Send(&batch, true)
+}
+
+// close ends the connection: the reader notices and tears down. The first call
+// decides the reason. It never blocks and may be called by anyone.
+func (c *Conn) close(why *wire.Error) {
+	if !c.closing.CompareAndSwap(nil, why) {
+		return
+	}
+	close(c.done)
+	_ = c.net.SetReadDeadline(past)
+}
+
+// outFailed is told that the outbox died.
+func (c *Conn) outFailed(r outbox.Reason, err error) {
+	switch r {
+	case outbox.Pending:
+		c.door.totals.slowPending.Add(1)
+		c.slow(errSlowPending)
+	case outbox.Deadline:
+		c.door.totals.slowDeadline.Add(1)
+		c.slow(errSlowDeadline)
+	default:
+		c.logger().Debug("write failed", "error", err)
+		c.close(errWriteError)
+	}
+}
+
+func (c *Conn) slow(why *wire.Error) {
+	c.logger().Warn("slow consumer", "reason", why.Reason, "name", c.name(), "pending", c.out.Pending())
+	c.close(why)
+}
+
+// logger is for events that are rare.
+func (c *Conn) logger() *slog.Logger {
+	l := c.door.log.With("cid", c.id, "remote", c.net.RemoteAddr().String())
+	if id := c.identity.Load(); id != nil {
+		l = l.With("account", id.Account, "user", id.User)
+	}
+	return l
+}
+
+func (c *Conn) name() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings.Name
+}
+
+const (
+	// flushGrace is how long a connection that ends may take to write what waits.
+	flushGrace = 2 * time.Second
+	// lingerTime and lingerBytes bound how long input is discarded after an -ERR:
+	// closing over unread input would reset the connection and lose the -ERR.
+	lingerTime  = time.Second
+	lingerBytes = 64 << 20
+)
+
+// teardown ends everything that the connection holds, on the reader's goroutine.
+func (c *Conn) teardown() {
+	why := c.closing.Load()
+	c.stopTimers()
+	if c.pub != nil {
+		c.pub.Release()
+	}
+	info := c.Snapshot()
+	c.dropAll()
+	grace := min(flushGrace, c.door.limits.Load().WriteDeadline)
+	switch why {
+	case errSlowPending, errSlowDeadline, errWriteError, errReadError:
+		grace = 0
+	}
+	if why.Text != "" {
+		c.send(wire.AppendErr(nil, why.Text))
+	}
+	c.out.Close(grace)
+	if why.Text != "" {
+		c.linger()
+	}
+	if err := c.net.Close(); err != nil {
+		c.logger().Debug("close failed", "error", err)
+	}
+	c.in.release()
+	info.Stop, info.Reason = time.Now(), why.Reason
+	c.door.forget(c, info)
+	c.logger().Debug("client connection closed", "reason", why.Reason, "cause", why.Cause)
+	id := c.identity.Load()
+	if id == nil {
+		return
+	}
+	if c.door.events != nil {
+		c.door.events.Disconnected(info)
+	}
+	if id.Release != nil {
+		id.Release()
+	}
+}
+
+// linger ends our side of the stream and discards what the client still sends.
+func (c *Conn) linger() {
+	half, ok := c.net.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if c.net.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	buf := c.in.scratch()
+	for left := lingerBytes; left > 0; {
+		n, err := c.net.Read(buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}

@@ -1,0 +1,19 @@
+// Package nats is the door for clients that speak the NATS protocol.
+//
+// A Door accepts connections and knows which are open and which were closed. A
+// Conn is one client: a reader that takes operations from its buffer and
+// publishes them, and a broker.Sink over an outbox. A stage encodes what one
+// publisher sends to one connection.
+//
+// Promises: operations of a connection take effect in the order in which they
+// were sent, and what it is told comes in that order. Everything that is not a
+// publish first hands over what was published before it. Nobody waits for a
+// connection that does not read. An -ERR reaches the client before the end of
+// the stream does. No message costs an allocation once its subject is known.
+//
+// Goroutines: one for each listener, one reader for each connection, and what
+// the connections' outboxes start; Shutdown joins them. Timers run short
+// callbacks. Locks in order: Door.mu, then Conn.mu; the routing table is never
+// called with either held. Assembly builds the door; telling rooms read its
+// snapshots.
+package nats

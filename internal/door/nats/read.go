@@ -1,0 +1,130 @@
+package nats
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	wire "github.com/weirmq/weir/internal/wire/nats"
+)
+
+// readStream reads any connection until it ends or is being closed.
+func (c *Conn) readStream() {
+	for c.closing.Load() == nil {
+		room := c.in.space()
+		n, err := c.net.Read(room)
+		if n > 0 {
+			c.took(n, len(room))
+		}
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+	}
+}
+
+// readFailed closes because of what a read returned.
+func (c *Conn) readFailed(err error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		c.close(errClientClosed)
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.closing.Load() != nil:
+	default:
+		c.close(errReadError)
+	}
+}
+
+// took handles n bytes that were read into room.
+func (c *Conn) took(n, room int) {
+	c.active.Store(time.Now().UnixNano())
+	c.in.read(n, room)
+	c.process()
+}
+
+// process takes the complete operations out of the buffer and hands over.
+func (c *Conn) process() {
+	in := &c.in
+	for in.w-in.r > 0 && in.w-in.r >= in.need {
+		op, n, need, err := c.parser.Next(in.b[in.r:in.w])
+		if err != nil {
+			var why *wire.Error
+			if !errors.As(err, &why) {
+				why = wire.ErrUnknownOperation
+			}
+			c.refuse(why)
+			break
+		}
+		if in.need = need; n == 0 {
+			break
+		}
+		in.r += n
+		if op.Kind == wire.OpPub || op.Kind == wire.OpHPub {
+			c.publish(&op)
+		} else {
+			c.control(&op)
+		}
+		if c.closing.Load() != nil {
+			break
+		}
+	}
+	c.handOver()
+	c.count()
+}
+
+// handOver passes on everything that this connection has published and what it
+// is told itself.
+func (c *Conn) handOver() {
+	c.published = false
+	if c.pub != nil {
+		c.pub.HandOver()
+	}
+}
+
+// count adds the buffer's messages to the counters.
+func (c *Conn) count() {
+	if c.inMsgs == 0 {
+		return
+	}
+	c.counts.inMsgs.Add(c.inMsgs)
+	c.counts.inBytes.Add(c.inBytes)
+	c.door.totals.inMsgs.Add(c.inMsgs)
+	c.door.totals.inBytes.Add(c.inBytes)
+	c.inMsgs, c.inBytes = 0, 0
+}
+
+// control handles an operation that is not a publish. What was published before
+// it is handed over first.
+func (c *Conn) control(op *wire.Op) {
+	if c.published {
+		c.handOver()
+	}
+	if op.Kind == wire.OpConnect {
+		c.handleConnect(op.Arg)
+		return
+	}
+	if !c.letIn() {
+		return
+	}
+	switch op.Kind {
+	case wire.OpSub:
+		c.handleSub(op)
+	case wire.OpUnsub:
+		c.handleUnsub(op)
+	case wire.OpPing:
+		c.handlePing()
+	case wire.OpPong:
+		c.ping.answered(c)
+	case wire.OpErr:
+		c.close(wire.ErrClientSentErr)
+	}
+}
+
+// refuse closes because of what the client sent. Before it is let in, a client
+// learns nothing but that.
+func (c *Conn) refuse(why *wire.Error) {
+	if why == wire.ErrUnknownOperation && c.pub == nil && !c.letIn() {
+		return
+	}
+	c.close(why)
+}
