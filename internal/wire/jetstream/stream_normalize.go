@@ -32,26 +32,16 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 	if err := c.unlimit(o.Pedantic); err != nil {
 		return err
 	}
-	if c.DuplicateWindow == 0 && c.Mirror == nil && len(c.Sources) == 0 {
+	copies := c.Mirror != nil || len(c.Sources) > 0
+	if c.DuplicateWindow == 0 && !copies {
 		if err := c.defaultWindow(o); err != nil {
 			return err
 		}
 	}
-	if len(c.Subjects) == 0 {
-		c.Subjects = nil
-		if c.Mirror == nil && len(c.Sources) == 0 && ValidName(c.Name) {
-			c.Subjects = []string{c.Name}
-		}
+	if len(c.Subjects) == 0 && !copies && ValidName(c.Name) {
+		c.Subjects = []string{c.Name}
 	}
-	if p := c.Placement; p != nil && p.Cluster == "" && len(p.Tags) == 0 && p.Preferred == "" {
-		c.Placement = nil
-	}
-	if c.FirstSeq == 1 {
-		c.FirstSeq = 0
-	}
-	if len(c.Sources) == 0 {
-		c.Sources = nil
-	}
+	c.dropEmpty()
 	if c.Sealed {
 		c.MaxAge, c.Discard = 0, DiscardNew
 		c.DenyDelete, c.DenyPurge, c.AllowRollup = true, true, false
@@ -60,6 +50,22 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 		c.Metadata = stamp(c.Metadata, c.requiredLevel())
 	}
 	return nil
+}
+
+// dropEmpty gives what says nothing the form of what is missing.
+func (c *StreamConfig) dropEmpty() {
+	if len(c.Subjects) == 0 {
+		c.Subjects = nil
+	}
+	if len(c.Sources) == 0 {
+		c.Sources = nil
+	}
+	if p := c.Placement; p != nil && p.Cluster == "" && len(p.Tags) == 0 && p.Preferred == "" {
+		c.Placement = nil
+	}
+	if c.FirstSeq == 1 {
+		c.FirstSeq = 0
+	}
 }
 
 // unlimit makes -1 of every limit that is none.

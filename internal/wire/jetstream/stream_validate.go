@@ -125,14 +125,16 @@ func (c *StreamConfig) checkPermissions() *Error {
 // the contradiction is the better answer.
 func (c *StreamConfig) checkFeatures() *Error {
 	ttl := c.SubjectDeleteMarkerTTL
+	uncountable := c.Discard == DiscardNew || c.AllowMsgTTL || c.AllowMsgSchedules || c.Retention != RetentionLimits
+	synchronous := c.Storage != StorageFile || c.Replicas > 1 || c.AllowAtomicPublish
 	switch {
-	case ttl < 0 || ttl > 0 && ttl < time.Second:
+	case ttl != 0 && ttl < time.Second:
 		return invalidStream("subject delete marker TTL needs to be >= 1s")
-	case c.AllowMsgCounter && (c.Discard == DiscardNew || c.AllowMsgTTL || c.AllowMsgSchedules || c.Retention != RetentionLimits):
+	case c.AllowMsgCounter && uncountable:
 		return invalidStream("counters exclude discard new, message TTLs, schedules and other retentions than limits")
 	case c.AllowMsgSchedules && c.Discard == DiscardNew:
 		return invalidStream("message schedules exclude discard new")
-	case c.PersistMode == PersistAsync && (c.Storage != StorageFile || c.Replicas > 1 || c.AllowAtomicPublish):
+	case c.PersistMode == PersistAsync && synchronous:
 		return invalidStream("async persist mode needs file storage, one replica and no atomic publish")
 	case c.Placement != nil && c.Placement.Preferred != "":
 		return invalidStream("a preferred server is not permitted in placement")
