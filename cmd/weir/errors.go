@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+)
+
+// errServe stands for a server that has said itself why it ended.
+var errServe = errors.New("the server ended with an error")
+
+// usageError is a command line that cannot be carried out as written.
+type usageError struct {
+	command string // whose help tells more; "" is the root's
+	text    string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{command: cmd.CommandPath(), text: fmt.Sprintf(format, args...)}
+}
+
+// arguments checks the number of positional arguments; most < 0 is any number.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef(cmd, "too few arguments; usage: %s", cmd.UseLine())
+		case most >= 0 && len(args) > most:
+			return usagef(cmd, "unexpected argument %q; usage: %s", args[most], cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// advice adds to an error what a person can do about it.
+type advice struct {
+	is   func(error) bool
+	text string
+}
+
+func isError(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+var advices = []advice{
+	{isError(nats.ErrNoServers), "is a server running there? `weir` starts one; --server or NATS_URL names another"},
+	{isError(nats.ErrAuthorization), "give --user and --password, or --token (NATS_USER, NATS_PASSWORD, NATS_TOKEN)"},
+	{isError(jetstream.ErrStreamNotFound), "`weir stream ls` lists the streams"},
+	{isError(jetstream.ErrConsumerNotFound), "`weir consumer ls STREAM` lists its consumers, `weir consumer add` makes one"},
+	{isError(jetstream.ErrJetStreamNotEnabled), "durable streams are off on this server: start it with -js or a jetstream block"},
+	{isError(jetstream.ErrJetStreamNotEnabledForAccount), "durable streams are off for this account"},
+	{isError(jetstream.ErrNoStreamResponse), "no stream captures this subject: `weir stream add NAME SUBJECT` makes one"},
+	{isError(nats.ErrNoResponders), "nobody answers there; `weir reply SUBJECT` does"},
+	{isError(context.DeadlineExceeded), "no answer in time; --timeout waits longer"},
+	{isError(nats.ErrTimeout), "no answer in time; --timeout waits longer"},
+}
+
+// explain returns err's text with the first advice that fits.
+func explain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "nats: ")
+	for _, a := range advices {
+		if a.is(err) {
+			return text + "\n      " + a.text
+		}
+	}
+	return text
+}

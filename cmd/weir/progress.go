@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// progress shows on a terminal how far a long run is: one line on standard
+// error, from two seconds on, renewed ten times a second at most.
+type progress struct {
+	out         io.Writer // nil: show nothing
+	start, next time.Time
+	shown       bool
+}
+
+func (a *app) newProgress(quiet bool) progress {
+	p := progress{start: time.Now()}
+	if a.errTerm && !quiet {
+		p.out = a.err
+	}
+	p.next = p.start.Add(2 * time.Second)
+	return p
+}
+
+func (p *progress) show(messages, bytes uint64) {
+	if p.out == nil || messages%64 != 0 {
+		return
+	}
+	now := time.Now()
+	if now.Before(p.next) {
+		return
+	}
+	p.next, p.shown = now.Add(100*time.Millisecond), true
+	fmt.Fprintf(p.out, "\r%s messages, %s, %s\x1b[K", thousands(messages), humanBytes(bytes), rate(messages, now.Sub(p.start)))
+}
+
+// clear takes the line away.
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.out, "\r\x1b[K")
+		p.shown = false
+	}
+}
