@@ -204,6 +204,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 		consumers: map[string]*Consumer{},
 	}
 	s.idle.Store(cfg.Limits.MaxAge <= 0)
+	s.interested = func(reply string) bool { return space.Interested([]byte(reply)) }
 	s.ledger = &ledger{stream: s, by: map[uint64]*applied{}}
 	if err := s.setConfig(cfg); err != nil {
 		return nil, err
@@ -285,6 +286,25 @@ func (d *Directory) List(account string) []*Stream {
 		return cmp.Or(strings.Compare(a.Account(), b.Account()), strings.Compare(a.Name(), b.Name()))
 	})
 	return out
+}
+
+// Quiesce stops capturing and waits until every stream has answered what it
+// took, or ctx ends.
+func (d *Directory) Quiesce(ctx context.Context) error {
+	for _, s := range d.List("") {
+		s.closed.Store(true)
+		s.detach()
+	}
+	for _, s := range d.List("") {
+		w := newWaiter()
+		if err := s.part.Barrier(w.finish); err != nil {
+			continue // its log has failed: there is nothing to wait for
+		}
+		if err := w.wait(ctx); err != nil {
+			return fmt.Errorf("wait for stream %q: %w", s.Name(), err)
+		}
+	}
+	return nil
 }
 
 // Broken returns the streams that could not be opened, with the reasons.

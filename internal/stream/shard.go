@@ -200,7 +200,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 		}
 	}
 	for c := range st.consumers {
-		if c.core.Waiting() > 0 {
+		if c.core.Info().Waiting > 0 {
 			sh.touch(c)
 		}
 	}
@@ -235,7 +235,7 @@ func (sh *Shard) drop(c *Consumer) {
 	if st := sh.streams[c.stream]; st != nil {
 		delete(st.consumers, c)
 	}
-	c.core.Close(&sh.out)
+	c.core.Close(consumer.EndDeleted, &sh.out)
 	p := sh.publisher(c.stream.space)
 	for i := range sh.out.Statuses {
 		sh.outlet.Status(p, c, &sh.out.Statuses[i])
@@ -296,7 +296,7 @@ func (sh *Shard) removed(e *event) {
 	}
 	for c := range st.consumers {
 		if e.seq == 0 {
-			c.core.Removed(e.stream.part.First())
+			c.core.Purged(e.stream.part.First())
 		} else {
 			c.core.Removed(0, e.seq)
 		}
@@ -347,25 +347,35 @@ func (sh *Shard) step(c *Consumer, now int64) {
 	s := c.stream
 	c.source.begin()
 	sh.out.Limit = stepLimit
-	c.core.Step(now, &c.source, s.space.Interested, &sh.out)
+	c.core.Step(now, &c.source, s.interested, &sh.out)
 	p := sh.publisher(s.space)
-	for i := range sh.out.Deliveries {
-		d := &sh.out.Deliveries[i]
-		v, err := c.source.record(d.Seq)
-		if err != nil {
-			sh.log.Error("record not delivered", "stream", s.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
-			continue
-		}
-		sh.outlet.Deliver(p, c, d, &v)
-	}
-	for i := range sh.out.Statuses {
-		sh.outlet.Status(p, c, &sh.out.Statuses[i])
-	}
+	sh.send(c, p)
 	sh.note(c, p)
 	if sh.out.More || sh.out.Cold != 0 {
 		sh.touch(c)
 	}
 	sh.schedule(c)
+}
+
+// send writes what a step decided: deliveries and statuses in their order.
+func (sh *Shard) send(c *Consumer, p *broker.Publisher) {
+	statuses := sh.out.Statuses
+	for i := range sh.out.Deliveries {
+		for len(statuses) > 0 && statuses[0].After <= i {
+			sh.outlet.Status(p, c, &statuses[0])
+			statuses = statuses[1:]
+		}
+		d := &sh.out.Deliveries[i]
+		v, err := c.source.record(d.Seq)
+		if err != nil {
+			sh.log.Error("record not delivered", "stream", c.stream.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
+			continue
+		}
+		sh.outlet.Deliver(p, c, d, &v)
+	}
+	for i := range statuses {
+		sh.outlet.Status(p, c, &statuses[i])
+	}
 }
 
 // note puts the consumer's progress into the log: at once where a confirmation

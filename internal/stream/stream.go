@@ -36,6 +36,8 @@ type Stream struct {
 	shard   *Shard
 	space   *broker.Space
 	ledger  *ledger
+	// interested says whether anyone listens on an inbox.
+	interested func(reply string) bool
 
 	// Atomic.
 	closed  atomic.Bool
@@ -44,7 +46,6 @@ type Stream struct {
 	idle    atomic.Bool // no consumer and no timer wants to know of new records
 	config  atomic.Pointer[Config]
 	native  atomic.Pointer[any]
-	waiting atomic.Int32 // consumers
 
 	mu sync.Mutex
 	// Guarded by mu.

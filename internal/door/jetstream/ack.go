@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"slices"
+	"time"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
@@ -62,11 +63,14 @@ func (s *ackStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict
 		return broker.Staged
 	}
 	a := stream.Ack{Consumer: c, Ack: consumer.Ack{
-		Kind: ackKinds[p.Kind], Seq: subj.StreamSeq, DSeq: subj.ConsumerSeq, Delivered: int(subj.Delivered), Delay: p.Delay,
+		Kind: ackKinds[p.Kind], Seq: subj.StreamSeq, DSeq: subj.ConsumerSeq, Delivered: int(subj.Delivered), Delay: time.Duration(p.Delay),
 	}}
+	if p.Kind == wire.AckTerm {
+		a.Reason = string(p.Text)
+	}
 	switch {
 	case p.Kind == wire.AckNext:
-		if r, bad := s.api.pullRequest(c, string(m.Reply), p.Text); bad.Code == 0 {
+		if r, bad := s.api.pullRequest(string(m.Reply), p.Text); bad.Code == 0 {
 			a.Next = r
 		}
 	case len(m.Reply) > 0:
@@ -111,7 +115,7 @@ func (s *nextStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdic
 	if c == nil {
 		return broker.Gone
 	}
-	r, bad := s.api.pullRequest(c, string(m.Reply), m.Data)
+	r, bad := s.api.pullRequest(string(m.Reply), m.Data)
 	if bad.Code != 0 {
 		c.Refuse(consumer.Status{Reply: string(m.Reply), Code: bad.Code, Text: bad.Text})
 		return broker.Staged

@@ -14,21 +14,19 @@ import (
 func ephemeralName() string { return nuid.Next()[14:] }
 
 var ackPolicies = [...]consumer.AckPolicy{
-	wire.AckPolicyNone: consumer.AckNone, wire.AckPolicyAll: consumer.AckAll, wire.AckPolicyExplicit: consumer.AckExplicit,
+	wire.AckNone: consumer.AckNone, wire.AckAll: consumer.AckAll, wire.AckExplicit: consumer.AckExplicit,
 }
 
 // neutralConsumer puts a configuration into the log's terms, for a stream and a
 // start sequence.
 func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.ConsumerConfig {
-	stored := *cfg
-	stored.Metadata = withoutServer(cfg.Metadata)
-	doc, err := json.Marshal(&stored)
+	doc, err := json.Marshal(cfg)
 	if err != nil {
 		panic("jetstream: a configuration does not encode: " + err.Error())
 	}
 	return stream.ConsumerConfig{
 		Name: cfg.KnownName(), Filter: cfg.Filters(), HeadersOnly: cfg.HeadersOnly, Doc: doc,
-		Local: cfg.Durable == "" && (cfg.AckPolicy == wire.AckPolicyNone || cfg.MemoryStorage),
+		Local: cfg.Durable == "" && (cfg.AckPolicy == wire.AckNone || cfg.MemoryStorage),
 		Core: consumer.Config{
 			AckPolicy: ackPolicies[cfg.AckPolicy], AckWait: cfg.AckWait, Backoff: cfg.Backoff,
 			MaxDeliver: cfg.MaxDeliver, MaxAckPending: cfg.MaxAckPending, MaxWaiting: cfg.MaxWaiting,
@@ -89,14 +87,14 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if cfg.KnownName() == "" {
 		cfg.Name = ephemeralName()
 	}
-	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), Pedantic: r.Pedantic}); werr != nil {
+	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), MaxRequestBatch: c.o.MaxRequestBatch, Pedantic: r.Pedantic}); werr != nil {
 		return nil, werr
 	}
 	if old := s.Consumer(cfg.KnownName()); old != nil {
 		return c.changeConsumer(s, old, r)
 	}
-	if r.Action == wire.ActionUpdate {
-		return nil, wire.Err(wire.CodeConsumerDoesNotExist)
+	if werr := r.Decide(nil); werr != nil {
+		return nil, werr
 	}
 	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Usage(c.space.Name()).Consumers >= l {
 		return nil, wire.Err(wire.CodeMaximumConsumers)
@@ -125,14 +123,11 @@ func consumerCreate(c *call) (any, *wire.Error) {
 // changeConsumer answers a creation whose name is taken.
 func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.ConsumerCreateRequest) (any, *wire.Error) {
 	was, cfg := consumerConfig(old), &r.Config
+	if werr := r.Decide(was); werr != nil {
+		return nil, werr
+	}
 	if cfg.Equal(was) {
 		return c.created(old)
-	}
-	if r.Action == wire.ActionCreate {
-		return nil, wire.Err(wire.CodeConsumerAlreadyExists)
-	}
-	if werr := was.CheckUpdate(cfg); werr != nil {
-		return nil, werr
 	}
 	n := neutralConsumer(s, cfg)
 	o := old.Config()

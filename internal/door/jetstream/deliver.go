@@ -33,7 +33,7 @@ func (o *Outlet) Status(p *broker.Publisher, _ *stream.Consumer, st *consumer.St
 	switch {
 	case st.Code == wire.StatusIdleHeartbeat.Code:
 		o.header = wire.AppendHeartbeat(o.header[:0], st.LastConsumer, st.LastStream)
-	case st.HasPending:
+	case st.Remains:
 		o.header = wire.AppendStatusPending(o.header[:0], s, st.PendingMsgs, st.PendingBytes)
 	default:
 		o.header = wire.AppendStatus(o.header[:0], s)

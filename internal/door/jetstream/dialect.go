@@ -53,7 +53,7 @@ const maxHeader = 65535
 
 // preCheck finds what the headers alone are refused for.
 func preCheck(s *stream.Stream, header []byte, h *wire.PublishHeader) *wire.Error {
-	if err := h.RefuseCounter(); err != nil {
+	if err := h.RefuseMode(); err != nil {
 		return err
 	}
 	if err := h.RefuseExpectation(s.Name()); err != nil {

@@ -1,24 +1,12 @@
 package jetstream
 
 import (
-	"maps"
-	"strconv"
 	"time"
 
+	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
-
-// metadata returns a configuration's metadata with what the server says of itself.
-func (d *Door) metadata(m map[string]string) map[string]string {
-	out := maps.Clone(m)
-	if out == nil {
-		out = map[string]string{}
-	}
-	out["_nats.ver"] = d.o.Version
-	out["_nats.level"] = strconv.Itoa(wire.APILevel)
-	return out
-}
 
 // config is a stream's configuration in the protocol's terms. It must not be
 // changed.
@@ -33,7 +21,7 @@ func consumerConfig(c *stream.Consumer) *wire.ConsumerConfig {
 func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
 	cfg := *config(s)
 	if !list {
-		cfg.Metadata = d.metadata(cfg.Metadata)
+		cfg.Metadata = wire.WithVersion(cfg.Metadata, d.o.Version)
 	}
 	return &wire.StreamInfo{
 		Config: cfg, Created: wire.Time(s.Created()), State: streamState(s), TimeStamp: time.Now().UTC(),
@@ -65,18 +53,18 @@ func (d *Door) consumerInfo(c *call, con *stream.Consumer) (*wire.ConsumerInfo, 
 		return nil, wire.Err(wire.CodeConsumerNotFound)
 	}
 	cfg := *consumerConfig(con)
-	cfg.Metadata = d.metadata(cfg.Metadata)
+	cfg.Metadata = wire.WithVersion(cfg.Metadata, d.o.Version)
 	return &wire.ConsumerInfo{
 		Stream: con.Stream().Name(), Name: con.Name(), Created: wire.Time(con.Created()), Config: &cfg,
-		Delivered:     sequence(i.Delivered.Consumer, i.Delivered.Stream, i.Delivered.Last),
-		AckFloor:      sequence(i.AckFloor.Consumer, i.AckFloor.Stream, i.AckFloor.Last),
-		NumAckPending: i.NumAckPending, NumRedelivered: i.NumRedelivered, NumWaiting: i.NumWaiting,
+		Delivered:     sequence(i.Delivered, i.LastDelivered),
+		AckFloor:      sequence(i.Floor, i.LastAcked),
+		NumAckPending: i.AckPending, NumRedelivered: i.Redelivered, NumWaiting: i.Waiting,
 		NumPending: i.Pending, TimeStamp: time.Now().UTC(),
 	}, nil
 }
 
-func sequence(consumer, stream uint64, last int64) wire.SequenceInfo {
-	s := wire.SequenceInfo{Consumer: consumer, Stream: stream}
+func sequence(at consumer.Position, last int64) wire.SequenceInfo {
+	s := wire.SequenceInfo{Consumer: at.Consumer, Stream: at.Stream}
 	if last != 0 {
 		t := wire.Time(last)
 		s.Last = &t

@@ -2,34 +2,24 @@ package jetstream
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/weirmq/weir/internal/consumer"
-	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
 
-// pullRequest reads the body of a pull request for a consumer. A status with a
-// code refuses it.
-func (d *Door) pullRequest(c *stream.Consumer, reply string, body []byte) (*consumer.Request, wire.Status) {
+// pullRequest reads the body of a pull request. A status with a code refuses it; what
+// its consumer allows is the core's to check.
+func (d *Door) pullRequest(reply string, body []byte) (*consumer.Request, wire.Status) {
 	p, bad, ok := wire.ParsePull(body)
 	if !ok {
 		return nil, bad
 	}
-	core := &c.Config().Core
-	switch {
-	case core.MaxBatch > 0 && p.Batch > core.MaxBatch:
-		return nil, wire.StatusExceededBatch(core.MaxBatch)
-	case d.o.MaxRequestBatch > 0 && p.Batch > d.o.MaxRequestBatch:
+	if d.o.MaxRequestBatch > 0 && p.Batch > d.o.MaxRequestBatch {
 		return nil, wire.StatusExceededBatch(d.o.MaxRequestBatch)
-	case core.MaxExpires > 0 && p.Expires > int64(core.MaxExpires):
-		return nil, wire.StatusExceededExpires(core.MaxExpires)
-	case core.MaxBytes > 0 && p.MaxBytes > core.MaxBytes:
-		return nil, wire.StatusExceededMaxBytes(core.MaxBytes)
 	}
 	return &consumer.Request{
 		Reply: reply, Batch: p.Batch, MaxBytes: p.MaxBytes, NoWait: p.NoWait,
-		Expires: time.Duration(p.Expires), Heartbeat: time.Duration(p.Heartbeat),
+		Expires: p.Expires, Heartbeat: p.Heartbeat,
 	}, wire.Status{}
 }
 

@@ -3,7 +3,6 @@ package jetstream
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
@@ -21,9 +20,7 @@ func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 
 // neutral puts a configuration into the log's terms.
 func neutral(cfg *wire.StreamConfig) stream.Config {
-	stored := *cfg
-	stored.Metadata = withoutServer(cfg.Metadata)
-	doc, err := json.Marshal(&stored)
+	doc, err := json.Marshal(cfg)
 	if err != nil {
 		panic("jetstream: a configuration does not encode: " + err.Error())
 	}
@@ -38,20 +35,6 @@ func neutral(cfg *wire.StreamConfig) stream.Config {
 			Rollups: cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
 		},
 	}
-}
-
-// withoutServer drops the metadata that a server adds on its own.
-func withoutServer(m map[string]string) map[string]string {
-	out := map[string]string{}
-	for k, v := range m {
-		if !strings.HasPrefix(k, "_nats.ver") && k != "_nats.level" {
-			out[k] = v
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
 }
 
 func (c *call) streamOptions(r *wire.StreamConfigRequest) wire.StreamOptions {
