@@ -68,7 +68,10 @@ type Header struct {
 //	16     8    sequence, if FlagExplicit
 //	24     8    time, if FlagExplicit
 const (
-	magic     = "WFR1"
+	// Magic begins every frame.
+	Magic = "WFR1"
+
+	magic     = Magic
 	version   = 1
 	HeaderLen = 72
 

@@ -1,0 +1,37 @@
+package seglog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Errors of a log, besides DamageError and those of the file system.
+var (
+	// ErrNotFound: the log does not hold the record.
+	ErrNotFound = record.ErrNotFound
+	// ErrClosed: the log was closed or dropped.
+	ErrClosed = errors.New("log is closed")
+	// ErrOpen: the identity is open already.
+	ErrOpen = errors.New("log is open already")
+
+	// errGone: the segment was trimmed while it was being read.
+	errGone = errors.New("segment is gone")
+)
+
+// DamageError names the sequences that a damaged place of a file costs. It wraps
+// record.ErrDamaged.
+type DamageError struct {
+	File        string
+	Offset      int64
+	First, Last uint64 // some of them may never have been used
+	Err         error
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("read %s at offset %d, sequences %d to %d: %v", e.File, e.Offset, e.First, e.Last, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *DamageError) Unwrap() error { return e.Err }

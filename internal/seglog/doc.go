@@ -1,0 +1,29 @@
+// Package seglog keeps the committed frames of partitions on disk. It owns the
+// directory streams/ of a data directory: one directory a partition, named by
+// its numeric identity, with a manifest and segment files. docs/formats/segment.md
+// draws the files.
+//
+// A frame is durable before it comes here: the journal has it. So Append only
+// takes a reference; a log writes behind, in large writes, and nothing counts
+// until Checkpoint has synced it and replaced the manifest, atomically, together
+// with a state of the owner. After a crash a log is as its last checkpoint left
+// it; bytes that no manifest covers are ignored, and the journal's replay brings
+// the rest again. Frames are readable at once, from memory or from files.
+//
+// Damage is never taken for absence: a missing or bad manifest fails OpenLog; a
+// bad frame or record is an error that names file, offset and sequences, for
+// those only; a bad footer is made again from the frames. Nothing is cut or
+// removed but what the owner trimmed, resets or drops.
+//
+// A failed write is repeated, for the frames are still in memory. A failed sync
+// is not: the log is failed for good, and its checkpoints say so.
+//
+// Goroutines: Volume.Run, which writes behind. Everything else runs on the
+// caller's. Locks, in order: Log.turn, which makes its holder the only writer of
+// a log's files and is the one lock held during I/O (readers and Append never
+// take it); Log.mu, for the tail and the immutable list of segments; then one of
+// files.mu, Volume.mu and Volume.cacheMu, which are never held together.
+//
+// Called by partition, through its own interface, and by assembly, which opens
+// the volume and joins Run.
+package seglog

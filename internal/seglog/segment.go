@@ -1,0 +1,83 @@
+package seglog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// castagnoli is the polynomial of every checksum in this package.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Segment file: a header, whole frames back to back, and in a sealed one a
+// footer (see footer.go). Header, little endian:
+//
+//	offset size
+//	0      4    magic "WSG1"
+//	4      4    checksum of the header from offset 8
+//	8      1    version (1)
+//	9      7    0
+//	16     8    partition id
+//	24     4    partition incarnation
+//	28     4    0
+//	32     8    segment number
+//	40     8    base sequence of the first frame
+//	48     16   0
+const (
+	segmentMagic   = "WSG1"
+	segmentVersion = 1
+	segmentHeader  = 64
+)
+
+// segment is what a log knows of one of its files. It is immutable: growth and
+// sealing replace it, so that readers use it without a lock.
+type segment struct {
+	no      uint64
+	base    uint64 // sequence of the first record
+	last    uint64 // sequence of the last record
+	maxTime int64  // of all its records
+	count   uint64 // records
+	length  int64  // of header and frames, all of them written
+	footer  int64  // length of the footer; 0: none
+	sealed  bool   // never written again
+
+	index   []indexEntry // of the segment being written, if indexed
+	indexed bool
+	gone    *atomic.Bool // no longer in the log: its file may not be there
+}
+
+func segmentName(no uint64) string { return fmt.Sprintf("%d.seg", no) }
+
+func appendSegmentHeader(dst []byte, id record.Identity, no, base uint64) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, segmentHeader)...)
+	b := dst[at:]
+	copy(b, segmentMagic)
+	b[8] = segmentVersion
+	binary.LittleEndian.PutUint64(b[16:], id.ID)
+	binary.LittleEndian.PutUint32(b[24:], id.Incarnation)
+	binary.LittleEndian.PutUint64(b[32:], no)
+	binary.LittleEndian.PutUint64(b[40:], base)
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
+	return dst
+}
+
+// parseSegmentHeader reads a header. Its error wraps record.ErrDamaged.
+func parseSegmentHeader(b []byte) (id record.Identity, no, base uint64, err error) {
+	switch {
+	case len(b) < segmentHeader || string(b[:4]) != segmentMagic:
+		err = fmt.Errorf("segment magic: %w", record.ErrDamaged)
+	case crc32.Checksum(b[8:segmentHeader], castagnoli) != binary.LittleEndian.Uint32(b[4:]):
+		err = fmt.Errorf("checksum of the segment header: %w", record.ErrDamaged)
+	case b[8] != segmentVersion:
+		err = fmt.Errorf("segment version %d is not known", b[8])
+	}
+	if err != nil {
+		return id, 0, 0, err
+	}
+	id = record.Identity{ID: binary.LittleEndian.Uint64(b[16:]), Incarnation: binary.LittleEndian.Uint32(b[24:])}
+	return id, binary.LittleEndian.Uint64(b[32:]), binary.LittleEndian.Uint64(b[40:]), nil
+}

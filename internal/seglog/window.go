@@ -1,0 +1,104 @@
+package seglog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Sizes of reads. A reader begins small, for it may want a single record, and
+// reads large blocks once it goes on.
+const (
+	firstRead = 32 << 10
+	blockLen  = 256 << 10
+)
+
+var blocks = sync.Pool{New: func() any { return new([blockLen]byte) }}
+
+// window is the part of a segment's file that a reader holds in memory.
+type window struct {
+	buf   []byte
+	block *[blockLen]byte // what buf is of, if it came from the pool
+	off   int64           // offset of buf in the file
+	n     int             // bytes of buf that are read
+	ahead int             // size of the next read
+}
+
+// held gives the bytes from off on, if n of them are there.
+func (w *window) held(off int64, n int) []byte {
+	at := off - w.off
+	if at < 0 || at+int64(n) > int64(w.n) {
+		return nil
+	}
+	return w.buf[at : at+int64(n)]
+}
+
+// rest gives what is there from off on.
+func (w *window) rest(off int64) []byte {
+	if at := off - w.off; at >= 0 && at < int64(w.n) {
+		return w.buf[at:w.n]
+	}
+	return nil
+}
+
+// reset forgets the content and gives the memory back.
+func (w *window) reset() {
+	if w.block != nil {
+		blocks.Put(w.block)
+	}
+	*w = window{}
+}
+
+// make gives the window a buffer of at least size bytes that begins with keep.
+func (w *window) make(size int, keep []byte) {
+	fits := size <= len(w.buf) && (len(w.buf) <= blockLen || size > blockLen)
+	if fits {
+		copy(w.buf, keep)
+		return
+	}
+	old := w.block
+	w.block = nil
+	switch {
+	case size <= firstRead:
+		w.buf = make([]byte, firstRead)
+	case size <= blockLen:
+		w.block = blocks.Get().(*[blockLen]byte)
+		w.buf = w.block[:]
+	default:
+		w.buf = make([]byte, size)
+	}
+	copy(w.buf, keep)
+	if old != nil {
+		blocks.Put(old)
+	}
+}
+
+// fill reads at least n bytes from off, and more while the reader goes forward,
+// but nothing from end on. An error that wraps record.ErrDamaged says that the
+// file is shorter.
+func (w *window) fill(f io.ReaderAt, off int64, n int, end int64) error {
+	var keep []byte
+	if off >= w.off && off <= w.off+int64(w.n) && w.n > 0 {
+		keep = w.buf[off-w.off : w.n]
+		w.ahead = min(max(w.ahead, firstRead)*4, blockLen)
+	} else {
+		w.ahead = firstRead
+	}
+	size := int(min(int64(max(n, w.ahead)), end-off))
+	kept := len(keep)
+	w.make(size, keep)
+	w.off, w.n = off, kept
+	m, err := f.ReadAt(w.buf[kept:size], off+int64(kept))
+	w.n += m
+	switch {
+	case w.n >= n:
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return fmt.Errorf("file ends at %d: %w", off+int64(w.n), record.ErrDamaged)
+	default:
+		return err
+	}
+}

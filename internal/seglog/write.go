@@ -1,0 +1,313 @@
+package seglog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+const (
+	// copyBelow is the largest area that is gathered with its neighbours into
+	// one write; larger ones are written from where they are.
+	copyBelow = 256 << 10
+	// batchFrames bounds the frames of one write.
+	batchFrames = 4096
+	// smallFirst is how many doublings the first segments are behind the size of
+	// later ones, so that a small log's trims give space back, too.
+	smallFirst = 4
+	minSegment = 1 << 20
+	maxSegment = 1 << 40
+)
+
+// batch is what one write needs; it is kept from one to the next.
+type batch struct {
+	frames []*record.Frame
+	buf    []byte
+}
+
+var batches = sync.Pool{New: func() any { return &batch{frames: make([]*record.Frame, 0, batchFrames)} }}
+
+// Flush writes what is in memory only, without making it durable.
+func (l *Log) Flush() error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	_, err := l.flush(l.last.Load(), math.MaxInt64)
+	l.v.report(l, err)
+	return err
+}
+
+// flush writes the frames up to sequence upto, about most bytes of them. Only
+// what was written counts, so that a failed write is repeated at its place. The
+// caller has the turn.
+func (l *Log) flush(upto uint64, most int64) (wrote int64, err error) {
+	b := batches.Get().(*batch)
+	defer func() {
+		clear(b.frames)
+		if cap(b.buf) > 4*int(l.v.flushBytes)+segmentHeader {
+			b.buf = nil
+		}
+		batches.Put(b)
+	}()
+	for wrote < most {
+		if l.out.failed != nil {
+			return wrote, l.out.failed
+		}
+		if !l.unwritten(b, upto) {
+			return wrote, nil
+		}
+		seg, err := l.writable(b.frames[0])
+		if err != nil {
+			return wrote, err
+		}
+		n, err := l.write(b, seg)
+		wrote += n
+		if err != nil {
+			return wrote, err
+		}
+	}
+	return wrote, nil
+}
+
+// unwritten fills b with the next frames to write.
+func (l *Log) unwritten(b *batch, upto uint64) bool {
+	clear(b.frames)
+	b.frames = b.frames[:0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var size int64
+	for i := l.tail.Find(l.written + 1); i < l.tail.Len() && len(b.frames) < batchFrames && size < l.v.flushBytes; i++ {
+		f := l.tail.At(i)
+		if f.Base > upto {
+			break
+		}
+		b.frames = append(b.frames, f)
+		size += int64(f.Len())
+	}
+	return len(b.frames) > 0
+}
+
+// writable gives the segment in which f goes; one that has no frame yet has
+// length 0.
+func (l *Log) writable(f *record.Frame) (*segment, error) {
+	if seg := l.active(); seg != nil {
+		err := l.prepare(seg)
+		if err != nil {
+			return nil, err
+		}
+		if seg = l.active(); seg != nil {
+			if seg.length+int64(f.Len()) <= l.v.target(seg.no) {
+				return seg, nil
+			}
+			if err := l.seal(seg); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := l.create(); err != nil {
+		return nil, err
+	}
+	return &segment{
+		no: l.out.pending, base: f.Base, maxTime: math.MinInt64,
+		indexed: true, gone: new(atomic.Bool),
+	}, nil
+}
+
+// active is the segment that still grows; nil if there is none.
+func (l *Log) active() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.segments); n > 0 && !l.segments[n-1].sealed {
+		return l.segments[n-1]
+	}
+	return nil
+}
+
+// prepare makes a segment that a checkpoint or an earlier process closed ready
+// for more frames. One that cannot be read or is not there stays as it is: a new
+// one is begun.
+func (l *Log) prepare(seg *segment) error {
+	if l.out.files[seg.no] == nil {
+		f, err := l.v.fs.OpenWrite(l.path(segmentName(seg.no)))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			l.v.log.Error("segment is missing", "file", l.path(segmentName(seg.no)), "first", seg.base, "last", seg.last)
+			l.close(seg)
+			return nil
+		case err != nil:
+			return fmt.Errorf("open segment: %w", err)
+		}
+		// Bytes behind the end were never part of a checkpoint.
+		if size, err := f.Size(); err == nil && size > seg.length {
+			err = f.Truncate(seg.length)
+			if err != nil {
+				closeAll([]vfs.File{f})
+				return fmt.Errorf("cut what no checkpoint covers: %w", err)
+			}
+		}
+		l.out.add(seg.no, f)
+	}
+	if seg.indexed {
+		return nil
+	}
+	x, err := l.scan(seg)
+	if err != nil {
+		l.v.log.Warn("segment cannot be scanned; a new one is begun", "file", l.path(segmentName(seg.no)), "error", err)
+		l.close(seg)
+		return nil
+	}
+	grown := *seg
+	grown.index, grown.indexed = x.entries, true
+	l.replace(&grown)
+	return nil
+}
+
+// close ends a segment without a footer.
+func (l *Log) close(seg *segment) {
+	closed := *seg
+	closed.sealed, closed.index, closed.indexed = true, nil, false
+	l.replace(&closed)
+}
+
+// replace puts a new state of the last segment in its place.
+func (l *Log) replace(seg *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.replaceLocked(seg)
+}
+
+func (l *Log) replaceLocked(seg *segment) {
+	n := len(l.segments)
+	if n > 0 && l.segments[n-1].no == seg.no {
+		n--
+	}
+	l.segments = append(slices.Clone(l.segments[:n]), seg)
+}
+
+// seal writes the footer of a segment. Nothing is written to it after that.
+func (l *Log) seal(seg *segment) error {
+	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index)
+	if _, err := l.out.files[seg.no].WriteAt(b, seg.length); err != nil {
+		return fmt.Errorf("write footer: %w", err)
+	}
+	sealed := *seg
+	sealed.sealed, sealed.footer, sealed.index, sealed.indexed = true, int64(len(b)), nil, false
+	// A handle may hold an index of the segment's beginning only.
+	l.v.files.forget(fileKey{l.id, seg.no})
+	l.replace(&sealed)
+	return nil
+}
+
+// create makes the file of a new segment, unless an earlier try did.
+func (l *Log) create() error {
+	if l.out.pending != 0 {
+		return nil
+	}
+	if err := l.birth(&manifest{id: l.id, first: 1, next: 1}); err != nil {
+		return err
+	}
+	no := l.out.next
+	f, err := l.v.fs.Create(l.path(segmentName(no)))
+	if err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			l.out.next++ // not ours to write over
+		}
+		return fmt.Errorf("create segment: %w", err)
+	}
+	l.out.add(no, f)
+	l.out.names = true
+	l.out.next, l.out.pending = no+1, no
+	return nil
+}
+
+// write appends as many frames of b to seg as it takes, at least one, and makes
+// them visible in it.
+func (l *Log) write(b *batch, seg *segment) (int64, error) {
+	file := l.out.files[seg.no]
+	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
+	off, end, n := seg.length, seg.length, 0
+	b.buf = b.buf[:0]
+	if off == 0 {
+		b.buf = appendSegmentHeader(b.buf, l.id, seg.no, seg.base)
+		end = segmentHeader
+	}
+	for _, f := range b.frames {
+		if n > 0 && end+int64(f.Len()) > l.v.target(seg.no) {
+			break
+		}
+		x.add(f, end)
+		end += int64(f.Len())
+		n++
+		b.buf = append(b.buf, f.Head...)
+		if len(f.Area) < copyBelow {
+			b.buf = append(b.buf, f.Area...)
+			continue
+		}
+		for _, part := range [...][]byte{b.buf, f.Area} {
+			if err := writeAt(file, part, &off); err != nil {
+				return 0, err
+			}
+		}
+		b.buf = b.buf[:0]
+	}
+	if err := writeAt(file, b.buf, &off); err != nil {
+		return 0, err
+	}
+	grown := *seg
+	grown.last, grown.length = b.frames[n-1].Last(), end
+	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
+	l.out.pending = 0
+	l.commit(&grown, b.frames[:n])
+	return end - seg.length, nil
+}
+
+func writeAt(f vfs.File, b []byte, off *int64) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := f.WriteAt(b, *off); err != nil {
+		return fmt.Errorf("write segment: %w", err)
+	}
+	*off += int64(len(b))
+	return nil
+}
+
+// commit makes written frames readable from their segment.
+func (l *Log) commit(seg *segment, frames []*record.Frame) {
+	var kept int64
+	l.mu.Lock()
+	l.replaceLocked(seg)
+	for _, f := range frames {
+		if f.Last() > l.evicted {
+			kept += int64(f.Len())
+		}
+	}
+	l.written = max(l.written, seg.last)
+	l.unflushed -= kept
+	l.cached += kept
+	l.v.cached.Add(kept)
+	l.trimTailLocked()
+	l.mu.Unlock()
+	l.v.cache(l)
+}
+
+func (o *output) add(no uint64, f vfs.File) {
+	if o.files == nil {
+		o.files = make(map[uint64]vfs.File)
+	}
+	o.files[no] = f
+}
+
+// closeFiles closes what was written.
+func (o *output) closeFiles() {
+	for _, f := range o.files {
+		closeAll([]vfs.File{f})
+	}
+	o.files = nil
+}
