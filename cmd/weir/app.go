@@ -41,10 +41,10 @@ func isTerminal(stream any) bool {
 func (a *app) bindGlobal(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVarP(&a.server, "server", "s", envOr(a.getenv, "NATS_URL", "nats://127.0.0.1:4222"), "server `URL`, several with commas (NATS_URL)")
-	f.StringVar(&a.user, "user", a.getenv("NATS_USER"), "user `name` (NATS_USER)")
-	f.StringVar(&a.pass, "password", "", "`password` (NATS_PASSWORD)")
-	f.StringVar(&a.token, "token", "", "access `token` (NATS_TOKEN)")
-	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "how `long` to wait for the server or a reply")
+	f.StringVar(&a.user, "user", a.getenv("NATS_USER"), "user name (NATS_USER)")
+	f.StringVar(&a.pass, "password", "", "password (NATS_PASSWORD)")
+	f.StringVar(&a.token, "token", "", "access token (NATS_TOKEN)")
+	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "how long to wait for the server or a reply")
 	f.BoolVar(&a.asJSON, "json", false, "print JSON for programs")
 	f.BoolVar(&a.noColor, "no-color", false, "print without colours (NO_COLOR)")
 }

@@ -16,7 +16,7 @@ var errServe = errors.New("the server ended with an error")
 
 // usageError is a command line that cannot be carried out as written.
 type usageError struct {
-	command string // whose help tells more; "" is the root's
+	command string // whose help tells more
 	text    string
 }
 
@@ -64,11 +64,23 @@ var advices = []advice{
 
 // explain returns err's text with the first advice that fits.
 func explain(err error) string {
-	text := strings.TrimPrefix(err.Error(), "nats: ")
+	text := plainText(err)
 	for _, a := range advices {
 		if a.is(err) {
 			return text + "\n      " + a.text
 		}
 	}
 	return text
+}
+
+// plainText takes the client library's wrapping out of err's text. An error of
+// the server keeps its number: that is what people search for.
+func plainText(err error) string {
+	text := err.Error()
+	var refusal jetstream.JetStreamError
+	if errors.As(err, &refusal) && refusal.APIError() != nil {
+		api := refusal.APIError()
+		text = strings.Replace(text, refusal.Error(), fmt.Sprintf("%s (error %d)", api.Description, api.ErrorCode), 1)
+	}
+	return strings.ReplaceAll(text, "nats: ", "")
 }

@@ -56,13 +56,8 @@ func (a *app) report(err error) int {
 		return exitOK
 	}
 	var usage *usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command ") {
-		fmt.Fprintf(a.err, "weir: %v\n", err)
-		if usage != nil && usage.command != "" {
-			fmt.Fprintf(a.err, "Try: %s --help\n", usage.command)
-		} else {
-			fmt.Fprintln(a.err, "Try: weir --help")
-		}
+	if errors.As(err, &usage) {
+		fmt.Fprintf(a.err, "weir: %v\nTry: %s --help\n", err, usage.command)
 		return exitUsage
 	}
 	fmt.Fprintf(a.err, "weir: %v\n", explain(err))

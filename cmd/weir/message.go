@@ -61,7 +61,13 @@ func fromStream(m jetstream.Msg) (*received, error) {
 	return r, nil
 }
 
+// positionHeaders are what a direct read adds to say where a message stands.
+var positionHeaders = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"}
+
 func fromStored(stream string, m *jetstream.RawStreamMsg) *received {
+	for _, h := range positionHeaders {
+		delete(m.Header, h)
+	}
 	r := &received{Subject: m.Subject, Header: m.Header, Stream: stream, Sequence: m.Sequence, Time: &m.Time}
 	r.setData(m.Data)
 	return r
@@ -78,7 +84,7 @@ func (a *app) newPrinter(raw, headersOnly bool) *printer {
 	return &printer{out: bufio.NewWriterSize(a.out, 64<<10), raw: raw, headersOnly: headersOnly, json: a.asJSON, bold: a.bold}
 }
 
-// print writes one message; flush makes it seen.
+// print writes one message; flush makes it seen and says whether writing failed.
 func (p *printer) print(r *received) error {
 	switch {
 	case p.json:
@@ -94,16 +100,14 @@ func (p *printer) print(r *received) error {
 		fmt.Fprintln(p.out, p.bold(r.title()))
 		writeHeader(p.out, r.Header)
 		if p.headersOnly {
-			break
+			return nil
 		}
 		p.out.Write(r.data)
 		if len(r.data) > 0 && r.data[len(r.data)-1] == '\n' {
 			break
 		}
 	}
-	if err := p.out.WriteByte('\n'); err != nil {
-		return fmt.Errorf("write message: %w", err)
-	}
+	p.out.WriteByte('\n')
 	return nil
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -35,8 +37,15 @@ func newRoot(a *app) *cobra.Command {
 		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
 	}
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return usagef(cmd, "unknown command %q; %s?", args[0], strings.Join(near, " or "))
+		}
+		return usagef(cmd, "unknown command %q", args[0])
+	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)

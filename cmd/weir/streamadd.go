@@ -23,7 +23,7 @@ set. Making the same stream again changes nothing.`,
   weir stream add JOBS jobs --discard new --max-msgs 100000 --storage memory`,
 		Args: arguments(1, -1),
 	}
-	f.bind(cmd.Flags())
+	f.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.subjects = append(args[1:], f.subjects...)
 		if len(f.subjects) == 0 {

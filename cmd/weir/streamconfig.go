@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // streamFlags are a stream's settings as flags.
@@ -25,7 +24,8 @@ type streamFlags struct {
 	metadata                                 map[string]string
 }
 
-func (f *streamFlags) bind(flags *pflag.FlagSet) {
+func (f *streamFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringSliceVar(&f.subjects, "subjects", nil, "subject `patterns` that the stream keeps")
 	flags.StringVar(&f.description, "description", "", "what it is for")
 	flags.StringVar(&f.storage, "storage", "file", "file or memory")

@@ -21,7 +21,7 @@ take effect at once: messages that they no longer allow are removed.`,
 		Example: "  weir stream edit ORDERS --max-age 90d\n  weir stream edit ORDERS --subjects 'orders.>,returns.>'",
 		Args:    arguments(1, 1),
 	}
-	f.bind(cmd.Flags())
+	f.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.withStreams(cmd, func(ctx context.Context, js jetstream.JetStream) error {
 			s, err := openStream(ctx, js, args[0])

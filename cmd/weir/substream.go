@@ -26,6 +26,9 @@ func (a *app) subStream(cmd *cobra.Command, args []string, f subFlags) error {
 	}
 	if f.toEnd {
 		if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 && (f.consumer == "" || info.NumAckPending == 0) {
+			if f.consumer == "" {
+				a.removeOrdered(js, f.stream, consumer)
+			}
 			return a.newReading(f).end(errEnd)
 		}
 	}
@@ -40,7 +43,23 @@ func (a *app) subStream(cmd *cobra.Command, args []string, f subFlags) error {
 	defer close(d.done)
 	go d.fetch(it)
 	err = d.reading.run(ctx, d.next)
-	return errors.Join(err, d.finish(it, f.consumer != "", a.timeout))
+	err = errors.Join(err, d.finish(it, f.consumer != "", a.timeout))
+	if f.consumer == "" && !nc.IsClosed() {
+		a.removeOrdered(js, f.stream, consumer)
+	}
+	return err
+}
+
+// removeOrdered removes the consumer that openConsumer made. Where that fails
+// the server does it some minutes later, so the failure is not worth a word.
+func (a *app) removeOrdered(js jetstream.JetStream, stream string, c jetstream.Consumer) {
+	info := c.CachedInfo()
+	if info == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.timeout)
+	defer cancel()
+	_ = js.DeleteConsumer(ctx, stream, info.Name)
 }
 
 // pullSize keeps few messages in hand where several share the work, or only some are wanted.
