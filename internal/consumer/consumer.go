@@ -44,6 +44,10 @@ func New(cfg Config, st State) *Consumer {
 	c := &Consumer{ledger: newLedger(&st)}
 	c.next = c.scanned
 	c.rec.floor = c.floor
+	if c.tab.live == 0 {
+		// The last pending message may have been removed just before.
+		c.raiseFloor(c.delivered.Stream)
+	}
 	c.configure(cfg)
 	return c
 }

@@ -172,9 +172,12 @@ func (p *pull) admit(s *step, w *waiter) {
 		p.sweep(s)
 	}
 	var n *notice
-	if p.waiting.len >= p.max {
+	switch {
+	case w.expires > 0 && s.now >= w.expires:
+		n = &noticeTimeout
+	case p.waiting.len >= p.max:
 		n = &noticeMaxWaiting
-	} else if w.noWait {
+	case w.noWait:
 		n = p.hopeless(s, w)
 	}
 	if n != nil {

@@ -71,7 +71,9 @@ func (r *Replica) apply(x *fact, acked func(uint64)) {
 		}
 	case factExhausted:
 		r.drop(x.seq)
-		r.exhausted.Add(x.seq)
+		if x.seq <= r.delivered.Stream {
+			r.exhausted.Add(x.seq)
+		}
 	case factDropped:
 		r.drop(x.seq)
 	case factDroppedBelow:
@@ -82,10 +84,19 @@ func (r *Replica) apply(x *fact, acked func(uint64)) {
 	case factScanned:
 		r.scanned = max(r.scanned, x.seq)
 	case factFloor:
-		at := Position{x.dseq, x.seq}
-		if r.floor.within(at) && at.within(r.delivered) {
-			r.floor = at
-		}
+		r.raiseTo(Position{x.dseq, x.seq})
+	}
+}
+
+// raiseTo moves the floor, as far as that is possible: after a gap in the records
+// something below it may be pending still.
+func (r *Replica) raiseTo(at Position) {
+	e := r.tab.lowest()
+	if e != nil && (e.seq <= at.Stream || e.dseq <= at.Consumer) {
+		return
+	}
+	if r.floor.within(at) && at.within(r.delivered) {
+		r.floor = at
 	}
 }
 
@@ -97,7 +108,7 @@ func (r *Replica) deliveredRun(x *fact, acked func(uint64)) {
 		}
 		r.delivered = Position{dseq, seq}
 		if x.kind == factDone {
-			r.floor = r.delivered
+			r.raiseTo(r.delivered)
 			acked(seq)
 			continue
 		}

@@ -137,6 +137,16 @@ func (st *State) sound() bool {
 	if !st.Floor.within(st.Delivered) || st.Delivered.Stream == ^uint64(0) || st.Next <= st.Delivered.Stream {
 		return false
 	}
+	if last, ok := st.Exhausted.Last(); ok {
+		if last > st.Delivered.Stream {
+			return false
+		}
+		for i := range st.Pending {
+			if st.Exhausted.Contains(st.Pending[i].Seq) {
+				return false
+			}
+		}
+	}
 	if len(st.Pending) == 0 {
 		return true
 	}
