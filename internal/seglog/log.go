@@ -82,6 +82,9 @@ func (l *Log) Append(f *record.Frame) {
 	l.tail.Push(f)
 	l.last.Store(last)
 	l.unflushed += int64(f.Len())
+	if last < l.first.Load() {
+		l.trimTailLocked()
+	}
 	ask := l.unflushed >= l.v.flushBytes && !l.queued
 	l.queued = l.queued || ask
 	l.mu.Unlock()

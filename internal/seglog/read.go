@@ -133,18 +133,32 @@ func (l *Log) seekDisk(t int64) (seq uint64, done bool, err error) {
 	} else if !errors.Is(err, record.ErrDamaged) {
 		return 0, false, err
 	}
-	c := l.open(from)
+	return l.scanTime(l.open(from), t)
+}
+
+// scanTime reads on to the first record with a time of t or later.
+func (l *Log) scanTime(c *cursor, t int64) (seq uint64, done bool, err error) {
 	defer c.Close()
+	var lost uint64 // first of the damaged sequences that come right before; 0: none
 	for {
 		v, err := c.Next()
+		var d *DamageError
 		switch {
-		case err == nil && v.Time >= t:
-			return from, true, nil
-		case err == nil:
-			from = v.Seq + 1
+		case errors.As(err, &d):
+			if lost == 0 {
+				lost = d.First
+			}
 		case err == io.EOF:
-			return l.Last() + 1, true, nil
-		case !errors.Is(err, record.ErrDamaged):
+			v.Seq = l.Last() + 1
+			fallthrough
+		case err == nil && v.Time >= t:
+			if lost != 0 {
+				return lost, true, nil
+			}
+			return v.Seq, true, nil
+		case err == nil:
+			lost = 0
+		default:
 			return 0, false, err
 		}
 	}
