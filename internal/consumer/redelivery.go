@@ -56,16 +56,11 @@ func (c *Consumer) deadline(e *entry) int64 {
 	return e.time + c.wait[min(int(e.count()), len(c.wait))-1]
 }
 
-// arm starts the wait of the loose entry at i. Waits of one length that begin in
-// order end in order, which a list keeps for nothing.
+// arm starts the wait of the loose entry at i, which must have begun no earlier
+// than those that are armed. Waits of one length that begin in order end in order,
+// which a list keeps for nothing.
 func (c *Consumer) arm(i uint32) {
-	e := &c.tab.ents[i]
-	l := c.tab.class(e)
-	if tail := c.tab.lists[l].tail; tail != none && c.tab.ents[tail].time > e.time {
-		c.delay(i)
-		return
-	}
-	c.tab.link(i, l)
+	c.tab.link(i, c.tab.class(&c.tab.ents[i]))
 }
 
 // delay starts a wait that ends out of order.
@@ -121,7 +116,7 @@ func (c *Consumer) rearm() {
 		return cmp.Compare(c.tab.ents[a].time, c.tab.ents[b].time)
 	})
 	for _, i := range c.expired {
-		if c.tab.ents[i].time > c.now {
+		if c.tab.ents[i].time > c.now { // a delayed one
 			c.delay(i)
 		} else {
 			c.arm(i)
