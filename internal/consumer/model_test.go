@@ -318,7 +318,7 @@ func (d *duel) input() {
 func (d *duel) request() {
 	batch, life := 1+d.rnd.IntN(12), 1+d.rnd.Int64N(4000)
 	reply := fmt.Sprint("inbox", d.rnd.IntN(4))
-	d.c.Request(Request{Reply: reply, Batch: batch, Expires: life}, d.now)
+	d.c.Request(Request{Reply: reply, Batch: batch, Expires: time.Duration(life)}, d.now)
 	d.m.requests = append(d.m.requests, &modelRequest{reply, batch, d.now + life})
 }
 

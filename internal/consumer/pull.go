@@ -50,10 +50,10 @@ func (c *Consumer) Request(r Request, now int64) {
 	w := p.take()
 	*w = waiter{
 		reply: r.Reply, batch: max(r.Batch, 1), noWait: r.NoWait,
-		bytes: max(r.MaxBytes, 0), bounded: r.MaxBytes > 0, heartbeat: max(r.Heartbeat, 0),
+		bytes: max(r.MaxBytes, 0), bounded: r.MaxBytes > 0, heartbeat: max(int64(r.Heartbeat), 0),
 	}
 	if r.Expires > 0 {
-		w.expires = now + min(r.Expires, maxDelay)
+		w.expires = now + min(int64(r.Expires), maxDelay)
 	}
 	if w.heartbeat > 0 {
 		w.beat = now + w.heartbeat
@@ -68,7 +68,7 @@ func (c *Consumer) refuses(r *Request) (notice, bool) {
 		return noticeHeartbeatTooLarge, true
 	case c.cfg.MaxBatch > 0 && r.Batch > c.cfg.MaxBatch:
 		return noticeMaxBatch(c.cfg.MaxBatch), true
-	case c.cfg.MaxExpires > 0 && r.Expires > int64(c.cfg.MaxExpires):
+	case c.cfg.MaxExpires > 0 && r.Expires > c.cfg.MaxExpires:
 		return noticeMaxExpires(c.cfg.MaxExpires), true
 	case c.cfg.MaxBytes > 0 && r.MaxBytes > c.cfg.MaxBytes:
 		return noticeMaxBytes(c.cfg.MaxBytes), true

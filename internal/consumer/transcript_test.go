@@ -266,7 +266,7 @@ var verbs = map[string]func(w *world, a args){
 	"pull": func(w *world, a args) {
 		w.c.Request(Request{
 			Reply: a.plain[0], Batch: a.num("batch", 1), MaxBytes: a.num("max_bytes", 0), NoWait: a.has("no_wait"),
-			Expires: int64(a.dur("expires")), Heartbeat: int64(a.dur("heartbeat")),
+			Expires: a.dur("expires"), Heartbeat: a.dur("heartbeat"),
 		}, w.time())
 	},
 	"ack":  func(w *world, a args) { w.ack(a, Acked) },

@@ -1,5 +1,7 @@
 package consumer
 
+import "time"
+
 // Request asks for messages.
 type Request struct {
 	// Reply is the inbox to which messages and statuses go.
@@ -10,12 +12,12 @@ type Request struct {
 	// message's size is that of its subject, acknowledgement subject, headers and
 	// data.
 	MaxBytes int
-	// Expires is nanoseconds from now; not positive: the request waits until it is
+	// Expires is measured from now; not positive: the request waits until it is
 	// served or nobody listens any more.
-	Expires int64
-	// Heartbeat is the interval in nanoseconds of a status while it waits; not
+	Expires time.Duration
+	// Heartbeat is the interval of a status while it waits; not
 	// positive: none. At most half of Expires.
-	Heartbeat int64
+	Heartbeat time.Duration
 	// NoWait ends the request when nothing is left to deliver.
 	NoWait bool
 }
