@@ -58,6 +58,7 @@ type Publisher struct {
 	serial uint64
 	staged int // bytes since the last HandOver, by the messages' sizes
 	cur    Message
+	result Result
 	full   []*target // that answered Full to the last publish
 }
 
@@ -103,6 +104,7 @@ func (p *Publisher) Release() {
 	p.HandOver()
 	p.forget()
 	clear(p.dests)
+	p.cur = Message{}
 }
 
 // Fanout is how many subscriptions and queue groups the message that is being
@@ -124,7 +126,7 @@ func (p *Publisher) Publish(m *Message) Result {
 	if !p.Allowed(m) {
 		return Result{Denied: true}
 	}
-	return p.Deliver(m)
+	return *p.Deliver(m)
 }
 
 // Allowed says whether permissions let m be published. Deliver is to follow, once.
@@ -136,46 +138,54 @@ func (p *Publisher) Allowed(m *Message) bool {
 	return !p.denied(p.find(to), to)
 }
 
-// Deliver is Publish for a message that Allowed has let pass.
-func (p *Publisher) Deliver(m *Message) Result {
+// Deliver is Publish for a message that Allowed has let pass. The result is valid
+// until the next message.
+func (p *Publisher) Deliver(m *Message) *Result {
 	e := p.find(m.route())
 	if e == p.last {
 		p.run++
 	} else {
 		p.last, p.run = e, 0
 	}
+	p.result = Result{}
 	p.fanout = len(e.plain) + len(e.queues)
 	if p.fanout == 0 {
-		return Result{}
+		return &p.result
 	}
 	p.serial++
-	p.cur = *m
+	if m != &p.cur {
+		p.cur = *m
+	}
 	p.full = p.full[:0]
 	memo := e.exact && m.To == nil
-	var r Result
 	for i := range e.plain {
-		p.offer(&e.plain[i], memo, &r)
+		p.offer(&e.plain[i], memo)
 	}
 	for i := range e.queues {
-		p.choose(e.queues[i], memo, &r)
+		p.choose(e.queues[i], memo)
 	}
-	r.Full = len(p.full) > 0
+	p.result.Full = len(p.full) > 0
 	p.staged += m.Size() * p.fanout
 	if p.staged >= stagedCap {
 		p.HandOver()
 	}
-	return r
+	return &p.result
 }
+
+// Draft gives a message that belongs to the publisher, for callers that want to
+// save a copy: it is filled in and given to Publish, or to Allowed and Deliver.
+func (p *Publisher) Draft() *Message { return &p.cur }
 
 // Again offers m, which is unchanged, once more to the sinks that were full. It
 // says whether none is any longer.
 func (p *Publisher) Again(m *Message) bool {
-	p.cur = *m
-	var r Result
+	if m != &p.cur {
+		p.cur = *m
+	}
 	waiting := p.full
 	p.full = p.full[:0]
 	for _, t := range waiting {
-		p.offer(t, false, &r)
+		p.offer(t, false)
 	}
 	return len(p.full) == 0
 }
@@ -194,8 +204,8 @@ func (p *Publisher) denied(e *entry, to []byte) bool {
 
 // offer stages the current message with one subscription and says whether that
 // settled it.
-func (p *Publisher) offer(t *target, memo bool, r *Result) bool {
-	if t.sub.Sink == p.opts.Origin && !p.opts.Echo {
+func (p *Publisher) offer(t *target, memo bool) bool {
+	if !p.opts.Echo && t.sub.Sink == p.opts.Origin {
 		return false
 	}
 	d := t.dest
@@ -203,8 +213,7 @@ func (p *Publisher) offer(t *target, memo bool, r *Result) bool {
 		d = p.open(t.sub.Sink)
 		t.dest = d
 	}
-	p.cur.Memo = nil
-	if memo {
+	if p.cur.Memo = nil; memo {
 		p.cur.Memo = &t.memo
 	}
 	switch d.stage.Add(t.sub, &p.cur) {
@@ -215,11 +224,11 @@ func (p *Publisher) offer(t *target, memo bool, r *Result) bool {
 		}
 		switch t.sub.Kind {
 		case KindStream:
-			r.Streams++
+			p.result.Streams++
 		case KindService:
-			r.Services++
+			p.result.Services++
 		default:
-			r.Clients++
+			p.result.Clients++
 		}
 		return true
 	case Full:
@@ -230,11 +239,11 @@ func (p *Publisher) offer(t *target, memo bool, r *Result) bool {
 }
 
 // choose offers the message to one member of a queue group, from a random one on.
-func (p *Publisher) choose(members []target, memo bool, r *Result) {
+func (p *Publisher) choose(members []target, memo bool) {
 	n := len(members)
 	i := p.random(n)
 	for range n {
-		if p.offer(&members[i], memo, r) {
+		if p.offer(&members[i], memo) {
 			return
 		}
 		if i++; i == n {
@@ -323,5 +332,4 @@ func (p *Publisher) forget() {
 	p.last = nil
 	clear(p.full)
 	p.full = p.full[:0]
-	p.cur = Message{}
 }

@@ -21,12 +21,18 @@ type Subscription struct {
 	SID     string // the client's name for it; empty where there is no client
 	Sink    Sink
 	Kind    Kind
-	// Filter is set where permissions deny part of what the pattern matches.
-	Filter bool
 
+	filtered  atomic.Bool
 	max       atomic.Uint64
 	delivered atomic.Uint64
 }
+
+// Filter says whether each delivery has to be judged, because permissions deny
+// part of what the pattern matches. It may change while subscribed.
+func (s *Subscription) Filter(on bool) { s.filtered.Store(on) }
+
+// Filtered is what Filter was last told.
+func (s *Subscription) Filtered() bool { return s.filtered.Load() }
 
 // Limit ends the subscription after max deliveries, counted from its start. It
 // says whether that many were counted already. 0 lifts the limit.

@@ -42,12 +42,13 @@ type Conn struct {
 	// Only the reader.
 	in        input
 	parser    wire.Parser
+	limits    *Limits // that the parser goes by
 	connect   wire.Connect
 	connected bool // a CONNECT was accepted
 	greeted   bool // the INFO after the first PING was sent
 	published bool // since the last hand-over
 	pub       *broker.Publisher
-	msg       broker.Message
+	op        wire.Op
 	inMsgs    uint64 // of this buffer, not yet in the counters
 	inBytes   uint64
 	line      []byte // scratch
@@ -61,6 +62,7 @@ type Conn struct {
 	ping     pinger
 	reads    atomic.Uint32 // wake-ups, for the sweeper
 	watched  atomic.Bool   // the sweeper looks after it
+	rejudge  atomic.Bool   // the authenticator has changed
 
 	mu       sync.Mutex
 	subs     map[string]*broker.Subscription // guarded by mu, by SID

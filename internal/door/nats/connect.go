@@ -64,7 +64,9 @@ func (c *Conn) authenticate(connect wire.Connect, sent bool) bool {
 func (c *Conn) notLetIn(connect wire.Connect, err error) {
 	c.logger().Warn("client not let in", "user", connect.User, "error", err)
 	why := wire.ErrAuthorization
-	errors.As(err, &why)
+	if told := (*wire.Error)(nil); errors.As(err, &told) && told.Closes() {
+		why = told
+	}
 	c.mu.Lock()
 	c.settings = connect
 	c.mu.Unlock()
@@ -95,7 +97,7 @@ func (c *Conn) become(id *Identity, connect wire.Connect) {
 	}
 	c.mu.Unlock()
 	c.expireAt(id.Expires)
-	c.setParser()
+	c.setParser(c.door.limits.Load())
 	if c.pub == nil {
 		c.pub = broker.NewPublisher(id.Space, c.publisherOptions(id))
 	} else {
@@ -122,8 +124,8 @@ func (c *Conn) publisherOptions(id *Identity) broker.PublisherOptions {
 }
 
 // setParser takes over the limits, as they are now for this client.
-func (c *Conn) setParser() {
-	limits := c.door.limits.Load()
+func (c *Conn) setParser(limits *Limits) {
+	c.limits = limits
 	c.parser.MaxControlLine = limits.MaxControlLine
 	c.parser.MaxPayload = c.maxPayload(limits)
 }

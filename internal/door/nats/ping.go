@@ -65,8 +65,8 @@ func (c *Conn) pingDue() {
 		return
 	case heard && known:
 		p.waiting.Store(0)
-	case c.identity.Load() == nil:
-		// A PING before the client is let in would confuse it.
+	case c.identity.Load() == nil && (*c.door.auth.Load()).Required():
+		// Before it is let in, a client expects nothing but what lets it in.
 	case int(p.waiting.Load())+1 > limits.PingMax:
 		c.door.totals.stale.Add(1)
 		c.close(wire.ErrStale)

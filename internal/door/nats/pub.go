@@ -31,8 +31,8 @@ func (c *Conn) publish(op *wire.Op) {
 		c.denied(wire.ReplyViolation(string(op.Reply)))
 		return
 	}
-	m := &c.msg
-	m.Subject, m.Reply, m.Header, m.Data, m.Tail = op.Subject, op.Reply, op.Header, op.Data, op.Tail
+	m := c.pub.Draft()
+	m.Subject, m.To, m.Reply, m.Header, m.Data, m.Tail = op.Subject, nil, op.Reply, op.Header, op.Data, op.Tail
 	m.Stable = true
 	if !c.pub.Allowed(m) {
 		c.denied(wire.PublishViolation(string(op.Subject)))

@@ -17,6 +17,9 @@ func (c *Conn) readStream() {
 		if n > 0 {
 			c.took(n, len(room))
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = c.interrupted()
+		}
 		if err != nil {
 			c.readFailed(err)
 			return
@@ -24,12 +27,22 @@ func (c *Conn) readStream() {
 	}
 }
 
+// interrupted is called when a deadline in the past has ended the wait for input:
+// the sweeper wants another read, somebody has changed the rules, or close has
+// set closing before. Whatever it is can be seen once the deadline is lifted.
+func (c *Conn) interrupted() error {
+	err := c.net.SetReadDeadline(time.Time{})
+	if c.closing.Load() == nil {
+		c.settle()
+	}
+	return err
+}
+
 // readFailed closes because of what a read returned.
 func (c *Conn) readFailed(err error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		c.close(errClientClosed)
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.closing.Load() != nil:
 	default:
 		c.close(errReadError)
 	}
@@ -44,9 +57,10 @@ func (c *Conn) took(n, room int) {
 
 // process takes the complete operations out of the buffer and hands over.
 func (c *Conn) process() {
-	in := &c.in
+	c.settle()
+	in, op := &c.in, &c.op
 	for in.w-in.r > 0 && in.w-in.r >= in.need {
-		op, n, need, err := c.parser.Next(in.b[in.r:in.w])
+		n, need, err := c.parser.Parse(op, in.b[in.r:in.w])
 		if err != nil {
 			var why *wire.Error
 			if !errors.As(err, &why) {
@@ -60,9 +74,9 @@ func (c *Conn) process() {
 		}
 		in.r += n
 		if op.Kind == wire.OpPub || op.Kind == wire.OpHPub {
-			c.publish(&op)
+			c.publish(op)
 		} else {
-			c.control(&op)
+			c.control(op)
 		}
 		if c.closing.Load() != nil {
 			break

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,8 +24,7 @@ func (c *Conn) read() {
 	for c.closing.Load() == nil {
 		err := raw.Read(ready)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			// The sweeper wants another read, or close has set closing before.
-			err = c.net.SetReadDeadline(time.Time{})
+			err = c.interrupted()
 		}
 		if err != nil {
 			c.readFailed(err)

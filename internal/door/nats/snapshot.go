@@ -165,6 +165,15 @@ func (r *ring) add(c ConnInfo) {
 	}
 }
 
+// resize keeps the newest entries that fit.
+func (r *ring) resize(limit int) {
+	if limit == r.limit {
+		return
+	}
+	entries := r.list()
+	r.entries, r.next, r.limit = entries[max(0, len(entries)-max(0, limit)):], 0, limit
+}
+
 func (r *ring) list() []ConnInfo {
 	out := make([]ConnInfo, 0, len(r.entries))
 	out = append(out, r.entries[r.next:]...)

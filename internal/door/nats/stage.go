@@ -51,7 +51,7 @@ func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict 
 	if c.closing.Load() != nil {
 		return broker.Gone
 	}
-	if sub.Filter && !c.mayReceive(m.Subject) {
+	if sub.Filtered() && !c.mayReceive(m.Subject) {
 		return broker.Gone
 	}
 	ok, last := sub.Count()

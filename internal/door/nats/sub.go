@@ -41,7 +41,7 @@ func (c *Conn) subscribe(op *wire.Op) (refusal string) {
 		return wire.SubscribeViolation(sub.Subject, sub.Queue)
 	}
 	sub.Sink = c
-	sub.Filter = id.Permissions != nil && id.Permissions.Filters(sub.Subject)
+	sub.Filter(id.Permissions != nil && id.Permissions.Filters(sub.Subject))
 	c.mu.Lock()
 	if c.subs[sub.SID] != nil {
 		c.mu.Unlock()
