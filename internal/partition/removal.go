@@ -106,6 +106,21 @@ func (p *Partition) ProposeRemoval(r *Removal, done func()) error {
 
 type removalDone func()
 
+// Barrier calls done once all that was proposed before has taken effect.
+func (p *Partition) Barrier(done func()) error {
+	p.mu.Lock()
+	dead, idle := p.dead, p.inflight == 0
+	p.mu.Unlock()
+	if dead != nil {
+		return dead
+	}
+	if idle {
+		done()
+		return nil
+	}
+	return p.ProposeRemoval(&Removal{}, done)
+}
+
 // Expire proposes the removal of records older than the log's maximum age at
 // now, at most limit of them at a time. It returns when it is to be asked again:
 // 0 when there is nothing to wait for.

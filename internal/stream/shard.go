@@ -389,7 +389,8 @@ func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
 		}
 		return
 	}
-	if len(sh.out.Changes) == 0 && len(confirm) == 0 {
+	if len(sh.out.Changes) == 0 {
+		sh.confirmAfter(c.stream, confirm)
 		return
 	}
 	data := binary.AppendUvarint(make([]byte, 0, len(sh.out.Changes)+binary.MaxVarintLen64), c.id)
@@ -400,6 +401,24 @@ func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
 	}
 	if err := c.stream.part.Propose(record.KindConsumerState, value != nil, value, data); err != nil {
 		sh.log.Error("progress of a consumer not noted", "stream", c.stream.Name(), "consumer", c.Name(), "error", err)
+	}
+}
+
+// confirmAfter confirms acknowledgements that changed nothing: what they repeat
+// may still be on its way into the log.
+func (sh *Shard) confirmAfter(s *Stream, confirm [][]byte) {
+	if len(confirm) == 0 {
+		return
+	}
+	done := func() {
+		sh.post(event{kind: evCall, call: func(int64) {
+			for _, r := range confirm {
+				sh.outlet.Acked(sh.publisher(s.space), r)
+			}
+		}})
+	}
+	if err := s.part.Barrier(done); err != nil {
+		sh.log.Error("acknowledgements not confirmed", "stream", s.Name(), "error", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/weirmq/weir/internal/consumer"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
@@ -19,7 +20,7 @@ func (d *Door) pullRequest(reply string, body []byte) (*consumer.Request, wire.S
 	}
 	return &consumer.Request{
 		Reply: reply, Batch: p.Batch, MaxBytes: p.MaxBytes, NoWait: p.NoWait,
-		Expires: p.Expires, Heartbeat: p.Heartbeat,
+		Expires: time.Duration(p.Expires), Heartbeat: time.Duration(p.Heartbeat),
 	}, wire.Status{}
 }
 

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"time"
+
+	"github.com/weirmq/weir/internal/auth"
+)
+
+// Config is the whole configuration: the file with the flags over it. Only
+// assembly sees it.
+type Config struct {
+	File   string // the file that was read; empty: none
+	Digest string // sha256 of what was read
+
+	Host      string
+	HostNamed bool // Host was configured
+	Port      int  // -1: a free one
+
+	ServerName      string
+	ClientAdvertise string
+
+	MaxPayload      int
+	MaxPending      int64
+	MaxControlLine  int
+	MaxConnections  int // negative or, where it is configured, 0: nobody is let in
+	MaxSubs         int // 0: unlimited
+	MaxSubTokens    int
+	MaxClosed       int
+	PingInterval    time.Duration
+	PingMax         int
+	WriteDeadline   time.Duration
+	NoHeaderSupport bool
+
+	LameDuckDuration, LameDuckGrace time.Duration
+
+	Auth          AuthConfig
+	Accounts      []AccountConfig
+	SystemAccount string
+	NoSystem      bool
+
+	JetStream JetStreamConfig
+	HTTP      HTTPConfig
+	Log       LogConfig
+
+	PidFile      string
+	PortsFileDir string
+
+	// Warnings name what is configured and not honoured, with its place.
+	Warnings []string
+}
+
+// AuthConfig is who may come in without belonging to a configured account.
+type AuthConfig struct {
+	User, Password, Token string
+	Users                 []UserConfig
+	NoAuthUser            string
+	Timeout               time.Duration
+	Default               *PermissionConfig
+	configured            bool // there was such a block
+}
+
+// UserConfig is a configured user.
+type UserConfig struct {
+	Name, Password string
+	Permissions    *PermissionConfig
+}
+
+// PermissionConfig is what a user may do.
+type PermissionConfig struct {
+	Publish, Subscribe auth.Rule
+	Responses          *auth.Responses
+}
+
+// AccountConfig is a configured account.
+type AccountConfig struct {
+	Name                             string
+	Users                            []UserConfig
+	MaxConnections, MaxSubscriptions int
+	MaxPayload                       int
+	JetStream                        bool
+	MaxMemory, MaxStorage            int64 // negative: no limit
+	MaxStreams, MaxConsumers         int
+	Default                          *PermissionConfig
+}
+
+// JetStreamConfig is where and how streams are kept.
+type JetStreamConfig struct {
+	Enabled   bool
+	StoreDir  string
+	MaxMemory int64 // bytes; negative: no limit
+	MaxFile   int64
+	Domain    string
+	// SyncInterval of 0 syncs before each acknowledgement; more relaxes that.
+	SyncInterval    time.Duration
+	Strict          bool
+	MaxRequestBatch int
+	DuplicateWindow time.Duration
+}
+
+// HTTPConfig is where monitoring listens. Port 0 is nowhere.
+type HTTPConfig struct {
+	Host     string
+	Port     int
+	BasePath string
+}
+
+// LogConfig says what is logged where.
+type LogConfig struct {
+	Debug, Trace bool
+	File         string
+	Format       string // "text" or "json"
+}
+
+// Defaults.
+const (
+	defaultPort     = 4222
+	defaultHTTPPort = 8222
+	defaultStoreDir = "weir-data"
+	loopback        = "127.0.0.1"
+	anywhere        = "0.0.0.0"
+)
+
+// defaultConfig is the configuration of which nothing was said.
+func defaultConfig() *Config {
+	return &Config{
+		Port: defaultPort, MaxPayload: 1 << 20, MaxPending: 64 << 20, MaxControlLine: 4096, MaxConnections: 65536,
+		MaxClosed: 10000, PingInterval: 2 * time.Minute, PingMax: 2, WriteDeadline: 10 * time.Second,
+		LameDuckDuration: 2 * time.Minute, LameDuckGrace: 10 * time.Second,
+		SystemAccount: "$SYS",
+		Auth:          AuthConfig{Timeout: 2 * time.Second},
+		JetStream:     JetStreamConfig{MaxMemory: -1, MaxFile: -1, Strict: true, StoreDir: defaultStoreDir},
+		HTTP:          HTTPConfig{BasePath: ""},
+		Log:           LogConfig{Format: "text"},
+	}
+}
+
+// authenticates says whether anything is configured about who may come in.
+func (c *Config) authenticates() bool {
+	if c.Auth.User != "" || c.Auth.Token != "" || len(c.Auth.Users) > 0 {
+		return true
+	}
+	for _, a := range c.Accounts {
+		if len(a.Users) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// settle fills in what depends on other settings.
+func (c *Config) settle() {
+	if c.Host == "" {
+		c.Host = anywhere
+		if !c.authenticates() {
+			c.Host = loopback
+		}
+	}
+	if c.File == "" {
+		c.JetStream.Enabled = true
+		if c.HTTP.Port == 0 {
+			c.HTTP = HTTPConfig{Host: loopback, Port: defaultHTTPPort}
+		}
+	}
+	if c.HTTP.Host == "" {
+		c.HTTP.Host = c.Host
+	}
+}

@@ -1,0 +1,169 @@
+package server
+
+import "math"
+
+// What is not honoured, and why.
+const (
+	noteTLS      = "TLS is not served yet"
+	noteCluster  = "clusters are not served yet: this server runs alone"
+	noteLinks    = "links to other servers are not served yet"
+	noteWS       = "WebSocket is not served yet"
+	noteMQTT     = "MQTT is not served yet"
+	noteJWT      = "operator mode and JWTs are not served yet"
+	noteLogging  = "not served yet"
+	noteMappings = "subject mappings are not served yet"
+)
+
+// topKeys are the keys of the file itself, in the order of the manual.
+var topKeys = block{
+	{names: "listen", fixed: true, set: func(c *Config, v value) {
+		if host, port, ok := v.hostPort(); ok {
+			c.Port = port
+			if host != "" {
+				c.Host, c.HostNamed = host, true
+			}
+		}
+	}},
+	{names: "host net", fixed: true, set: func(c *Config, v value) { c.Host, c.HostNamed = v.str(), true }},
+	{names: "port", fixed: true, set: func(c *Config, v value) { c.Port = v.count(-1, 65535) }},
+	{names: "client_advertise", set: func(c *Config, v value) { c.ClientAdvertise = v.str() }},
+	{names: "server_name", fixed: true, set: setServerName},
+	{names: "server_tags server_metadata feature_flags", note: noteLogging},
+	{names: "debug", set: func(c *Config, v value) { c.Log.Debug = v.boolean() }},
+	{names: "trace", set: func(c *Config, v value) { c.Log.Trace = v.boolean() }},
+	{names: "logfile log_file", fixed: true, set: func(c *Config, v value) { c.Log.File = v.str() }},
+	{names: "log_format", fixed: true, set: func(c *Config, v value) { c.Log.Format = v.str() }},
+	{names: "trace_verbose trace_headers logtime logtime_utc logfile_size_limit log_size_limit logfile_max_num log_max_num syslog remote_syslog max_traced_msg_len", note: noteLogging},
+	{names: "pidfile pid_file", fixed: true, set: func(c *Config, v value) { c.PidFile = v.str() }},
+	{names: "ports_file_dir", fixed: true, set: func(c *Config, v value) { c.PortsFileDir = v.str() }},
+	{names: "http", fixed: true, set: func(c *Config, v value) {
+		if host, port, ok := v.hostPort(); ok {
+			c.HTTP.Host, c.HTTP.Port = host, port
+		}
+	}},
+	{names: "http_port monitor_port", fixed: true, set: func(c *Config, v value) { c.HTTP.Port = v.count(-1, 65535) }},
+	{names: "http_base_path", fixed: true, set: func(c *Config, v value) { c.HTTP.BasePath = v.str() }},
+	{names: "https https_port", set: refuse("monitoring over TLS is not served yet: use http, on a loopback address")},
+	{names: "prof_port prof_block_rate", note: noteLogging},
+	{names: "max_control_line", set: func(c *Config, v value) { c.MaxControlLine = v.count(1, 1<<30) }},
+	{names: "max_payload", set: func(c *Config, v value) { c.MaxPayload = int(min(v.bytes(), math.MaxInt32)) }},
+	{names: "max_pending", fixed: true, set: func(c *Config, v value) { c.MaxPending = v.bytes() }},
+	{names: "max_connections max_conn", set: func(c *Config, v value) {
+		if c.MaxConnections = v.count(math.MinInt32, math.MaxInt32); c.MaxConnections == 0 {
+			c.MaxConnections = -1
+		}
+	}},
+	{names: "max_subscriptions max_subs", fixed: true, set: func(c *Config, v value) { c.MaxSubs = v.count(0, math.MaxInt32) }},
+	{names: "max_sub_tokens max_subscription_tokens", set: func(c *Config, v value) { c.MaxSubTokens = v.count(0, 255) }},
+	{names: "max_closed_clients", fixed: true, set: func(c *Config, v value) {
+		if c.MaxClosed = v.count(-1, math.MaxInt32); c.MaxClosed == 0 {
+			c.MaxClosed = -1
+		}
+	}},
+	{names: "ping_interval", set: func(c *Config, v value) { c.PingInterval = v.duration() }},
+	{names: "ping_max", set: func(c *Config, v value) { c.PingMax = v.count(1, 1<<20) }},
+	{names: "write_deadline", set: func(c *Config, v value) { c.WriteDeadline = v.duration() }},
+	{names: "write_timeout", note: "clients over the write deadline are closed"},
+	{names: "lame_duck_duration", fixed: true, set: func(c *Config, v value) { c.LameDuckDuration = v.duration() }},
+	{names: "lame_duck_grace_period", fixed: true, set: func(c *Config, v value) { c.LameDuckGrace = v.duration() }},
+	{names: "no_header_support", fixed: true, set: func(c *Config, v value) { c.NoHeaderSupport = v.boolean() }},
+	{names: "disable_sublist_cache no_sublist_cache", note: "the cache of routes is bounded and stays on"},
+	{names: "no_fast_producer_stall", note: "producers are never stalled for a slow consumer"},
+	{names: "connect_error_reports reconnect_error_reports", note: noteLinks},
+	{names: "proxy_protocol proxies", note: noteLogging},
+	{names: "tls", set: refuse("TLS is not served yet: a server that is to be reached with TLS must not start without it")},
+	{names: "allow_non_tls ocsp ocsp_cache", note: noteTLS},
+	{names: "authorization", set: func(c *Config, v value) {
+		c.Auth.configured = true
+		v.block(authKeys)
+	}},
+	{names: "no_auth_user", set: func(c *Config, v value) { c.Auth.NoAuthUser = v.str() }},
+	{names: "accounts", set: setAccounts},
+	{names: "mappings maps", note: noteMappings},
+	{names: "system_account system", set: func(c *Config, v value) { c.SystemAccount = v.str() }},
+	{names: "no_system_account no_system no_sys_acc", set: func(c *Config, v value) { c.NoSystem = v.boolean() }},
+	{names: "operator operators root roots root_operator root_operators trusted trusted_keys", set: refuse(noteJWT + ": without it this server would let everybody in")},
+	{names: "resolver account_resolver resolver_tls resolver_preload resolver_pinned_accounts default_sentinel", note: noteJWT},
+	{names: "cluster", note: noteCluster},
+	{names: "gateway", note: noteLinks},
+	{names: "leaf leafnodes", note: noteLinks},
+	{names: "websocket ws", note: noteWS},
+	{names: "mqtt", note: noteMQTT},
+	{names: "jetstream", set: setJetStream},
+	{names: "store_dir storedir", fixed: true, set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
+	{names: "default_js_domain", note: noteLinks},
+}
+
+// refuse makes a setter for what the server must not start with.
+func refuse(why string) func(*Config, value) {
+	return func(_ *Config, v value) { v.fail("%s", why) }
+}
+
+func setServerName(c *Config, v value) {
+	c.ServerName = v.str()
+	for _, r := range c.ServerName {
+		if r <= ' ' {
+			v.fail("must not have spaces")
+			return
+		}
+	}
+}
+
+var jetStreamKeys = block{
+	{names: "enabled enable", set: func(c *Config, v value) { c.JetStream.Enabled = v.boolean() }},
+	{names: "store_dir storedir", fixed: true, set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
+	{names: "max_memory_store max_mem_store max_mem max_memory", fixed: true, set: func(c *Config, v value) { c.JetStream.MaxMemory = unlimited(v.bytes()) }},
+	{names: "max_file_store max_file max_storage", fixed: true, set: func(c *Config, v value) { c.JetStream.MaxFile = unlimited(v.bytes()) }},
+	{names: "domain", fixed: true, set: func(c *Config, v value) { c.JetStream.Domain = v.str() }},
+	{names: "sync_interval sync", fixed: true, set: setSync},
+	{names: "strict", fixed: true, set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
+	{names: "limits", fixed: true, set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
+	{names: "key ek encryption_key cipher prev_key prev_ek prev_encryption_key", set: refuse("encryption at rest is not served yet: data would be stored in the clear")},
+	{names: "unique_tag max_outstanding_catchup extension_hint", note: noteCluster},
+	{names: "max_buffered_size max_buffered_msgs request_queue_limit tpm", note: noteLogging},
+}
+
+var jetStreamLimitKeys = block{
+	{names: "max_request_batch", set: func(c *Config, v value) { c.JetStream.MaxRequestBatch = v.count(0, math.MaxInt32) }},
+	{names: "duplicate_window", set: func(c *Config, v value) { c.JetStream.DuplicateWindow = v.duration() }},
+	{names: "max_ack_pending max_ha_assets batch max_batch_inflight_per_stream max_batch_inflight_total max_batch_size max_batch_timeout", note: noteLogging},
+}
+
+func setJetStream(c *Config, v value) {
+	switch x := v.v.(type) {
+	case bool:
+		c.JetStream.Enabled = x
+	case string:
+		switch x {
+		case "enabled", "enable":
+			c.JetStream.Enabled = true
+		case "disabled", "disable":
+			c.JetStream.Enabled = false
+		default:
+			v.fail("must be true, false or a block in braces")
+		}
+	default:
+		c.JetStream.Enabled = true
+		v.block(jetStreamKeys)
+	}
+}
+
+// setSync reads how often the journal is synced: "always", or an interval, which
+// relaxes the promise of an acknowledgement.
+func setSync(c *Config, v value) {
+	if s, ok := v.v.(string); ok && s == "always" {
+		c.JetStream.SyncInterval = 0
+		return
+	}
+	if c.JetStream.SyncInterval = v.duration(); c.JetStream.SyncInterval > 0 {
+		v.warning("acknowledged messages of up to %v can be lost when the machine fails; the default is \"always\"", c.JetStream.SyncInterval)
+	}
+}
+
+// unlimited makes 0 no limit, as it is for nats-server's users.
+func unlimited(n int64) int64 {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}

@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/nats-io/nkeys"
+	"github.com/weirmq/weir/internal/account"
+	"github.com/weirmq/weir/internal/broker"
+	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
+	natsdoor "github.com/weirmq/weir/internal/door/nats"
+	"github.com/weirmq/weir/internal/journal"
+	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/vfs"
+	wire "github.com/weirmq/weir/internal/wire/nats"
+	"golang.org/x/sync/errgroup"
+)
+
+// Version is Weir's own version. NATSVersion is the level of NATS that clients
+// gate their features by.
+const (
+	Version     = "0.1.0-dev"
+	NATSVersion = "2.12.0"
+)
+
+// rooms are all rooms of a running server, in the order in which they are built.
+type rooms struct {
+	// Set at construction.
+	log     *slog.Logger
+	id      string // server_id
+	name    string
+	started time.Time
+
+	accounts *account.Registry
+	conns    *connCounts
+	workers  *broker.Workers
+	spaces   *broker.Spaces
+	budgets  *budgets
+	storage  *storage // nil without streams
+	streams  *stream.Directory
+	js       *jsdoor.Door
+	nats     *natsdoor.Door
+
+	running *errgroup.Group // what runs in the background
+	stop    context.CancelFunc
+	ended   []func() // what door/jetstream has to be told at the end
+}
+
+// serviceWorkers is how many requests to services are handled at a time.
+const serviceWorkers = 16
+
+// build makes the rooms for a configuration. Nothing is served yet.
+func build(c *Config, log *slog.Logger) (*rooms, error) {
+	key, err := nkeys.CreateServer()
+	if err != nil {
+		return nil, fmt.Errorf("make a server key: %w", err)
+	}
+	id, err := key.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("make a server key: %w", err)
+	}
+	r := &rooms{log: log, id: id, name: c.ServerName, started: time.Now(), accounts: c.accountRegistry(), conns: &connCounts{by: map[string]int{}}}
+	if r.name == "" {
+		r.name = id
+	}
+	r.workers = broker.NewWorkers(serviceWorkers, 0)
+	r.spaces = broker.NewSpaces(r.workers)
+	if c.JetStream.Enabled {
+		if err := r.buildStreams(c); err != nil {
+			return nil, errors.Join(err, r.close(context.Background()))
+		}
+	}
+	if err := r.buildNATS(c); err != nil {
+		return nil, errors.Join(err, r.close(context.Background()))
+	}
+	return r, nil
+}
+
+// buildStreams opens the data directory and what works on it.
+func (r *rooms) buildStreams(c *Config) error {
+	js := &c.JetStream
+	s, err := openStorage(storageOptions{FS: vfs.OS{}, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log})
+	if err != nil {
+		return err
+	}
+	r.storage = s
+	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, r.accountLimits)
+	r.js = jsdoor.New(jsdoor.Options{
+		ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
+		MaxRequestBatch: js.MaxRequestBatch, DuplicateWindow: js.DuplicateWindow, Log: r.log,
+	})
+	r.streams = stream.New(stream.Options{
+		Catalog: s.catalog, Opener: s, Space: r.space, Budget: r.budgets.of,
+		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}},
+		Outlet:   func() stream.Outlet { return new(jsdoor.Outlet) },
+		Shards:   runtime.GOMAXPROCS(0), Log: r.log,
+	})
+	r.js.Start(r.streams)
+	return s.recover(r.streams)
+}
+
+// space finds the subject space of a configured account.
+func (r *rooms) space(name string) *broker.Space {
+	if r.accounts.Find(name) == nil {
+		return nil
+	}
+	return r.spaces.Get(name)
+}
+
+func (r *rooms) accountLimits(name string) (disk, memory int64) {
+	a := r.accounts.Find(name)
+	if a == nil {
+		return -1, -1
+	}
+	return a.JetStream.MaxStorage, a.JetStream.MaxMemory
+}
+
+func syncPolicy(d time.Duration) journal.Policy {
+	if d <= 0 {
+		return journal.Always
+	}
+	return journal.Interval(d)
+}
+
+// buildNATS makes the door for NATS clients.
+func (r *rooms) buildNATS(c *Config) error {
+	keeper, err := r.authenticator(c)
+	if err != nil {
+		return err
+	}
+	xkey, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return fmt.Errorf("make a curve key: %w", err)
+	}
+	xpub, err := xkey.PublicKey()
+	if err != nil {
+		return fmt.Errorf("make a curve key: %w", err)
+	}
+	r.nats = natsdoor.New(natsdoor.Options{
+		Info: wire.Info{
+			ServerID: r.id, ServerName: r.name, Version: NATSVersion, Go: runtime.Version(),
+			Headers: !c.NoHeaderSupport, JetStream: c.JetStream.Enabled, Domain: c.JetStream.Domain,
+			APILevel: 2, XKey: xpub, WeirVersion: Version,
+		},
+		Limits: natsLimits(c), Auth: keeper, Log: r.log,
+	})
+	return nil
+}
+
+// start begins to serve what needs no listener.
+func (r *rooms) start(ctx context.Context) {
+	ctx, r.stop = context.WithCancel(ctx)
+	r.running, ctx = errgroup.WithContext(ctx)
+	if r.streams == nil {
+		return
+	}
+	r.running.Go(func() error { return r.streams.Run(ctx) })
+	r.running.Go(func() error { return r.storage.run(ctx) })
+	r.streams.Serve()
+	for _, a := range r.accounts.All() {
+		r.ended = append(r.ended, r.js.Serve(r.spaces.Get(a.Name), a))
+	}
+}
+
+// shutdownGrace is how long clients and requests have to be finished with.
+const shutdownGrace = 8 * time.Second
+
+// close ends what was built, in the order opposite to that of building.
+func (r *rooms) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
+	defer cancel()
+	var errs []error
+	if r.streams != nil && r.running != nil {
+		errs = append(errs, r.streams.Quiesce(ctx))
+	}
+	if r.nats != nil {
+		errs = append(errs, r.nats.Shutdown(ctx))
+	}
+	for _, f := range r.ended {
+		f()
+	}
+	if r.workers != nil {
+		r.workers.Close()
+	}
+	if r.stop != nil {
+		r.stop()
+		errs = append(errs, r.running.Wait())
+	}
+	if r.storage != nil {
+		errs = append(errs, r.storage.close())
+	}
+	return errors.Join(errs...)
+}
