@@ -7,7 +7,7 @@ import (
 )
 
 // value stands for a subscription.
-type value struct{ pattern, queue string }
+type value struct{ pattern string }
 
 // manyPatterns gives n patterns of three shapes, and for each a subject that it
 // alone matches.

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,35 +128,47 @@ func checkPrefix(t *testing.T, list model, r *Result[int], s string, tokens []st
 	}
 }
 
-// A cache that loads the generation first is never behind it: once a writer saw its
-// Add return, whoever then sees a cache entry of the present generation sees the
-// value in it.
+// A cache that loads the generation first is never behind it: once an Add has
+// returned, an entry of the present generation shows what was added. Each change
+// waits until every reader has looked, since the next one would cover a stale entry.
 func TestCacheUnderAGenerationIsNeverBehindIt(t *testing.T) {
-	const changes = 3000
+	const changes, readers = 2000, 2
+	patterns := []string{"foo.bar", "foo.*", ">"}
 	table := New[int]()
-	var added atomic.Int64 // values 1 to added are in the table
+	var added atomic.Int64 // what was added last
+	var looked [readers]atomic.Int64
 	var wg sync.WaitGroup
-	for range 3 {
+	for r := range readers {
 		wg.Go(func() {
 			var cached *Result[int]
 			var under uint64
-			for added.Load() < changes {
-				least := int(added.Load())
+			for least := 0; least < changes; looked[r].Store(int64(least)) {
+				least = int(added.Load())
 				if g := table.Generation(); cached == nil || g != under {
 					under, cached = g, table.Match([]byte("foo.bar"))
 				}
 				if last := cached.Plain; least > 0 && (len(last) == 0 || last[len(last)-1] < least) {
-					t.Errorf("%d values were added, and generation %d still shows %v", least, under, last)
+					t.Errorf("%d was added, and generation %d still shows %v", least, under, last)
+					looked[r].Store(changes)
 					return
+				}
+				if int(looked[r].Load()) == least {
+					runtime.Gosched() // nothing new: let the writer go on
 				}
 			}
 		})
 	}
-	for i := 1; i <= changes; i++ {
-		table.Add([]string{"foo.bar", "foo.*", ">"}[i%3], "", i)
-		table.Remove([]string{"foo.bar", "foo.*", ">"}[i%3], "", i-9)
+	for i := 1; i <= changes && !t.Failed(); i++ {
+		table.Add(patterns[i%3], "", i)
 		added.Store(int64(i))
+		for r := range looked {
+			for looked[r].Load() < int64(i) {
+				runtime.Gosched()
+			}
+		}
+		table.Remove(patterns[i%3], "", i-9)
 	}
+	added.Store(changes)
 	wg.Wait()
 }
 
