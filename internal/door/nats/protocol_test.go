@@ -254,6 +254,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 		k.send(c.in)
 		k.expect(c.want)
 		k.expectEnd()
+		_ = k.conn.Close()
 		if got := r.closedReason(k.info.ClientID); got != c.reason {
 			t.Errorf("%.40q: closed as %q, want %q", c.in, got, c.reason)
 		}
