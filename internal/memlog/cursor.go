@@ -36,19 +36,19 @@ type cursor struct {
 func (l *Log) Cursor(from uint64) Cursor { return &cursor{l: l, next: from} }
 
 // Next implements Cursor.
-func (c *cursor) Next() (record.View, error) {
+func (c *cursor) Next() (v record.View, err error) {
 	if first := c.l.first.Load(); c.next < first {
 		c.Seek(first)
 	}
 	for {
 		if c.at == c.n {
 			if err := c.gather(); err != nil {
-				return record.View{}, err
+				return v, err
 			}
 		}
 		f := c.frames[c.at]
 		if c.i < int(f.Count) {
-			v, err := f.Record(c.i)
+			err = f.RecordTo(&v, c.i)
 			c.next = f.Seq(c.i) + 1
 			c.i++
 			return v, err

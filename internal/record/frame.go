@@ -191,12 +191,18 @@ func (f *Frame) Find(seq uint64) int {
 
 // Record decodes record i without verifying its checksum: for frames that never
 // left memory since they were sealed or verified.
-func (f *Frame) Record(i int) (View, error) {
+func (f *Frame) Record(i int) (v View, err error) {
+	err = f.RecordTo(&v, i)
+	return v, err
+}
+
+// RecordTo is Record into v, which is not to be used if it fails.
+func (f *Frame) RecordTo(v *View, i int) error {
 	off, n := f.Span(i)
 	if uint64(off)+uint64(n) > uint64(len(f.Area)) {
-		return View{}, fmt.Errorf("place of record %d in its frame: %w", f.Seq(i), ErrDamaged)
+		return fmt.Errorf("place of record %d in its frame: %w", f.Seq(i), ErrDamaged)
 	}
-	return f.view(i, f.Area[off:][:n])
+	return f.viewTo(v, i, f.Area[off:][:n])
 }
 
 // Span is the place of record i in the area, as the directory says: it may be
@@ -215,23 +221,23 @@ func (f *Frame) TimeOf(i int) int64 {
 	return f.Time + int64(binary.LittleEndian.Uint32(d[12:]))
 }
 
-// Open verifies and decodes record i from its content, the bytes at its span,
-// which were read apart from the frame: Area need not be there.
-func (f *Frame) Open(i int, content []byte) (View, error) {
+// OpenTo verifies and decodes record i into v from its content, the bytes at its
+// span, which were read apart from the frame: Area need not be there. v is not
+// to be used if it fails.
+func (f *Frame) OpenTo(v *View, i int, content []byte) error {
 	d := f.Head[HeaderLen+i*slotSize(f.Flags):]
 	if crc32.Checksum(content, castagnoli) != binary.LittleEndian.Uint32(d[8:]) {
-		return View{}, fmt.Errorf("checksum of record %d: %w", f.Seq(i), ErrDamaged)
+		return fmt.Errorf("checksum of record %d: %w", f.Seq(i), ErrDamaged)
 	}
-	return f.view(i, content)
+	return f.viewTo(v, i, content)
 }
 
-func (f *Frame) view(i int, content []byte) (View, error) {
-	v, err := decode(content)
-	if err != nil {
-		return View{}, fmt.Errorf("record %d: %w", f.Seq(i), err)
+func (f *Frame) viewTo(v *View, i int, content []byte) error {
+	if err := decodeTo(v, content); err != nil {
+		return fmt.Errorf("record %d: %w", f.Seq(i), err)
 	}
 	v.Seq, v.Time = f.Seq(i), f.TimeOf(i)
-	return v, nil
+	return nil
 }
 
 // Verify checks the checksum of record i.

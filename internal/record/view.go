@@ -51,10 +51,16 @@ func Size(subject, header, data int) uint64 {
 }
 
 // decode reads a record's content. The lengths must add up exactly.
-func decode(b []byte) (View, error) {
-	var v View
+func decode(b []byte) (v View, err error) {
+	err = decodeTo(&v, b)
+	return v, err
+}
+
+// decodeTo is decode into v, all of which it sets unless it fails: a View is too
+// large to be handed from call to call by value on the way of each record.
+func decodeTo(v *View, b []byte) error {
 	if len(b) < recordPrefix || b[0] != recordVersion || b[1]&^flagsAll != 0 {
-		return v, fmt.Errorf("record prefix: %w", ErrDamaged)
+		return fmt.Errorf("record prefix: %w", ErrDamaged)
 	}
 	flags := b[1]
 	subject := int(binary.LittleEndian.Uint16(b[2:]))
@@ -63,14 +69,18 @@ func decode(b []byte) (View, error) {
 	rest := b[recordPrefix:]
 	if flags == 0 {
 		if subject+header+data != len(rest) {
-			return v, fmt.Errorf("record lengths: %w", ErrDamaged)
+			return fmt.Errorf("record lengths: %w", ErrDamaged)
 		}
-		v.Subject = rest[:subject:subject]
-		v.Header = rest[subject : subject+header : subject+header]
-		v.Data = rest[subject+header:]
-		return v, nil
+		*v = View{
+			Subject: rest[:subject:subject],
+			Header:  rest[subject : subject+header : subject+header],
+			Data:    rest[subject+header:],
+		}
+		return nil
 	}
-	return decodeExtended(flags, subject, header, data, rest)
+	var err error
+	*v, err = decodeExtended(flags, subject, header, data, rest)
+	return err
 }
 
 // decodeExtended reads a record with any of the optional parts.

@@ -61,45 +61,47 @@ func (l *Log) open(from uint64) *cursor {
 }
 
 // Next implements Cursor.
-func (c *cursor) Next() (record.View, error) {
+func (c *cursor) Next() (v record.View, err error) {
+	if err = c.nextTo(&v); err != nil {
+		v = record.View{}
+	}
+	return v, err
+}
+
+func (c *cursor) nextTo(v *record.View) error {
 	if c.next < c.l.first.Load() {
 		c.Seek(c.l.first.Load())
 	}
 	for {
 		if c.cur != nil && c.i < int(c.cur.Count) {
-			return c.read()
+			err := c.read(v)
+			if !errors.Is(err, errGone) {
+				return err
+			}
+			c.leave()
 		}
 		if err := c.advance(); err != nil {
-			return record.View{}, err
+			return err
 		}
 	}
 }
 
 // read gives record i of the current frame.
-func (c *cursor) read() (record.View, error) {
+func (c *cursor) read(v *record.View) error {
+	i := c.i
 	if !c.disk {
-		v, err := c.cur.Record(c.i)
-		c.i, c.next = c.i+1, c.cur.Seq(c.i)+1
-		return v, err
+		c.i, c.next = i+1, c.cur.Seq(i)+1
+		return c.cur.RecordTo(v, i)
 	}
-	b, err := c.w.content(c.i)
+	b, err := c.w.content(i)
 	if err == nil {
-		var v record.View
-		if v, err = c.cur.Open(c.i, b); err == nil {
-			c.i, c.next = c.i+1, v.Seq+1
-			return v, nil
-		}
+		err = c.cur.OpenTo(v, i, b)
 	}
-	if errors.Is(err, errGone) {
-		c.leave()
-		return c.Next()
+	if err == nil || errors.Is(err, record.ErrDamaged) {
+		c.i, c.next = i+1, c.cur.Seq(i)+1
+		return c.w.failed(i, err)
 	}
-	if errors.Is(err, record.ErrDamaged) {
-		err = c.w.failed(c.i, err)
-		c.next = c.cur.Seq(c.i) + 1
-		c.i++
-	}
-	return record.View{}, err
+	return err
 }
 
 // advance makes the next frame the current one.
@@ -115,9 +117,8 @@ func (c *cursor) advance() error {
 		return c.locate()
 	}
 	ok, err := c.w.frameFor(c.next)
-	var d *DamageError
-	switch {
-	case errors.As(err, &d):
+	switch d := damageOf(err); {
+	case d != nil:
 		c.next = d.Last + 1
 		return err
 	case errors.Is(err, errGone):

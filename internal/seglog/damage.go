@@ -35,3 +35,13 @@ func (e *DamageError) Error() string {
 
 // Unwrap gives the cause.
 func (e *DamageError) Unwrap() error { return e.Err }
+
+// damageOf is the damage that an error tells of; nil if it does not.
+func damageOf(err error) *DamageError {
+	if err == nil {
+		return nil
+	}
+	var d *DamageError
+	errors.As(err, &d)
+	return d
+}

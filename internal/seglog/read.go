@@ -9,7 +9,7 @@ import (
 	"github.com/weirmq/weir/internal/record"
 )
 
-// walkers are kept with their first, small buffer.
+// walkers are those of Get.
 var walkers = sync.Pool{New: func() any { return new(walker) }}
 
 // Get returns the record with exactly this sequence. Its bytes stay valid as
@@ -55,13 +55,11 @@ func (l *Log) find(seq uint64) (*record.Frame, *segment, error) {
 
 func (l *Log) getFrom(seg *segment, seq uint64) (record.View, error) {
 	w := walkers.Get().(*walker)
-	w.l, w.seg = l, nil
+	block := blocks.Get().(*[blockLen]byte)
+	w.l, w.win = l, window{block: block, buf: block[:], most: firstRead}
 	v, err := w.get(seg, seq)
-	if w.win.block != nil || len(w.win.buf) > firstRead {
-		w.win.reset()
-	}
-	w.win.n, w.win.off, w.win.ahead = 0, 0, 0
-	w.l, w.seg, w.frame, w.headBuf = nil, nil, record.Frame{}, nil
+	w.win.reset()
+	*w = walker{}
 	walkers.Put(w)
 	if errors.Is(err, errGone) {
 		err = ErrNotFound
@@ -75,8 +73,7 @@ func (w *walker) get(seg *segment, seq uint64) (record.View, error) {
 	}
 	for {
 		ok, err := w.frameFor(seq)
-		var d *DamageError
-		if errors.As(err, &d) && d.Last < seq {
+		if d := damageOf(err); d != nil && d.Last < seq {
 			continue
 		}
 		if err != nil {
@@ -91,15 +88,12 @@ func (w *walker) get(seg *segment, seq uint64) (record.View, error) {
 	if w.frame.Seq(i) != seq {
 		return record.View{}, ErrNotFound
 	}
+	var v record.View
 	b, err := w.content(i)
-	if err != nil {
-		return record.View{}, w.failed(i, err)
+	if err == nil {
+		err = w.frame.OpenTo(&v, i, bytes.Clone(b))
 	}
-	v, err := w.frame.Open(i, bytes.Clone(b))
-	if err != nil {
-		return v, w.failed(i, err)
-	}
-	return v, nil
+	return v, w.failed(i, err)
 }
 
 // SeekTime returns the sequence of the first record with a time of t or later;
@@ -142,9 +136,8 @@ func (l *Log) scanTime(c *cursor, t int64) (seq uint64, done bool, err error) {
 	var lost uint64 // first of the damaged sequences that come right before; 0: none
 	for {
 		v, err := c.Next()
-		var d *DamageError
-		switch {
-		case errors.As(err, &d):
+		switch d := damageOf(err); {
+		case d != nil:
 			if lost == 0 {
 				lost = d.First
 			}

@@ -246,7 +246,7 @@ func (w *walker) content(i int) ([]byte, error) {
 
 // failed names the record that an error about its content is about.
 func (w *walker) failed(i int, err error) error {
-	if !errors.Is(err, record.ErrDamaged) {
+	if err == nil || !errors.Is(err, record.ErrDamaged) {
 		return err
 	}
 	off, _ := w.frame.Span(i)
@@ -296,9 +296,8 @@ func (l *Log) scan(seg *segment) (indexer, error) {
 	defer w.win.reset()
 	for {
 		ok, err := w.frameFor(w.prev + 1)
-		var d *DamageError
 		switch {
-		case errors.As(err, &d):
+		case damageOf(err) != nil:
 		case err != nil:
 			return x, err
 		case !ok:

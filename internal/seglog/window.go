@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type window struct {
 	off   int64           // offset of buf in the file
 	n     int             // bytes of buf that are read
 	ahead int             // size of the next read
+	most  int             // bound of ahead; 0: blockLen
 }
 
 // held gives the bytes from off on, if n of them are there.
@@ -83,7 +85,7 @@ func (w *window) fill(f io.ReaderAt, off int64, n int, end int64) error {
 	var keep []byte
 	if off >= w.off && off <= w.off+int64(w.n) && w.n > 0 {
 		keep = w.buf[off-w.off : w.n]
-		w.ahead = min(max(w.ahead, firstRead)*4, blockLen)
+		w.ahead = min(max(w.ahead, firstRead)*4, cmp.Or(w.most, blockLen))
 	} else {
 		w.ahead = firstRead
 	}
