@@ -1,0 +1,9 @@
+package core_test
+
+import (
+	"testing"
+
+	"github.com/weirmq/weir/conformance/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
