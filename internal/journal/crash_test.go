@@ -193,7 +193,7 @@ func afterlife(t *testing.T, fs *faultfs.FS, mode faultfs.Mode, seed uint64, h *
 
 func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	step := uint64(1)
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		step = 7
 	}
 	for _, mode := range faultfs.Modes {

@@ -70,8 +70,8 @@ type Options struct {
 	// makes Open fail.
 	OnDamage func(*DamageError) error
 	// OnPressure is called on the writer's goroutine, without locks, when a
-	// file begins while more than MaxBytes are unreleased, and when the disk
-	// has no room for another file. It must not block.
+	// file begins while more than MaxBytes are unreleased, and when another
+	// file cannot be made. It must not block.
 	OnPressure func(Pressure)
 	// Log: nil discards.
 	Log *slog.Logger
@@ -108,6 +108,7 @@ type Journal struct {
 	ready   []*file // to be written to, or recycled
 	spareUp chan struct{}
 	noSpace error  // why the preparer could not make a file
+	tell    bool   // the writer is to report noSpace
 	nextID  uint64 // of a file's name
 
 	// Only the writer, after recovery.

@@ -54,12 +54,13 @@ func (j *Journal) prepareOne() bool {
 		j.log.Warn("journal file not prepared", "error", err)
 	}
 	j.mu.Lock()
-	j.noSpace = err
+	j.noSpace, j.tell = err, err != nil
 	if err == nil {
 		j.ready = append(j.ready, f)
 	}
 	j.mu.Unlock()
 	j.kick(j.spareUp)
+	j.kick(j.wake)
 	return err == nil
 }
 

@@ -98,6 +98,12 @@ func (j *Journal) markable() bool {
 func (j *Journal) step() (got bool, err error) {
 	w := &j.w
 	j.mu.Lock()
+	if j.tell {
+		j.tell = false
+		j.mu.Unlock()
+		j.reportPressure()
+		j.mu.Lock()
+	}
 	if !j.urgent {
 		j.idle = true
 		j.mu.Unlock()
