@@ -127,7 +127,7 @@ func (d *doorkeeper) Anonymous() bool { return d.auth.Anonymous() }
 func (d *doorkeeper) Nonce() bool     { return false }
 
 func (d *doorkeeper) Authenticate(c *natsdoor.Credentials) (*natsdoor.Identity, error) {
-	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.AuthToken})
+	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.Token})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (d *doorkeeper) Reauthenticate(c *natsdoor.Credentials, old *natsdoor.Ident
 	if old.User != "" && d.auth.Find(old.User) == nil {
 		return nil, natsdoor.ErrUnknownUser
 	}
-	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.AuthToken})
+	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.Token})
 	if err != nil {
 		return nil, err
 	}

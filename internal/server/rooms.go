@@ -162,7 +162,7 @@ func (r *rooms) start(ctx context.Context) {
 	r.running.Go(func() error { return r.storage.run(ctx) })
 	r.streams.Serve()
 	for _, a := range r.accounts.All() {
-		r.ended = append(r.ended, r.js.Serve(r.spaces.Get(a.Name), a))
+		r.serveAccount(a)
 	}
 }
 

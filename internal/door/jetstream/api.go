@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 
+	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/broker"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
@@ -11,8 +12,9 @@ import (
 type call struct {
 	wire.Request
 	*accountAPI
-	ctx  context.Context
-	body []byte
+	ctx     context.Context
+	account *account.Account
+	body    []byte
 }
 
 // handler answers a request with a response of the wire package.
@@ -70,7 +72,8 @@ func (a *accountAPI) answer(c *call, header []byte) (any, *wire.Error) {
 	if err := wire.RequiredAPILevel(header); err != nil {
 		return nil, err
 	}
-	if !a.account.JetStream.Enabled {
+	c.account = a.now()
+	if c.account == nil || !c.account.JetStream.Enabled {
 		return nil, wire.Err(wire.CodeNotEnabledForAccount)
 	}
 	h := handlers[c.Kind]

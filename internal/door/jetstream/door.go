@@ -60,14 +60,18 @@ var servicePatterns = []string{
 	"CONSUMER.LEADER.>", "DIRECT.GET.>",
 }
 
+// AccountFunc gives an account as it is configured now; nil if it is configured
+// no longer.
+type AccountFunc func() *account.Account
+
 // Serve answers an account's requests in its subject space until stop is called.
-func (d *Door) Serve(space *broker.Space, acc *account.Account) (stop func()) {
+func (d *Door) Serve(space *broker.Space, acc AccountFunc) (stop func()) {
 	prefixes := []string{wire.APIPrefix}
 	if d.o.Domain != "" {
 		prefixes = append(prefixes, "$JS."+d.o.Domain+".API.")
 	}
 	var stops []func()
-	a := &accountAPI{Door: d, space: space, account: acc}
+	a := &accountAPI{Door: d, space: space, now: acc}
 	var subs []*broker.Subscription
 	for _, p := range prefixes {
 		for _, pattern := range servicePatterns {
@@ -96,6 +100,6 @@ func (d *Door) Stats() (total, errors uint64) { return d.total.Load(), d.errors.
 // accountAPI is the API as one account sees it.
 type accountAPI struct {
 	*Door
-	space   *broker.Space
-	account *account.Account
+	space *broker.Space
+	now   AccountFunc
 }
