@@ -41,7 +41,7 @@ func (b *Batch) Drop() {
 }
 
 // keep is the number of entries that an idle list keeps room for.
-const keep = 64
+const keep = 256
 
 func trimmed(p []Piece) []Piece {
 	if cap(p) > keep {

@@ -16,6 +16,11 @@ const (
 	// large is the size from which a message's end is not copied for each
 	// subscriber: it is borrowed from the read buffer, or shared.
 	large = 8 << 10
+	// Many short pieces cost more to write than copies in one piece: a stage that
+	// has had so many shorter than that shares nothing for some hand-overs.
+	shortPiece     = 4 << 10
+	scatteredMost  = 8
+	scatteredPause = 64
 )
 
 // stage encodes what one publisher sends to one connection.
@@ -29,8 +34,10 @@ type stage struct {
 	from int          // start in cur of the piece that is growing
 	last int          // bytes of the batch before
 
-	shared *chunk.Chunk // what the batch's last piece lies in, where that may grow
-	end    int          // where that piece ends
+	shared    *chunk.Chunk // what the batch's last piece lies in, where that may grow
+	end       int          // where that piece ends
+	run       int          // bytes of the last shared piece
+	scattered int          // shared pieces that stayed short; falls with each hand-over
 
 	msgs, bytes uint64
 }
@@ -100,7 +107,7 @@ func (s *stage) encode(sub *broker.Subscription, m *broker.Message, header bool)
 			c := s.enc.tail(s.pub, m.Tail)
 			s.share(c, 0, len(c.B))
 		}
-	case s.pub.Run() > 0 && s.pub.Fanout() > 1:
+	case s.pub.Run() > 0 && s.pub.Fanout() > 1 && s.scattered < scatteredMost:
 		if !s.enc.message(s.pub, sub, m, header) {
 			s.private(sub, m, header)
 			return
@@ -197,8 +204,15 @@ func (s *stage) share(c *chunk.Chunk, from, to int) {
 		p.Bytes = p.Bytes[:len(p.Bytes)+to-from]
 		s.batch.Size += to - from
 		s.end = to
+		s.run += to - from
 		return
 	}
+	if s.run > 0 && s.run < shortPiece {
+		if s.scattered++; s.scattered == scatteredMost {
+			s.scattered += scatteredPause
+		}
+	}
+	s.run = to - from
 	s.cut()
 	c.Retain()
 	s.add(outbox.Piece{Bytes: c.B[from:to], Chunk: c})
@@ -209,7 +223,10 @@ func (s *stage) share(c *chunk.Chunk, from, to int) {
 func (s *stage) HandOver() {
 	s.finish()
 	s.enc.release()
-	s.shared = nil
+	s.shared, s.run = nil, 0
+	if s.scattered > 0 {
+		s.scattered--
+	}
 	c := s.conn
 	if s.msgs > 0 {
 		c.countOut(s.msgs, s.bytes)
