@@ -304,6 +304,11 @@ func (r *recovery) judge(bad error) (more bool, err error) {
 		r.j.recovered.Torn = next != nil || r.torn(bad)
 		return false, nil
 	}
+	if at > r.at {
+		if bad, err = r.stepOver(bad); err != nil {
+			return false, err
+		}
+	}
 	s := r.live[r.at]
 	d := &DamageError{
 		File: s.file.name, Generation: s.generation, Offset: r.off,
@@ -320,6 +325,17 @@ func (r *recovery) judge(bad error) (more bool, err error) {
 	}
 	r.at, r.off, r.number, r.prev = at, next.off, next.number, next.prev
 	return true, nil
+}
+
+// stepOver moves to the next file if it is its first batch that is bad, and
+// says what is wrong there.
+func (r *recovery) stepOver(bad error) (error, error) {
+	_, there, err := r.live[r.at+1].batch(0)
+	if there == nil || err != nil || r.torn(bad) {
+		return bad, err
+	}
+	r.at, r.off = r.at+1, 0
+	return there, nil
 }
 
 // torn says whether the place where the chain ends holds a batch that was not
