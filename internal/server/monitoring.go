@@ -105,7 +105,7 @@ func (s *source) Varz() *monitor.Varz {
 		MaxControlLine: c.MaxControlLine, MaxPayload: c.MaxPayload, MaxPending: c.MaxPending, TLSTimeout: 2,
 		WriteDeadline: c.WriteDeadline, Start: s.started.UTC(), Now: time.Now().UTC(), Mem: residentBytes(),
 		Cores: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0),
-		Connections: t.Connections, TotalConnections: t.Accepted,
+		Connections: t.Connections, TotalConnections: t.TotalConnections,
 		InMsgs: t.InMsgs, InBytes: t.InBytes, InClientMsgs: t.InMsgs, InClientBytes: t.InBytes,
 		OutMsgs: t.OutMsgs, OutBytes: t.OutBytes, OutClientMsgs: t.OutMsgs, OutClientBytes: t.OutBytes,
 		SlowConsumers: t.SlowPending + t.SlowDeadline, StaleConnections: t.Stale, StalledClients: t.IngestStalls,
