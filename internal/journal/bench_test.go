@@ -21,13 +21,7 @@ func benchJournal(b *testing.B, buffered bool) *Journal {
 	j, err := Open(Options{FS: vfs.OS{}, Dir: b.TempDir(), Buffered: buffered, FileSize: 16 << 20}, func(Entry) error { return nil })
 	must(b, err)
 	b.Cleanup(func() { must(b, j.Close()) })
-	deadline := time.Now().Add(30 * time.Second)
-	for j.Metrics.Files.Load() < ahead {
-		if time.Now().After(deadline) {
-			b.Fatal("no files prepared")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	awaitFiles(b, j, ahead)
 	return j
 }
 

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -209,7 +208,7 @@ func TestReadErrorsAreNotTakenForDamage(t *testing.T) {
 		}
 		j, got = open(t, c)
 		if len(got) != 20 {
-			t.Fatal(fmt.Sprintf("after a failed read %d: %d entries", n, len(got)))
+			t.Fatalf("after a failed read %d: %d entries", n, len(got))
 		}
 		must(t, j.Close())
 	}

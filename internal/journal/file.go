@@ -6,7 +6,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -127,11 +126,6 @@ func (j *Journal) fillFile(f vfs.File) error {
 		}
 	}
 	return f.Sync()
-}
-
-// isNoSpace says whether an error means that the disk or a quota is full.
-func isNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // grow makes room for a batch larger than the file.

@@ -318,7 +318,6 @@ func TestRidingEntriesWaitForABatchButNotLong(t *testing.T) {
 		t.Fatalf("%d batches", n)
 	}
 	must(t, j.Append(g, 1, 11, 7, Riding, entryData(1, 11)))
-	start = time.Now()
 	appendOne(t, j, g, 12)
 	must(t, l.wait(t, 12))
 	if l.durable[len(l.durable)-1] != 12 || slices.Contains(l.durable, 11) {
