@@ -8,8 +8,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is the version of the source tree.
-const release = "0.1.0-dev"
 
 // build says what this binary is.
 type build struct {
