@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-
 // build says what this binary is.
 type build struct {
 	Version  string `json:"version"`
