@@ -132,10 +132,11 @@ func (g *Group) finishLocked() {
 	clear(a)
 	clear(b)
 	g.head = g.taken
-	if g.head == g.tail && len(g.ring) > idleRing {
+	if n := len(a) + len(b); g.head == g.tail && len(g.ring) > max(idleRing, 8*n) {
 		g.ring = nil
 	}
 }
 
-// idleRing is the largest ring that a group keeps while nothing is pending.
-const idleRing = 1024
+// idleRing is the largest ring that a group keeps whatever it needs; a larger
+// one goes when a batch uses less than an eighth of it.
+const idleRing = 256
