@@ -241,7 +241,7 @@ func scenarioOps(t *testing.T) uint64 {
 
 func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
 	ops := scenarioOps(t)
-	for n := uint64(2); n <= ops; n++ {
+	for n := uint64(2); n <= ops; n += min(sparser, 3) {
 		fs := newDisk(t)
 		fs.StopAfter(n)
 		var s scenario
@@ -262,7 +262,7 @@ func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
 // A recovery that crashes, too, leaves what the next one needs.
 func TestACrashWhileRecoveringKeepsTheLastCheckpoint(t *testing.T) {
 	ops := scenarioOps(t)
-	for n := uint64(2); n <= ops; n += 17 {
+	for n := uint64(2); n <= ops; n += 17 + sparser {
 		fs := newDisk(t)
 		fs.StopAfter(n)
 		var s scenario

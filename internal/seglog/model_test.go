@@ -60,7 +60,8 @@ func TestLogMatchesTheModel(t *testing.T) {
 
 func matchModel(t *testing.T, cache int64) {
 	logtest.Run(t, logtest.Config{
-		ID: testID,
+		ID:    testID,
+		Seeds: 20 / min(sparser, 4),
 		Open: func(t *testing.T) logtest.Log {
 			o := small(newDisk(t))
 			o.TailCache = cache

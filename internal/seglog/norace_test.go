@@ -1,0 +1,8 @@
+//go:build !race
+
+package seglog
+
+const (
+	raceEnabled = false
+	sparser     = 1
+)
