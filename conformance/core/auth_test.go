@@ -192,7 +192,7 @@ func TestABrokenConfigurationChangesNothingOnReload(t *testing.T) {
 	nc := s.Connect(nats.UserInfo("ann", "secret"), nats.NoReconnect())
 	s.Configure(`authorization { user: `)
 	s.Signal(syscall.SIGHUP)
-	harness.Eventually(t, "the server reports the error", func() bool { return strings.Contains(s.Log(), "server.conf") })
+	harness.Eventually(t, "the server reports the error", func() bool { return strings.Contains(s.Log(), "Parse error") })
 	if err := nc.Flush(); err != nil {
 		t.Errorf("the connection was cut off: %v", err)
 	}

@@ -28,14 +28,14 @@ const (
 // Server is a server process with a directory and a port of its own. Its
 // methods end the test when they fail; they are not for concurrent use.
 type Server struct {
-	t       testing.TB
-	Dir     string // holds the configuration, the log and the store
-	Addr    string // host:port of the client listener
-	URL     string
-	config  string
-	cmd     *exec.Cmd
-	exited  chan struct{}
-	started int
+	Dir  string // holds the configuration, the log and the store
+	Addr string // host:port of the client listener
+	URL  string
+
+	t      testing.TB
+	config string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd has ended
 }
 
 // Start runs a server with durable streams and these further lines of configuration.
@@ -100,7 +100,6 @@ func (s *Server) RunToEnd() int {
 
 func (s *Server) launch() {
 	s.t.Helper()
-	s.started++
 	out, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		s.t.Fatalf("open log: %v", err)
@@ -145,6 +144,19 @@ func (s *Server) Kill() {
 	s.t.Helper()
 	s.Signal(syscall.SIGKILL)
 	<-s.exited
+}
+
+// RunCut starts the process and ends it with SIGKILL after d, in the middle of
+// its start if d is short.
+func (s *Server) RunCut(d time.Duration) {
+	s.t.Helper()
+	s.launch()
+	select {
+	case <-time.After(d):
+	case <-s.exited:
+		s.t.Fatalf("the server ended at its start: %v\n%s", s.cmd.ProcessState, s.Log())
+	}
+	s.Kill()
 }
 
 // Stop ends the process with SIGTERM and returns its exit status.
