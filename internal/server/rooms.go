@@ -159,6 +159,7 @@ func (r *rooms) start(ctx context.Context) {
 		return
 	}
 	r.running.Go(func() error { return r.streams.Run(ctx) })
+	r.running.Go(func() error { return r.storage.volume.Run(ctx) })
 	r.running.Go(func() error { return r.storage.run(ctx) })
 	r.streams.Serve()
 	for _, a := range r.accounts.All() {

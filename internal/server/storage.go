@@ -80,7 +80,7 @@ func openStorage(o storageOptions) (*storage, error) {
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
 		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{},
 	}
-	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: path.Join(o.Dir, "streams"), Log: o.Log})
+	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
 	}
