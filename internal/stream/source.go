@@ -20,6 +20,7 @@ type source struct {
 	filter  []string
 	reader  *partition.Reader
 	views   []record.View // what this step found, in order, for its deliveries
+	arena   []byte        // where their bytes are, which the reader only lends
 	given   int           // how many of them went out
 	peeked  uint64        // what Peek found last; 0: none
 	size    int           // its size
@@ -146,8 +147,22 @@ func (s *source) item() consumer.Item {
 // found notes a record that Peek goes on from.
 func (s *source) found(v *record.View) {
 	s.peeked, s.size = v.Seq, recordSize(v)
-	s.views = append(s.views, *v)
+	kept := *v
+	if need := s.size; cap(s.arena)-len(s.arena) < need {
+		s.arena = make([]byte, 0, max(arenaSize, need))
+	}
+	keep := func(b []byte) []byte {
+		from := len(s.arena)
+		s.arena = append(s.arena, b...)
+		return s.arena[from:len(s.arena):len(s.arena)]
+	}
+	kept.Subject, kept.Header, kept.Data = keep(v.Subject), keep(v.Header), keep(v.Data)
+	kept.Reply, kept.Key, kept.Attrs = nil, nil, nil
+	s.views = append(s.views, kept)
 }
+
+// arenaSize is how many bytes of records a step gathers in one piece.
+const arenaSize = 128 << 10
 
 func recordSize(v *record.View) int { return len(v.Subject) + len(v.Header) + len(v.Data) }
 
@@ -156,6 +171,7 @@ func (s *source) begin() {
 	s.budget = scanBudget
 	clear(s.views)
 	s.views, s.given = s.views[:0], 0
+	s.arena = s.arena[:0]
 }
 
 func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
