@@ -282,8 +282,8 @@ func (p *Partition) Reader(from uint64) *Reader {
 	return &Reader{p: p, c: p.store.Cursor(from), next: from}
 }
 
-// Next returns the next visible record, whose bytes are valid until the call
-// after this one; io.EOF at the end, after which it may be called again. A
+// Next returns the next visible record, whose bytes are valid until the next
+// call; io.EOF at the end, after which it may be called again. A
 // damaged record gives its error once and is passed over then.
 func (r *Reader) Next() (record.View, error) {
 	for {
