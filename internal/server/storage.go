@@ -28,6 +28,10 @@ const metaGroup = journal.GroupID(1)
 // checkpointed: it bounds what a restart replays.
 const maxUnreleased = 512 << 20
 
+// tailCache is how many bytes of the newest records are read from memory. More
+// would not stay in the processor's caches while records are written.
+const tailCache = 8 << 20
+
 // storageOptions for openStorage.
 type storageOptions struct {
 	FS   vfs.FS
@@ -80,7 +84,7 @@ func openStorage(o storageOptions) (*storage, error) {
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
 		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{},
 	}
-	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, Log: o.Log})
+	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, TailCache: tailCache, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
 	}
