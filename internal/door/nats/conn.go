@@ -51,6 +51,8 @@ type Conn struct {
 	op        wire.Op
 	inMsgs    uint64 // of this buffer, not yet in the counters
 	inBytes   uint64
+	allMsgs   uint64 // of all connections, when this one last counted its own
+	crowded   bool   // others have published between the last two counts
 	line      []byte // scratch
 
 	// Atomic.

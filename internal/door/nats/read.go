@@ -102,7 +102,8 @@ func (c *Conn) count() {
 	}
 	c.counts.inMsgs.Add(c.inMsgs)
 	c.counts.inBytes.Add(c.inBytes)
-	c.door.totals.inMsgs.Add(c.inMsgs)
+	all := c.door.totals.inMsgs.Add(c.inMsgs)
+	c.crowded, c.allMsgs = all != c.allMsgs+c.inMsgs, all
 	c.door.totals.inBytes.Add(c.inBytes)
 	c.inMsgs, c.inBytes = 0, 0
 }

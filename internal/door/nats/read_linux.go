@@ -53,11 +53,23 @@ func (c *Conn) ready(fd uintptr) bool {
 			return true
 		}
 		c.took(n, len(room))
-		if n < len(room) {
+		if n == len(room) {
+			c.giveWay()
+		} else {
 			c.in.rest()
 			c.door.sweep.watch(c)
 			return c.closing.Load() != nil
 		}
 	}
 	return true
+}
+
+// giveWay is called after a read that has not emptied the socket. Such a reader
+// may never sleep, and then its thread keeps its processor for whole time slices,
+// while threads that wait for one message wait for those slices to end. It gives
+// the rest of its slice away where others have published meanwhile.
+func (c *Conn) giveWay() {
+	if c.crowded {
+		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	}
 }
