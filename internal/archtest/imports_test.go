@@ -98,7 +98,7 @@ func TestProductImportsNoBroker(t *testing.T) {
 				h.breaks(t, im.at, "%s is a broker or its client", im.path)
 			case strings.HasPrefix(im.path, natsServer) && im.path != natsServerConf:
 				h.breaks(t, im.at, "%s: of nats-server only the conf package is used", im.path)
-			case strings.HasPrefix(im.path, natsClient) && strings.HasPrefix(f.dir, "internal/") && !f.test && f.dir != "internal/deps":
+			case strings.HasPrefix(im.path, natsClient) && strings.HasPrefix(f.dir, "internal/") && !f.test:
 				h.breaks(t, im.at, "%s: the server needs no client", im.path)
 			}
 		}
