@@ -137,6 +137,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(join(fr))
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, dir, err := ParseHeader(b); err == nil && uint64(dir) < uint64(h.Count)*slotLen {
+			t.Fatalf("a directory of %d bytes for %d records", dir, h.Count)
+		}
 		g, n, err := Parse(b)
 		if err != nil {
 			return

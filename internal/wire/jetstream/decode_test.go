@@ -140,6 +140,9 @@ func FuzzStrictDecode(f *testing.F) {
 	f.Add([]byte(strings.Repeat("[", 80)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := Decoder{}
+		if r, err := d.DecodeStreamUpdate(b); err == nil && r == nil {
+			t.Fatal("neither a request nor an error")
+		}
 		if r, err := d.DecodeStreamCreate("S", b); err == nil {
 			fuzzStream(t, &r.StreamConfig)
 		}

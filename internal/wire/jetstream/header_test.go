@@ -154,6 +154,11 @@ func FuzzParsePublishHeader(f *testing.F) {
 	f.Add([]byte("Nats-Rollup:\n\nNats-TTL: never\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h := ParsePublishHeader(b)
+		var again PublishHeader
+		again.Parse(b)
+		if again.Keys != h.Keys {
+			t.Fatal("a reused header reads something else")
+		}
 		if h.Has(KeyMsgID) != (len(h.MsgID) > 0) || !bytes.Contains(b, h.MsgID) {
 			t.Fatalf("%q: %+v", b, h)
 		}

@@ -77,7 +77,8 @@ func checkDeliveries(t *testing.T, p *Parser, input []byte) {
 	t.Helper()
 	sid := []byte("7")
 	for {
-		op, n, _, err := p.Next(input)
+		var op Op
+		n, _, err := p.Parse(&op, input)
 		if err != nil || n == 0 {
 			return
 		}
