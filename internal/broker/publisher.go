@@ -123,35 +123,49 @@ func (p *Publisher) Serial() uint64 { return p.serial }
 
 // Publish stages m with everybody that it is for. m itself is not kept.
 func (p *Publisher) Publish(m *Message) Result {
-	if !p.Allowed(m) {
+	switch p.Route(m.route()) {
+	case Denied:
 		return Result{Denied: true}
+	case Nobody:
+		return Result{}
 	}
 	return *p.Deliver(m)
 }
 
-// Allowed says whether permissions let m be published. Deliver is to follow, once.
-func (p *Publisher) Allowed(m *Message) bool {
-	if p.opts.Permissions == nil {
-		return true
-	}
-	to := m.route()
-	return !p.denied(p.find(to), to)
-}
+// Routed says whether there is anything to deliver.
+type Routed uint8
 
-// Deliver is Publish for a message that Allowed has let pass. The result is valid
-// until the next message.
-func (p *Publisher) Deliver(m *Message) *Result {
-	e := p.find(m.route())
+// What Route finds.
+const (
+	Wanted Routed = iota // Deliver is to follow
+	Nobody               // no subscription matches
+	Denied               // permissions forbid it
+)
+
+// Route looks up who gets the messages of a subject. It is the first half of
+// Publish, for callers that have something to do in between.
+func (p *Publisher) Route(to []byte) Routed {
+	e := p.find(to)
+	if p.opts.Permissions != nil && p.denied(e, to) {
+		return Denied
+	}
 	if e == p.last {
 		p.run++
 	} else {
 		p.last, p.run = e, 0
+		p.fanout = len(e.plain) + len(e.queues)
 	}
-	p.result = Result{}
-	p.fanout = len(e.plain) + len(e.queues)
 	if p.fanout == 0 {
-		return &p.result
+		return Nobody
 	}
+	return Wanted
+}
+
+// Deliver stages m with those that Route has just found for its subject. The
+// result is valid until the next message.
+func (p *Publisher) Deliver(m *Message) *Result {
+	e := p.last
+	p.result = Result{}
 	p.serial++
 	if m != &p.cur {
 		p.cur = *m
@@ -173,7 +187,7 @@ func (p *Publisher) Deliver(m *Message) *Result {
 }
 
 // Draft gives a message that belongs to the publisher, for callers that want to
-// save a copy: it is filled in and given to Publish, or to Allowed and Deliver.
+// save a copy: it is filled in and given to Deliver.
 func (p *Publisher) Draft() *Message { return &p.cur }
 
 // Again offers m, which is unchanged, once more to the sinks that were full. It

@@ -23,32 +23,40 @@ func (c *Conn) publish(op *wire.Op) {
 	if c.connect.Pedantic && !subject.ValidLiteral(string(op.Subject)) {
 		c.tell(wire.ErrPublishSubject.Text)
 	}
-	if reserved(op.Subject) && !c.identity.Load().System {
+	if special(op.Subject) && reserved(op.Subject) && !c.identity.Load().System {
 		c.denied(wire.PublishViolation(string(op.Subject)))
 		return
 	}
-	if reservedReply(op.Reply) {
+	if special(op.Reply) && reservedReply(op.Reply) {
 		c.denied(wire.ReplyViolation(string(op.Reply)))
 		return
 	}
-	m := c.pub.Draft()
-	m.Subject, m.To, m.Reply, m.Header, m.Data, m.Tail = op.Subject, nil, op.Reply, op.Header, op.Data, op.Tail
-	m.Stable = true
-	if !c.pub.Allowed(m) {
+	routed := c.pub.Route(op.Subject)
+	if routed == broker.Denied {
 		c.denied(wire.PublishViolation(string(op.Subject)))
 		return
 	}
 	if c.connect.Verbose {
-		c.reply(wire.AppendOK(c.line[:0]))
+		c.reply(wire.AppendOK(c.line[:0])) // before the delivery
 	}
+	if routed == broker.Nobody || !c.deliver(op) {
+		c.noResponders(op)
+	}
+}
+
+// deliver stages the message with those that Route found and says whether
+// somebody took it.
+func (c *Conn) deliver(op *wire.Op) bool {
+	m := c.pub.Draft()
+	m.Subject, m.To, m.Reply, m.Header, m.Data, m.Tail = op.Subject, nil, op.Reply, op.Header, op.Data, op.Tail
+	m.Stable = true
 	c.published = true
 	r := c.pub.Deliver(m)
 	if r.Full {
 		c.stall(m)
+		return true
 	}
-	if op.Reply != nil && c.connect.NoResponders && r.Nobody() {
-		c.noResponders(op)
-	}
+	return !r.Nobody()
 }
 
 // denied tells the client that an operation was not allowed.
@@ -57,19 +65,16 @@ func (c *Conn) denied(text string) {
 	c.tell(text)
 }
 
+// special says whether s may be reserved for something. Most subjects are not.
+func special(s []byte) bool { return len(s) > 0 && (s[0] == '$' || s[0] == '_') }
+
 // reserved says whether only the system account may publish to s.
 func reserved(s []byte) bool {
-	if len(s) == 0 || s[0] != '$' && s[0] != '_' {
-		return false
-	}
 	return bytes.HasPrefix(s, nrg) || bytes.HasPrefix(s, gnr) || bytes.HasPrefix(s, gr)
 }
 
 // reservedReply says whether clients must not ask for replies to s.
 func reservedReply(s []byte) bool {
-	if len(s) == 0 || s[0] != '$' && s[0] != '_' {
-		return false
-	}
 	return bytes.HasPrefix(s, serviceReply) || bytes.HasPrefix(s, jsAck) || bytes.HasPrefix(s, gr)
 }
 
@@ -84,6 +89,9 @@ var (
 // noResponders tells the requester that nobody got its message, through its own
 // subscription to the reply subject. It does not count as a delivery.
 func (c *Conn) noResponders(op *wire.Op) {
+	if op.Reply == nil || !c.connect.NoResponders {
+		return
+	}
 	for _, sub := range c.pub.Space().Match(op.Reply).Plain {
 		if sub.Sink == broker.Sink(c) {
 			c.line = wire.AppendNoResponders(c.line[:0], op.Reply, []byte(sub.SID), op.Subject)
