@@ -15,6 +15,8 @@ type Entry struct {
 // goroutine at a time, without locks held; it must not block.
 type Machine interface {
 	Apply(Entry)
+	// Discard takes back an entry whose outcome is unknown for ever.
+	Discard(Entry)
 	// Failed says that nothing in flight will ever be applied.
 	Failed(error)
 }
@@ -117,10 +119,15 @@ func (s *Solo) compactLocked() {
 	}
 }
 
-// Failed tells the machine that the storage is dead. It is the journal's call.
+// Failed tells the machine that the storage is dead, and gives back what was in
+// flight. It is the journal's call.
 func (s *Solo) Failed(err error) {
 	s.mu.Lock()
+	lost := s.flight[s.head:]
 	s.flight, s.head = nil, 0
 	s.mu.Unlock()
 	s.machine.Failed(err)
+	for i := range lost {
+		s.machine.Discard(lost[i])
+	}
 }

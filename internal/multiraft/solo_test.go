@@ -9,9 +9,10 @@ import (
 
 // logOf is a storage and a machine that note what they are told.
 type logOf struct {
-	appended []string
-	applied  []string
-	failed   error
+	appended  []string
+	applied   []string
+	discarded []any
+	failed    error
 }
 
 func (l *logOf) Append(term, index uint64, kind uint8, urgent bool, parts ...[]byte) {
@@ -21,6 +22,7 @@ func (l *logOf) Release(uint64) {}
 func (l *logOf) Apply(e Entry) {
 	l.applied = append(l.applied, fmt.Sprintf("%d/%d %d %s %v", e.Term, e.Index, e.Kind, e.Data, e.Value))
 }
+func (l *logOf) Discard(e Entry)  { l.discarded = append(l.discarded, e.Value) }
 func (l *logOf) Failed(err error) { l.failed = err }
 
 func newSolo() (*Solo, *logOf) {
@@ -59,11 +61,11 @@ func TestIndexesGoOnAfterReplay(t *testing.T) {
 
 func TestEntriesInFlightAreDroppedWhenTheStorageFails(t *testing.T) {
 	s, l := newSolo()
-	s.Propose(1, true, nil)
+	s.Propose(1, true, "a")
 	s.Failed(errors.New("disk"))
 	s.Durable(1)
-	if len(l.applied) != 0 || l.failed == nil {
-		t.Fatalf("applied %q, failed %v", l.applied, l.failed)
+	if len(l.applied) != 0 || l.failed == nil || len(l.discarded) != 1 {
+		t.Fatalf("applied %q, failed %v, discarded %v", l.applied, l.failed, l.discarded)
 	}
 }
 

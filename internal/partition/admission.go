@@ -89,6 +89,9 @@ func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, now int
 		return Outcome{Refusal: Sealed}
 	}
 	if c != nil {
+		if c.Refuse != Accepted {
+			return Outcome{Refusal: c.Refuse}
+		}
 		for _, check := range p.order {
 			if o := p.conditionLocked(check, v, c, e); o.Refusal != Accepted {
 				return o

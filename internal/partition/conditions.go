@@ -5,6 +5,9 @@ import "github.com/weirmq/weir/internal/record"
 // Conditions is what one staged record demands of the log, in neutral terms: a
 // door's dialect fills it from whatever its protocol says.
 type Conditions struct {
+	// Refuse is a refusal that the stager found by itself, before any check:
+	// TooLarge or Overload. Such a record has no content.
+	Refuse Refusal
 	// Pre is a refusal that the dialect found by itself, PreDetail what goes with
 	// it; it takes effect at CheckDialect.
 	Pre       uint32
@@ -50,6 +53,7 @@ const (
 	MaxPerSubject              // Limits.MaxPerSubject with DiscardNewPerSubject
 	NoSpace                    // the account's or the server's storage is used up
 	TooManyIDs                 // the dedup window is full; see Limits.DedupEntries
+	Overload                   // more is in flight than the log's memory may hold
 	Dead                       // the log failed: nothing can be stored until a restart
 )
 

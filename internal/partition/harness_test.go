@@ -159,7 +159,8 @@ func (r *rig) Apply(e multiraft.Entry) {
 		r.t.Errorf("apply entry %d: %v", e.Index, err)
 	}
 }
-func (r *rig) Failed(err error) { r.p.Failed(err) }
+func (r *rig) Failed(err error)          { r.p.Failed(err) }
+func (r *rig) Discard(e multiraft.Entry) { r.p.Discard(e.Value) }
 
 // … and the observer.
 func (r *rig) Committed(b *Batch, local bool) {

@@ -244,6 +244,25 @@ func (p *Partition) Failed(err error) {
 	}
 }
 
+// Discard gives back a Flight that will never be applied: nobody is told an
+// outcome, for it is unknown.
+func (p *Partition) Discard(value any) {
+	fl, ok := value.(*Flight)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	after := fl.after
+	fl.after = nil
+	p.mu.Unlock()
+	if fl.batch != nil {
+		p.observer.Discarded(fl.batch)
+	}
+	for _, b := range after {
+		p.observer.Discarded(b)
+	}
+}
+
 // Limits returns the limits in force.
 func (p *Partition) Limits() Limits {
 	p.mu.RLock()

@@ -229,7 +229,7 @@ func TestNothingIsAdmittedAfterTheJournalFailed(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.publish(1, msg{subject: "a"})
 	r.solo.Failed(errors.New("disk"))
-	r.wantTold()
+	r.wantTold("discarded")
 	r.publish(2, msg{subject: "a"})
 	r.sync()
 	if _, err := r.p.TrimAll(nil); !errors.Is(err, ErrDead) {

@@ -31,6 +31,9 @@ func (m metaMachine) Apply(e multiraft.Entry) {
 
 func (m metaMachine) Failed(err error) { m.catalog.Failed(err) }
 
+// Discard has nothing to do: Failed tells those who wait.
+func (m metaMachine) Discard(multiraft.Entry) {}
+
 func (s *storage) catalogFile() string { return path.Join(s.o.Dir, "catalog") }
 
 // saveCatalog checkpoints group 0.

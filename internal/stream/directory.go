@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -49,6 +50,9 @@ type Directory struct {
 	o      Options
 	log    *slog.Logger
 	shards []*Shard
+
+	// Atomic: bytes of all streams in flight.
+	inFlight atomic.Int64
 
 	// Only the journal's goroutine.
 	publishers map[*broker.Space]*broker.Publisher

@@ -22,6 +22,7 @@ type staged struct {
 	stream  *Stream
 	replies []byte   // reply subjects, one after the other
 	ends    []uint32 // where each record's reply ends
+	size    int64    // bytes in flight
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -69,13 +70,23 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	if s.closed.Load() {
 		return broker.Gone
 	}
+	refuse := partition.Accepted
+	if s.overloaded() {
+		if len(m.Reply) == 0 {
+			return broker.Full // the publisher waits, or drops and counts
+		}
+		refuse = partition.Overload
+	}
 	b := g.batch
 	if b == nil {
 		b = s.newStaged(g.size)
 		g.batch = b
 	}
 	parts := record.Parts{Subject: m.Subject, Header: m.Header, Data: m.Data}
-	g.conditions(b, &parts)
+	if !parts.Fits() {
+		refuse = partition.TooLarge
+	}
+	g.conditions(b, &parts, refuse)
 	b.Area.Append(&parts)
 	if !s.noAck.Load() {
 		b.replies = append(b.replies, m.Reply...)
@@ -88,22 +99,47 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 }
 
 // conditions lets the dialect read the headers. As soon as one record has
-// conditions all of the batch get a place for theirs.
-func (g *ingest) conditions(b *staged, parts *record.Parts) {
-	if len(parts.Header) == 0 && parts.Fits() {
+// conditions all of the batch get a place for theirs. A record that is refused
+// here keeps no content.
+func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Refusal) {
+	if len(parts.Header) == 0 && refuse == partition.Accepted {
 		if len(b.Conds) > 0 {
 			b.Conds = append(b.Conds, partition.Conditions{})
 		}
 		return
 	}
-	for len(b.Conds) < b.Area.Len() {
+	for len(b.Conds) <= b.Area.Len() {
 		b.Conds = append(b.Conds, partition.Conditions{})
 	}
-	b.Conds = append(b.Conds, partition.Conditions{})
-	c := &b.Conds[len(b.Conds)-1]
+	c := &b.Conds[b.Area.Len()]
+	if refuse != partition.Accepted {
+		c.Refuse = refuse
+		*parts = record.Parts{}
+		return
+	}
 	g.stream.dialect.Conditions(g.stream, parts.Header, c)
 	parts.ID, parts.HasID, parts.Rollup = c.ID, c.HasID, c.Rollup
 }
+
+// Budgets of what is admitted and not yet durable. Above them a publisher that
+// asks for an acknowledgement is refused, another one has to wait.
+const (
+	maxInFlightStream = 64 << 20  // bytes
+	maxInFlightNode   = 256 << 20 // bytes
+)
+
+// overloaded says whether more is in flight than may be.
+func (s *Stream) overloaded() bool {
+	return s.inFlight.Load() > maxInFlightStream || s.dir.inFlight.Load() > maxInFlightNode
+}
+
+// fly counts bytes that are handed to the log, land those that came back.
+func (s *Stream) fly(n int64) {
+	s.inFlight.Add(n)
+	s.dir.inFlight.Add(n)
+}
+
+func (s *Stream) land(n int64) { s.fly(-n) }
 
 // HandOver gives what is staged to the partition.
 func (g *ingest) HandOver() {
@@ -113,6 +149,8 @@ func (g *ingest) HandOver() {
 	}
 	g.batch = nil
 	g.size = nextArea(g.size, len(b.Area.Buf))
+	b.size = int64(len(b.Area.Buf))
+	g.stream.fly(b.size)
 	g.stream.part.Admit(time.Now().UnixNano(), &b.Batch)
 }
 

@@ -40,12 +40,13 @@ type Stream struct {
 	interested func(reply string) bool
 
 	// Atomic.
-	closed  atomic.Bool
-	noAck   atomic.Bool
-	woken   atomic.Bool // a wake-up is in the shard's box
-	idle    atomic.Bool // no consumer and no timer wants to know of new records
-	config  atomic.Pointer[Config]
-	native  atomic.Pointer[any]
+	closed   atomic.Bool
+	noAck    atomic.Bool
+	woken    atomic.Bool // a wake-up is in the shard's box
+	idle     atomic.Bool // no consumer and no timer wants to know of new records
+	config   atomic.Pointer[Config]
+	native   atomic.Pointer[any]
+	inFlight atomic.Int64 // bytes handed to the log and not yet back
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -244,6 +245,7 @@ func (s *Stream) Consumers() []*Consumer {
 // Committed and the methods after it make the stream the partition's Observer.
 func (s *Stream) Committed(b *partition.Batch, local bool) {
 	st := b.Owner.(*staged)
+	s.land(st.size)
 	if local || s.config.Load().Memory {
 		s.shard.post(event{kind: evAnswer, staged: st})
 		return
@@ -252,7 +254,11 @@ func (s *Stream) Committed(b *partition.Batch, local bool) {
 }
 
 // Discarded drops the replies of a batch whose outcome is unknown.
-func (s *Stream) Discarded(b *partition.Batch) { b.Owner.(*staged).free() }
+func (s *Stream) Discarded(b *partition.Batch) {
+	st := b.Owner.(*staged)
+	s.land(st.size)
+	st.free()
+}
 
 // Applied wakes the shard where somebody there waits for records.
 func (s *Stream) Applied(_ uint64, _ bool) { s.wake() }

@@ -115,6 +115,8 @@ func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
 		return failed("maximum messages per subject exceeded")
 	case partition.NoSpace:
 		return wire.Err(wire.CodeAccountResourcesExceeded)
+	case partition.Overload:
+		return wire.Err(wire.CodeTooManyRequests)
 	case partition.TooManyIDs:
 		return failed("the window for duplicate message ids is full")
 	}
