@@ -49,6 +49,8 @@ type cache struct {
 	used   int
 	misses uint32
 
+	passing entry // of a subject that there is no room for
+
 	recent *entry // the last exact entry found
 	family *entry // the last prefix entry found
 }
@@ -58,7 +60,9 @@ type entry struct {
 	key    string // the subject, or its prefix
 	plain  []target
 	queues [][]target
-	exact  bool // of one subject only
+	all    []target // what plain and queues are parts of
+	weight int
+	exact  bool // of one subject only, and kept
 	judged bool // denied is settled
 	denied bool
 }
@@ -99,7 +103,8 @@ func (c *cache) get(subject []byte) *entry {
 	return nil
 }
 
-// add gives the entry of a result and keeps it where there is room.
+// add gives the entry of a result. Where there is room it is kept; otherwise it is
+// the passing one, which the next add uses again.
 func (c *cache) add(subject []byte, r *routing.Result[*Subscription]) *entry {
 	key, into := subject, c.exact
 	if r.LastTokenFree {
@@ -107,24 +112,38 @@ func (c *cache) add(subject []byte, r *routing.Result[*Subscription]) *entry {
 			key, into = prefix, c.prefix
 		}
 	}
-	e := &entry{key: string(key), exact: len(key) == len(subject)}
 	n := len(r.Plain)
 	for i := range r.Queues {
 		n += len(r.Queues[i].Members)
 	}
-	all := make([]target, 0, n)
-	all = appendTargets(all, r.Plain)
-	e.plain = all[:len(all):len(all)]
-	if len(r.Queues) > 0 {
-		e.queues = make([][]target, len(r.Queues))
+	exact := len(key) == len(subject)
+	w := weight(len(key), n, exact)
+	if !c.room(w) {
+		c.passing.fill(r, n)
+		return &c.passing
 	}
+	e := &entry{key: string(key), exact: exact, weight: w}
+	e.fill(r, n)
+	into[e.key] = e
+	return e
+}
+
+// fill makes targets of a result that has n subscriptions in all, in the room
+// that the entry had before.
+func (e *entry) fill(r *routing.Result[*Subscription], n int) {
+	if cap(e.all) < n {
+		e.all = make([]target, 0, n)
+	}
+	all := appendTargets(e.all[:0], r.Plain)
+	e.plain = all[:len(all):len(all)]
+	clear(e.queues)
+	e.queues = e.queues[:0]
 	for i := range r.Queues {
 		from := len(all)
 		all = appendTargets(all, r.Queues[i].Members)
-		e.queues[i] = all[from:len(all):len(all)]
+		e.queues = append(e.queues, all[from:len(all):len(all)])
 	}
-	c.keep(into, e)
-	return e
+	e.all = all
 }
 
 func appendTargets(to []target, subs []*Subscription) []target {
@@ -134,32 +153,27 @@ func appendTargets(to []target, subs []*Subscription) []target {
 	return to
 }
 
-// weight is about what the entry will hold, with what stages keep in its memos.
-func (e *entry) weight() int {
-	w := entryWeight + len(e.key)
+// weight is about what an entry with n targets will hold, with what stages keep
+// in its memos.
+func weight(key, n int, exact bool) int {
 	each := targetWeight
-	if e.exact {
-		each += 16 + len(e.key)
+	if exact {
+		each += 16 + key
 	}
-	w += each * len(e.plain)
-	for i := range e.queues {
-		w += each * len(e.queues[i])
-	}
-	return w
+	return entryWeight + key + n*each
 }
 
-// keep puts an entry into the map. A full cache keeps what it has, so that a
-// cycle of more subjects than fit still meets some of them; every eighth miss
-// replaces entries at random, so that it follows when subjects change.
-func (c *cache) keep(into map[string]*entry, e *entry) {
-	w := e.weight()
+// room takes w bytes, if there are so many. A full cache keeps what it has, so
+// that a cycle of more subjects than fit still meets some of them; every eighth
+// miss replaces entries at random, so that it follows when subjects change.
+func (c *cache) room(w int) bool {
 	if c.used+w > c.limit || !c.budget.take(w) {
 		if c.misses++; c.misses%8 != 0 || !c.evict(w) || !c.budget.take(w) {
-			return
+			return false
 		}
 	}
 	c.used += w
-	into[e.key] = e
+	return true
 }
 
 // evict makes room for w bytes where that takes few entries.
@@ -172,16 +186,15 @@ func (c *cache) evict(w int) bool {
 			}
 			delete(m, key)
 			c.drop(e)
-			freed += e.weight()
+			freed += e.weight
 		}
 	}
 	return c.used+w <= c.limit
 }
 
 func (c *cache) drop(e *entry) {
-	w := e.weight()
-	c.used -= w
-	c.budget.give(w)
+	c.used -= e.weight
+	c.budget.give(e.weight)
 	if c.recent == e {
 		c.recent = nil
 	}
@@ -196,6 +209,7 @@ const clearable = 256
 
 func (c *cache) clear() {
 	c.recent, c.family = nil, nil
+	c.passing = entry{}
 	if len(c.exact) > clearable {
 		c.exact = make(map[string]*entry)
 	} else {

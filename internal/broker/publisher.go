@@ -12,7 +12,7 @@ const (
 	// routing table.
 	destsKept = 64
 	// defaultCacheBytes bounds a publisher's cache where its options do not.
-	defaultCacheBytes = 16 << 20
+	defaultCacheBytes = 32 << 20
 )
 
 // PublisherOptions say for whom a publisher publishes.
@@ -20,7 +20,7 @@ type PublisherOptions struct {
 	Origin      Sink        // the publisher's own sink; nil for internal ones
 	Echo        bool        // Origin gets its own messages, too
 	Permissions Permissions // nil: all is allowed
-	CacheBytes  int         // bound of the cache; 0: 16 MiB
+	CacheBytes  int         // bound of the cache; 0: 32 MiB
 	Budget      *Budget     // bound that publishers share; nil: none
 }
 
@@ -321,7 +321,11 @@ func (p *Publisher) find(to []byte) *entry {
 	if e := p.cache.get(to); e != nil {
 		return e
 	}
-	return p.cache.add(to, p.space.Match(to))
+	e := p.cache.add(to, p.space.Match(to))
+	if e == p.last {
+		p.last = nil // the passing entry, of another subject
+	}
+	return e
 }
 
 // reset forgets what was matched in an older generation. Destinations outlive
