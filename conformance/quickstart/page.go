@@ -55,12 +55,17 @@ var (
 	units   = regexp.MustCompile(`# ?([KMGT]?i?B|[nµm]?s|[hmd])\b`)
 	stamps  = regexp.MustCompile(`#-#-#(T#Z?)?( #)?`)
 	commits = regexp.MustCompile(`\b[0-9a-f]{12}\b`)
+	// sometimes are lines that depend on the moment of the kill.
+	sometimes = regexp.MustCompile(`(?m)^ +[0-9,]+ (of them the stream already had|sent without an answer).*\n`)
+	// notices are the shell's own, about a job that was killed.
+	notices = regexp.MustCompile(`(?m)^bash: line [0-9]+: +[0-9]+ Killed.*\n`)
 	blanks  = regexp.MustCompile(`[ \t]+`)
 )
 
 // apart takes figures out of a text, with the units that go with them and the
 // room that tables give them.
 func apart(text string) string {
+	text = sometimes.ReplaceAllString(text, "")
 	text = commits.ReplaceAllString(text, "#")
 	text = figures.ReplaceAllString(text, "#")
 	text = stamps.ReplaceAllString(text, "#")

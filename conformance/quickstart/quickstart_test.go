@@ -81,7 +81,7 @@ func perform(t *testing.T, dir string, list []step) []string {
 	if err != nil {
 		t.Errorf("the page's last command: %v", err)
 	}
-	parts := strings.Split(string(out), mark)
+	parts := strings.Split(notices.ReplaceAllString(string(out), ""), mark)
 	if len(parts) != len(list)+1 {
 		t.Fatalf("%d of %d commands ran:\n%s", len(parts)-1, len(list), out)
 	}
