@@ -11,6 +11,7 @@ import (
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seglog/logtest"
 	"github.com/weirmq/weir/internal/vfs"
+	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
 func TestReadersNeverBlockTheWriter(t *testing.T) {
@@ -350,4 +351,46 @@ func FuzzSegment(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestATrimDuringACheckpointIsNotPartOfIt(t *testing.T) {
+	disk := newDisk(t)
+	o := small(disk)
+	o.FlushBytes = 1_000 // many writes
+	l := openLog(t, openVolume(t, o), testID)
+	appendDense(l, 1, 100, 50)
+	disk.Inject(faultfs.Func("trim at the first create", func(op faultfs.Op) *faultfs.Fault {
+		if op.Kind == faultfs.Create {
+			l.Trim(60)
+		}
+		return nil
+	}))
+	must(t, l.Checkpoint([]byte("before the trim")))
+	if _, err := l.Get(59); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Get of a trimmed record: %v", err)
+	}
+	clone := disk.CrashClone(faultfs.DropUnsynced, 1)
+	expect(t, openLog(t, openVolume(t, small(clone)), testID), 1, 100)
+}
+
+func TestWhatNoCheckpointCoversIsCutOffWhenTheSegmentGrows(t *testing.T) {
+	disk := newDisk(t)
+	l := openLog(t, openVolume(t, small(disk)), testID)
+	appendDense(l, 1, 10, 50)
+	must(t, l.Checkpoint(nil))
+	appendDense(l, 11, 100, 50)
+	must(t, l.Flush())
+	clone := disk.CrashClone(faultfs.KeepAll, 1)
+	l = openLog(t, openVolume(t, small(clone)), testID)
+	if l.Last() != 10 {
+		t.Fatalf("last %d", l.Last())
+	}
+	appendDense(l, 11, 5, 50)
+	must(t, l.Checkpoint(nil))
+	info, err := clone.Stat(l.path(segmentName(1)))
+	must(t, err)
+	if info.Size != l.segments[0].length {
+		t.Errorf("the file has %d bytes, %d of them known", info.Size, l.segments[0].length)
+	}
+	expect(t, l, 1, 15)
 }
