@@ -33,7 +33,7 @@ type Store interface {
 
 // Cursor reads a store forward. Next returns io.EOF at the end and may be called
 // again when there is more. It is used by one goroutine.
-type Cursor interface {
+type Cursor = interface {
 	Next() (record.View, error)
 	Seek(seq uint64)
 	Close()
@@ -70,6 +70,8 @@ type Observer interface {
 	// nothing before it is in flight, it is called by the goroutine that admitted
 	// it, with local true.
 	Committed(b *Batch, local bool)
+	// Settled: what was committed together has been told.
+	Settled()
 	// Discarded: the batch's outcome is unknown, no reply may be sent.
 	Discarded(b *Batch)
 	// Applied: records up to last are visible. removed says that records went.
@@ -243,6 +245,9 @@ func (p *Partition) Failed(err error) {
 		p.dead = errors.Join(ErrDead, err)
 	}
 }
+
+// Settled follows the last Apply of entries that became durable together.
+func (p *Partition) Settled() { p.observer.Settled() }
 
 // Discard gives back a Flight that will never be applied: nobody is told an
 // outcome, for it is unknown.
