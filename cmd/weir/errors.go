@@ -14,6 +14,9 @@ import (
 // errServe stands for a server that has said itself why it ended.
 var errServe = errors.New("the server ended with an error")
 
+// errLost ends a command whose server went away.
+var errLost = errors.New("the connection was lost")
+
 // usageError is a command line that cannot be carried out as written.
 type usageError struct {
 	command string // whose help tells more

@@ -102,7 +102,9 @@ func (p *publication) sendAll(ctx context.Context, js jetstream.JetStream, have 
 			continue
 		}
 		future, err := js.PublishMsgAsync(m, jetstream.WithStallWait(p.timeout), jetstream.WithRetryAttempts(0))
-		if err != nil {
+		if errors.Is(err, nats.ErrConnectionClosed) {
+			return errLost
+		} else if err != nil {
 			return fmt.Errorf("message %d: %w", p.facts.Count, err)
 		}
 		window <- sentMessage{number: p.facts.Count, bytes: uint64(len(m.Data)), future: future}
@@ -138,7 +140,7 @@ func (c *collector) await(m sentMessage) {
 		c.failed(m, err)
 	case <-c.closed:
 		c.result.Unknown++
-		c.stop(errors.New("the connection was lost"))
+		c.stop(errLost)
 	}
 }
 

@@ -137,9 +137,9 @@ func (a *app) subCore(ctx context.Context, subject string, f subFlags) error {
 
 func connectionLost(nc *nats.Conn) error {
 	if err := nc.LastError(); err != nil {
-		return fmt.Errorf("the connection was lost: %w", err)
+		return fmt.Errorf("%w: %w", errLost, err)
 	}
-	return errors.New("the connection was lost")
+	return errLost
 }
 
 // note tells a person at a terminal what goes on; programs do not see it.
