@@ -116,18 +116,6 @@ func (c *client) send(s string) {
 	}
 }
 
-// read gives the next n bytes.
-func (c *client) read(n int) string {
-	c.t.Helper()
-	buf := make([]byte, n)
-	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
-	k, err := io.ReadFull(c.br, buf)
-	if err != nil {
-		c.t.Fatalf("after %q: %v", buf[:k], err)
-	}
-	return string(buf)
-}
-
 // expect reads exactly want.
 func (c *client) expect(want string) {
 	c.t.Helper()

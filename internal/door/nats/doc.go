@@ -11,9 +11,9 @@
 // connection that does not read. An -ERR reaches the client before the end of
 // the stream does. No message costs an allocation once its subject is known.
 //
-// Goroutines: one for each listener, one reader for each connection, and what
-// the connections' outboxes start; Shutdown joins them. Timers run short
-// callbacks. Locks in order: Door.mu, then Conn.mu; the routing table is never
-// called with either held. Assembly builds the door; telling rooms read its
-// snapshots.
+// Goroutines: one for each listener, one reader for each connection, what the
+// connections' outboxes start, and the sweeper, which ends when nobody needs it;
+// Shutdown joins them. Timers run short callbacks. Locks: Door.mu, Conn.mu and
+// the sweeper's are never held together, and the routing table is not called with
+// one held. Assembly builds the door; telling rooms read its snapshots.
 package nats

@@ -11,13 +11,11 @@ import (
 
 // Credentials are what a client shows to be let in.
 type Credentials struct {
-	Connect wire.Connect // as it was sent; the zero-credential NewConnect where none was
-	Sent    bool         // a CONNECT was sent
-	Nonce   string       // of the INFO; empty where there was none
-	Remote  net.Addr
-	// Connection is the number of the connection, and Kick ends it silently: for
-	// whoever has to act on credentials that expire.
-	Connection uint64
+	Connect    wire.Connect // as it was sent; the zero-credential NewConnect where none was
+	Sent       bool         // a CONNECT was sent
+	Nonce      string       // of the INFO; empty where there was none
+	Remote     net.Addr
+	Connection uint64 // the connection's number
 }
 
 // Identity is who a connection is. It is immutable.
