@@ -15,6 +15,8 @@ type Entry struct {
 // goroutine at a time, without locks held; it must not block.
 type Machine interface {
 	Apply(Entry)
+	// Settled follows the last of the entries that became durable together.
+	Settled()
 	// Discard takes back an entry whose outcome is unknown for ever.
 	Discard(Entry)
 	// Failed says that nothing in flight will ever be applied.
@@ -97,6 +99,7 @@ func (s *Solo) Durable(upto uint64) {
 		if s.head == len(s.flight) || s.flight[s.head].Index > upto {
 			s.compactLocked()
 			s.mu.Unlock()
+			s.machine.Settled()
 			return
 		}
 		e := s.flight[s.head]

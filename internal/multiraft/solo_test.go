@@ -22,6 +22,7 @@ func (l *logOf) Release(uint64) {}
 func (l *logOf) Apply(e Entry) {
 	l.applied = append(l.applied, fmt.Sprintf("%d/%d %d %s %v", e.Term, e.Index, e.Kind, e.Data, e.Value))
 }
+func (l *logOf) Settled()         {}
 func (l *logOf) Discard(e Entry)  { l.discarded = append(l.discarded, e.Value) }
 func (l *logOf) Failed(err error) { l.failed = err }
 

@@ -160,6 +160,7 @@ func (r *rig) Apply(e multiraft.Entry) {
 	}
 }
 func (r *rig) Failed(err error)          { r.p.Failed(err) }
+func (r *rig) Settled()                  {}
 func (r *rig) Discard(e multiraft.Entry) { r.p.Discard(e.Value) }
 
 // … and the observer.

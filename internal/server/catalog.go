@@ -31,6 +31,9 @@ func (m metaMachine) Apply(e multiraft.Entry) {
 
 func (m metaMachine) Failed(err error) { m.catalog.Failed(err) }
 
+// Settled has nothing to do: those who wait are told by Apply.
+func (m metaMachine) Settled() {}
+
 // Discard has nothing to do: Failed tells those who wait.
 func (m metaMachine) Discard(multiraft.Entry) {}
 

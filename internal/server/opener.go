@@ -89,6 +89,8 @@ func (m machine) Apply(e multiraft.Entry) {
 
 func (m machine) Failed(err error) { m.g.part.Failed(err) }
 
+func (m machine) Settled() { m.g.part.Settled() }
+
 func (m machine) Discard(e multiraft.Entry) { m.g.part.Discard(e.Value) }
 
 // proposer is a group as its partition sees it.

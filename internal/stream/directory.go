@@ -388,7 +388,6 @@ func (d *Directory) journalAcked(s *Stream, replies [][]byte) {
 	for _, r := range replies {
 		d.outlet.Acked(p, r)
 	}
-	p.HandOver()
 }
 
 // Usage sums up what an account has.

@@ -163,7 +163,8 @@ func nextArea(size, used int) int {
 	return max(firstArea, (size*3+used)/4)
 }
 
-// answer writes the replies of a batch whose outcomes hold, and frees it.
+// answer stages the replies of a batch whose outcomes hold, and frees it. The
+// caller hands over.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	s := b.stream
 	for i := range b.Outcomes {
@@ -174,7 +175,6 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 		buf = s.dialect.AppendReply(buf[:0], s, b.Outcomes[i])
 		p.Publish(&broker.Message{Subject: reply, Data: buf})
 	}
-	p.HandOver()
 	b.free()
 	return buf
 }

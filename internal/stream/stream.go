@@ -253,6 +253,15 @@ func (s *Stream) Committed(b *partition.Batch, local bool) {
 	s.dir.journalAnswer(st)
 }
 
+// Settled hands over the replies that the journal's goroutine wrote: once for all
+// that became durable together, so that many publishers' replies are written by
+// their connections' writers and not one after the other.
+func (s *Stream) Settled() {
+	if !s.config.Load().Memory {
+		s.dir.journalPublisher(s.space).HandOver()
+	}
+}
+
 // Discarded drops the replies of a batch whose outcome is unknown.
 func (s *Stream) Discarded(b *partition.Batch) {
 	st := b.Owner.(*staged)
