@@ -110,6 +110,9 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 		if fl != nil {
 			panic("partition: a frame that was admitted here does not follow the log")
 		}
+		if f.Term == e.Term && f.Partition == p.id && f.Base > p.done.last+1 {
+			return fmt.Errorf("apply frame: sequences %d to %d are missing: %w", p.done.last+1, f.Base-1, record.ErrDamaged)
+		}
 		return nil
 	}
 	local := fl != nil

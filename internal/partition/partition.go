@@ -249,6 +249,13 @@ func (p *Partition) Failed(err error) {
 // Settled follows the last Apply of entries that became durable together.
 func (p *Partition) Settled() { p.observer.Settled() }
 
+// Err is why the partition takes nothing any more; nil while it works.
+func (p *Partition) Err() error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.dead
+}
+
 // Discard gives back a Flight that will never be applied: nobody is told an
 // outcome, for it is unknown.
 func (p *Partition) Discard(value any) {

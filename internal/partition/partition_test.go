@@ -238,6 +238,22 @@ func TestNothingIsAdmittedAfterTheJournalFailed(t *testing.T) {
 	r.wantSeqs("")
 }
 
+func TestAMissingEntryIsNoticedAtReplay(t *testing.T) {
+	r := newRig(t, Limits{})
+	for range 3 {
+		r.publish(1, msg{subject: "a"})
+	}
+	r.sync()
+	again := newRig(t, Limits{})
+	for _, i := range []int{0, 2} {
+		e := r.log[i]
+		err := again.p.Apply(Entry{Index: e.index, Term: e.term, Kind: record.Kind(e.kind), Data: e.data})
+		if missing := i == 2; errors.Is(err, record.ErrDamaged) != missing {
+			t.Fatalf("entry %d: %v", i, err)
+		}
+	}
+}
+
 func TestTheBudgetComesBack(t *testing.T) {
 	r := newRig(t, Limits{MaxRecords: 3})
 	for i := range 50 {

@@ -82,6 +82,11 @@ func (s *source) Health() error {
 	for name, err := range s.streams.Broken() {
 		return &brokenStream{name, err}
 	}
+	for _, st := range s.streams.List("") {
+		if err := st.Partition().Err(); err != nil {
+			return &brokenStream{st.Account() + " " + st.Name(), err}
+		}
+	}
 	return nil
 }
 

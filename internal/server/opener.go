@@ -83,7 +83,10 @@ type machine struct {
 func (m machine) Apply(e multiraft.Entry) {
 	err := m.g.part.Apply(partition.Entry{Index: e.Index, Term: e.Term, Kind: record.Kind(e.Kind), Data: e.Data, Value: e.Value})
 	if err != nil {
-		m.s.log.Error("entry not applied", "stream", m.g.spec.Name, "account", m.g.spec.Account, "index", e.Index, "error", err)
+		// What follows would be built on a gap. The stream takes nothing more and
+		// takes no checkpoint, so that nothing is overwritten; the others go on.
+		m.s.log.Error("entry not applied: the stream is closed to writes", "stream", m.g.spec.Name, "account", m.g.spec.Account, "index", e.Index, "error", err)
+		m.g.part.Failed(err)
 	}
 }
 
