@@ -11,7 +11,7 @@ import (
 
 // Errors that readers and proposers get.
 var (
-	ErrNotFound = errors.New("no such record")
+	ErrNotFound = record.ErrNotFound
 	ErrDead     = errors.New("the log has failed and takes nothing until a restart")
 )
 

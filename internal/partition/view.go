@@ -3,6 +3,7 @@ package partition
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -57,14 +58,19 @@ func (p *Partition) Live(seq uint64) bool {
 }
 
 // Get returns a visible record. Its bytes stay valid. The error is ErrNotFound,
-// or wraps record.ErrDamaged with the place.
+// wraps record.ErrDamaged with the place, or is what the disk said: that a record
+// can not be read never counts as its absence.
 func (p *Partition) Get(seq uint64) (record.View, error) {
 	if !p.Live(seq) {
 		return record.View{}, ErrNotFound
 	}
 	v, err := p.store.Get(seq)
-	if err != nil && !errors.Is(err, record.ErrDamaged) {
-		return v, errors.Join(ErrNotFound, err)
+	switch {
+	case err == nil || errors.Is(err, record.ErrDamaged):
+	case errors.Is(err, record.ErrNotFound):
+		return v, ErrNotFound // it went between the look and the reading
+	default:
+		return v, fmt.Errorf("read record %d: %w", seq, err)
 	}
 	return v, err
 }

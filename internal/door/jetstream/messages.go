@@ -67,11 +67,11 @@ func msgGet(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	v, err := find(s.Partition(), r)
-	if err != nil {
-		if !errors.Is(err, partition.ErrNotFound) {
-			c.log.Error("message not read", "account", c.space.Name(), "stream", c.Stream, "error", err)
-		}
+	switch {
+	case errors.Is(err, partition.ErrNotFound):
 		return nil, wire.Err(wire.CodeNoMessageFound)
+	case err != nil:
+		return nil, c.failed(wire.CodeStoreFailed, err)
 	}
 	m := &wire.StoredMsg{Subject: string(v.Subject), Sequence: v.Seq, Data: v.Data, Time: wire.Time(v.Time)}
 	if !r.NoHeader {
@@ -105,8 +105,13 @@ func directGet(c *call, r *broker.Request) {
 		d.batch()
 	default:
 		v, err := find(d.p, req)
-		if err != nil {
+		switch {
+		case errors.Is(err, partition.ErrNotFound):
 			d.status(wire.StatusMessageNotFound)
+			return
+		case err != nil:
+			c.log.Error("message not read", "account", c.space.Name(), "stream", c.Stream, "error", err)
+			d.status(wire.Status{Code: 500, Text: "Message Not Readable"})
 			return
 		}
 		d.send(&v, wire.DirectInfo{})
