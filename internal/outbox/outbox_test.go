@@ -138,7 +138,7 @@ func checkRecords(t *testing.T, stream []byte, senders, each int) {
 }
 
 func TestNoByteIsLostOrReorderedWhateverTheSocketTakes(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(seeds) {
 		sock := newFake()
 		var mu sync.Mutex
 		rng := rand.New(rand.NewPCG(seed, 1))

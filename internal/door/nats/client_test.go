@@ -120,12 +120,16 @@ func (c *client) send(s string) {
 func (c *client) expect(want string) {
 	c.t.Helper()
 	_ = c.conn.SetReadDeadline(time.Now().Add(patience))
-	for i := 0; i < len(want); i++ {
-		b, err := c.br.ReadByte()
-		if err != nil || b != want[i] {
-			rest, _ := c.br.Peek(c.br.Buffered())
-			c.t.Fatalf("want %.300q; after %d bytes, %q, got %.300q, %v", want, i, want[max(0, i-50):i], append([]byte{b}, rest...), err)
+	for done := 0; done < len(want); {
+		if _, err := c.br.Peek(1); err != nil {
+			c.t.Fatalf("want %.300q; after %d bytes: %v", want[done:], done, err)
 		}
+		got, _ := c.br.Peek(min(c.br.Buffered(), len(want)-done))
+		if string(got) != want[done:done+len(got)] {
+			c.t.Fatalf("after %d bytes want %.300q, got %.300q", done, want[done:], got)
+		}
+		_, _ = c.br.Discard(len(got))
+		done += len(got)
 	}
 }
 
