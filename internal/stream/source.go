@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/weirmq/weir/internal/consumer"
@@ -189,8 +190,11 @@ func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
 // Get finds one record again.
 func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
 	v, err := s.part.Get(seq)
-	if err != nil {
+	switch {
+	case errors.Is(err, partition.ErrNotFound):
 		return consumer.Item{}, consumer.Gone
+	case err != nil:
+		return consumer.Item{Seq: seq}, consumer.Found // not gone: delivering it says why it fails
 	}
 	s.views = append(s.views, v)
 	return consumer.Item{Seq: seq, Size: recordSize(&v)}, consumer.Found
