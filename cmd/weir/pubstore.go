@@ -168,6 +168,10 @@ func (c *collector) failed(m sentMessage, err error) {
 	} else {
 		c.result.Unknown++
 	}
+	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrDisconnected) {
+		c.stop(errLost)
+		return
+	}
 	c.stop(fmt.Errorf("message %d on %s: %w", m.number, m.future.Msg().Subject, err))
 }
 
