@@ -58,11 +58,3 @@ func (d *dedup) evict(floor uint64) {
 		d.head = 0
 	}
 }
-
-// oldest is the time of the oldest id in the window; false if there is none.
-func (d *dedup) oldest() (int64, bool) {
-	if d.head == len(d.order) {
-		return 0, false
-	}
-	return d.order[d.head].time, true
-}

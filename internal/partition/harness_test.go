@@ -117,7 +117,6 @@ type rig struct {
 	log     []loggedEntry
 	durable int
 	told    []string // outcomes in the order in which they were told
-	removed int
 	gone    []uint64
 	quiet   bool // outcomes are not noted
 }

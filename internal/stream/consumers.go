@@ -24,12 +24,11 @@ type Consumer struct {
 	gone atomic.Bool
 
 	// Only the shard.
-	core     *consumer.Consumer
-	source   source
-	timer    timewheel.Timer[timed]
-	dirty    bool
-	lastUsed int64    // when a request or an acknowledgement came last
-	confirm  [][]byte // acknowledgements to confirm once they are noted
+	core    *consumer.Consumer
+	source  source
+	timer   timewheel.Timer[timed]
+	dirty   bool
+	confirm [][]byte // acknowledgements to confirm once they are noted
 }
 
 // Name is the consumer's name, unique in its stream.

@@ -37,9 +37,8 @@ type Shard struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	box    []event
-	acks   []Ack
-	closed bool
+	box  []event
+	acks []Ack
 
 	// Only Run's goroutine.
 	wheel      *timewheel.Wheel[timed]
