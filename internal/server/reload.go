@@ -64,7 +64,8 @@ func (p *process) reload() {
 	for _, w := range next.Warnings {
 		p.log.Warn("configuration", "warning", w)
 	}
-	p.config = next
+	p.config, p.http.config = next, next
+	p.http.attach(p.rooms)
 	p.log.setLevel(&next.Log)
 	if err := p.advertise(); err != nil {
 		p.log.Error("address not advertised", "error", err)
