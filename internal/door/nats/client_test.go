@@ -153,6 +153,10 @@ func (c *client) line() string {
 func (c *client) readInfo() wire.Info {
 	c.t.Helper()
 	line := c.line()
+	if line == "PING\r\n" {
+		c.send("PONG\r\n")
+		line = c.line()
+	}
 	if !strings.HasPrefix(line, "INFO {") || !strings.HasSuffix(line, "} \r\n") {
 		c.t.Fatalf("not an INFO: %q", line)
 	}

@@ -99,6 +99,7 @@ func (c *Conn) handlePing() {
 		return
 	}
 	c.greeted = true
+	said := c.door.info.Load()
 	info := c.info()
 	id := c.identity.Load()
 	info.ConnectInfo, info.RemoteAccount, info.SystemAccount = true, id.Account, id.System
@@ -108,4 +109,7 @@ func (c *Conn) handlePing() {
 	c.mu.Lock()
 	c.told = true
 	c.mu.Unlock()
+	if c.door.info.Load() != said {
+		c.tellInfo() // it changed while this client was not yet to be told
+	}
 }
