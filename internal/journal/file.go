@@ -107,13 +107,16 @@ func (j *Journal) makeFile(id uint64) (*file, error) {
 const fillStep = 4 << 20
 
 // fillFile overwrites the whole file once: writing into blocks that were only
-// allocated would change the file system's own log with each sync.
+// allocated changes the file system's own log with each sync. It gives way to a
+// busy writer, which has more use for the disk: its large batches bear that cost
+// better than half of the bandwidth.
 func (j *Journal) fillFile(f vfs.File) error {
 	if err := f.Allocate(j.fileSize); err != nil {
 		return err
 	}
 	zeros := make([]byte, min(MaxBatch, j.fileSize))
-	for off := int64(0); off < j.fileSize; {
+	before := j.Metrics.Bytes.Load()
+	for off := int64(0); off < j.fileSize && !j.busySince(before, off); {
 		n := min(int64(len(zeros)), j.fileSize-off)
 		if _, err := f.WriteAt(zeros[:n], off); err != nil {
 			return err
@@ -126,6 +129,12 @@ func (j *Journal) fillFile(f vfs.File) error {
 		}
 	}
 	return f.Sync()
+}
+
+// busySince says whether the writer wrote more than an eighth of what was filled
+// since it had written before bytes in all.
+func (j *Journal) busySince(before uint64, filled int64) bool {
+	return filled > 0 && j.Metrics.Bytes.Load()-before > uint64(filled)/8
 }
 
 // grow makes room for a batch larger than the file.
