@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -18,8 +17,7 @@ func (a *app) connect(extra ...nats.Option) (*nats.Conn, error) {
 		nats.Timeout(a.timeout),
 		nats.NoReconnect(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			var broken *net.OpError
-			if errors.As(err, &broken) {
+			if isLost(err) {
 				return // the command itself says that the connection was lost
 			}
 			fmt.Fprintf(a.err, "weir: %s\n", strings.TrimPrefix(err.Error(), "nats: "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,12 @@ var errServe = errors.New("the server ended with an error")
 
 // errLost ends a command whose server went away.
 var errLost = errors.New("the connection was lost")
+
+// isLost reports whether err is one of the ways in which a lost connection shows.
+func isLost(err error) bool {
+	var broken *net.OpError
+	return errors.As(err, &broken) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrDisconnected) || errors.Is(err, errLost)
+}
 
 // usageError is a command line that cannot be carried out as written.
 type usageError struct {

@@ -202,6 +202,9 @@ func (p *publication) stopped(nc *nats.Conn, sent uint64, err error) error {
 	if last := nc.LastError(); last != nil && errors.Is(err, nats.ErrConnectionClosed) {
 		err = last
 	}
+	if isLost(err) {
+		err = errLost
+	}
 	return fmt.Errorf("stopped after %s: %w", plural(sent, "message", "messages"), err)
 }
 

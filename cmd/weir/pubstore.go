@@ -102,7 +102,7 @@ func (p *publication) sendAll(ctx context.Context, js jetstream.JetStream, have 
 			continue
 		}
 		future, err := js.PublishMsgAsync(m, jetstream.WithStallWait(p.timeout), jetstream.WithRetryAttempts(0))
-		if errors.Is(err, nats.ErrConnectionClosed) {
+		if isLost(err) {
 			return errLost
 		} else if err != nil {
 			return fmt.Errorf("message %d: %w", p.facts.Count, err)
@@ -168,7 +168,7 @@ func (c *collector) failed(m sentMessage, err error) {
 	} else {
 		c.result.Unknown++
 	}
-	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrDisconnected) {
+	if isLost(err) {
 		c.stop(errLost)
 		return
 	}
