@@ -163,8 +163,13 @@ func nextArea(size, used int) int {
 	return max(firstArea, (size*3+used)/4)
 }
 
+// fewReplies is up to how many replies a batch's are handed over at once: whoever
+// publishes one by one waits for each, and a reply written at once costs less than
+// waking the connection's writer. The replies of larger batches gather.
+const fewReplies = 4
+
 // answer stages the replies of a batch whose outcomes hold, and frees it. The
-// caller hands over.
+// caller hands over what is not handed over here.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	s := b.stream
 	for i := range b.Outcomes {
@@ -174,6 +179,9 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 		}
 		buf = s.dialect.AppendReply(buf[:0], s, b.Outcomes[i])
 		p.Publish(&broker.Message{Subject: reply, Data: buf})
+	}
+	if len(b.Outcomes) <= fewReplies {
+		p.HandOver()
 	}
 	b.free()
 	return buf

@@ -253,9 +253,8 @@ func (s *Stream) Committed(b *partition.Batch, local bool) {
 	s.dir.journalAnswer(st)
 }
 
-// Settled hands over the replies that the journal's goroutine wrote: once for all
-// that became durable together, so that many publishers' replies are written by
-// their connections' writers and not one after the other.
+// Settled hands over the replies that the journal's goroutine wrote for what became
+// durable together.
 func (s *Stream) Settled() {
 	if !s.config.Load().Memory {
 		s.dir.journalPublisher(s.space).HandOver()
