@@ -217,13 +217,12 @@ func checkConsumerRules(t *testing.T, rules map[string]consumerRule) {
 func TestConsumerOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 	later := time.Unix(4_000_000_000, 0)
 	for name, change := range map[string]func(*ConsumerConfig){
-		"deliver_subject":                  func(c *ConsumerConfig) { c.DeliverSubject = "d" },
-		"deliver_group":                    func(c *ConsumerConfig) { c.DeliverGroup = "g" },
-		"sourcing":                         func(c *ConsumerConfig) { c.Sourcing = true },
-		"replay_policy original":           func(c *ConsumerConfig) { c.ReplayPolicy = ReplayOriginal },
-		"more than one of filter_subjects": func(c *ConsumerConfig) { c.FilterSubjects = []string{"a", "b"} },
-		"sample_freq":                      func(c *ConsumerConfig) { c.SampleFreq = "50%" },
-		"pause_until":                      func(c *ConsumerConfig) { c.PauseUntil = &later },
+		"deliver_subject":        func(c *ConsumerConfig) { c.DeliverSubject = "d" },
+		"deliver_group":          func(c *ConsumerConfig) { c.DeliverGroup = "g" },
+		"sourcing":               func(c *ConsumerConfig) { c.Sourcing = true },
+		"replay_policy original": func(c *ConsumerConfig) { c.ReplayPolicy = ReplayOriginal },
+		"sample_freq":            func(c *ConsumerConfig) { c.SampleFreq = "50%" },
+		"pause_until":            func(c *ConsumerConfig) { c.PauseUntil = &later },
 		"priority_policy": func(c *ConsumerConfig) {
 			c.PriorityPolicy, c.PriorityGroups = PriorityPinnedClient, []string{"A-z_0/="}
 		},

@@ -23,7 +23,6 @@ func (c *ConsumerConfig) Unsupported() *Error {
 		{c.Sourcing, "sourcing"},
 		{c.AckPolicy == AckFlowControl, "ack_policy flow_control"},
 		{c.ReplayPolicy != ReplayInstant, "replay_policy " + c.ReplayPolicy.String()},
-		{len(c.FilterSubjects) > 1, "more than one of filter_subjects"},
 		{freq > 0, "sample_freq"},
 		{c.PauseUntil != nil, "pause_until"},
 		{c.PriorityPolicy != PriorityNone, "priority_policy"},
