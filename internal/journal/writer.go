@@ -220,10 +220,12 @@ func (b *builder) add(r *run, span []pending) {
 		for _, part := range p.parts() {
 			b.at += copy(b.buf[b.at:], part)
 		}
+		// The entry stays as it is: its ring may be copied to a larger one meanwhile.
+		sum := p.sum
 		if !p.summed {
-			p.sum = crc32.Checksum(b.buf[start:b.at], castagnoli)
+			sum = crc32.Checksum(b.buf[start:b.at], castagnoli)
 		}
-		rec := record{group: r.g.id, term: p.term, index: p.index, length: uint32(p.size), sum: p.sum, kind: p.kind}
+		rec := record{group: r.g.id, term: p.term, index: p.index, length: uint32(p.size), sum: sum, kind: p.kind}
 		rec.put(b.buf[b.line:])
 		b.line += recordSize
 		r.last, r.high = p.index, max(r.high, p.index)
