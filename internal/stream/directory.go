@@ -308,6 +308,28 @@ func (d *Directory) Quiesce(ctx context.Context) error {
 			return fmt.Errorf("wait for stream %q: %w", s.Name(), err)
 		}
 	}
+	return d.endRequests(ctx)
+}
+
+// endRequests tells whoever waits for records that the server stops.
+func (d *Directory) endRequests(ctx context.Context) error {
+	for _, sh := range d.shards {
+		w := newWaiter()
+		sh.post(event{kind: evCall, call: func(int64) {
+			for _, st := range sh.streams {
+				for c := range st.consumers {
+					sh.end(c, consumer.EndShutdown)
+				}
+			}
+			for _, p := range sh.touched {
+				p.HandOver()
+			}
+			w.finish()
+		}})
+		if err := w.wait(ctx); err != nil {
+			return fmt.Errorf("end waiting requests: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -234,13 +234,18 @@ func (sh *Shard) drop(c *Consumer) {
 	if st := sh.streams[c.stream]; st != nil {
 		delete(st.consumers, c)
 	}
-	c.core.Close(consumer.EndDeleted, &sh.out)
+	sh.end(c, consumer.EndDeleted)
+	sh.forget(c.stream, &c.source)
+	c.source.close()
+}
+
+// end tells a consumer's waiting requests why they are served no longer.
+func (sh *Shard) end(c *Consumer, why consumer.Ending) {
+	c.core.Close(why, &sh.out)
 	p := sh.publisher(c.stream.space)
 	for i := range sh.out.Statuses {
 		sh.outlet.Status(p, c, &sh.out.Statuses[i])
 	}
-	sh.forget(c.stream, &c.source)
-	c.source.close()
 }
 
 // touch has the consumer stepped in this turn.
