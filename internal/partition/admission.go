@@ -14,6 +14,7 @@ func (p *Partition) Admit(now int64, b *Batch) {
 		b.Outcomes = make([]Outcome, n)
 	}
 	b.Outcomes = b.Outcomes[:n]
+	p.loadLast(b)
 	p.mu.Lock()
 	kept := p.decideLocked(max(now, p.tip.lastTime), b)
 	switch {
@@ -83,6 +84,9 @@ func (p *Partition) dedupFloorLocked(now int64) uint64 {
 // checkLocked decides over one record.
 func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, now int64) Outcome {
 	if p.dead != nil {
+		if p.deletedLog {
+			return Outcome{Refusal: Deleted}
+		}
 		return Outcome{Refusal: Dead}
 	}
 	if p.limits.Sealed {
@@ -143,6 +147,33 @@ func (p *Partition) duplicateLocked(c *Conditions) Outcome {
 		return Outcome{Refusal: TooManyIDs}
 	}
 	return Outcome{}
+}
+
+// loadLast reads for what the batch's conditions need and the index has lost: the
+// last sequence of a subject whose last record was deleted.
+func (p *Partition) loadLast(b *Batch) {
+	for i := range b.Conds {
+		c := &b.Conds[i]
+		if !c.HasOfSubj {
+			continue
+		}
+		pattern := c.OfSubject
+		if pattern == "" {
+			v := b.Area.View(i)
+			pattern = string(v.Subject)
+		}
+		var unknown []string
+		p.mu.RLock()
+		p.subjects.each(pattern, func(e *entry) {
+			if e.last == 0 {
+				unknown = append(unknown, e.name)
+			}
+		})
+		p.mu.RUnlock()
+		for _, name := range unknown {
+			p.findLast(name)
+		}
+	}
 }
 
 // tipLastLocked is the last admitted sequence of a subject, or of those that a

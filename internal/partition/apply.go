@@ -74,22 +74,18 @@ func flightValue(fl *Flight) any {
 
 // landed tells of what waited for the entry.
 func (p *Partition) landed(fl *Flight) {
-	p.mu.Lock()
-	p.inflight--
-	if p.last == fl {
-		p.last = nil
-	}
-	after := fl.after
-	fl.after = nil
-	p.mu.Unlock()
+	after, retired := p.land(fl)
 	if fl.batch != nil {
 		p.observer.Committed(fl.batch, false)
 	}
 	if done, ok := fl.value.(removalDone); ok && done != nil {
-		done()
+		done(nil)
 	}
 	for _, b := range after {
 		p.observer.Committed(b, false)
+	}
+	if retired != nil {
+		retired()
 	}
 }
 
@@ -196,15 +192,18 @@ func (p *Partition) live(seq uint64) bool {
 // remove takes one live record out. Only the group's goroutine calls it.
 func (p *Partition) remove(v *record.View) {
 	p.mu.Lock()
-	p.removeLocked(v)
+	n := p.removeLocked(v)
 	watch := p.watch
 	p.mu.Unlock()
 	if watch {
-		p.observer.Removed(v.Seq, v.Subject)
+		p.observer.Removed(v.Seq, v.Subject, n)
 	}
 }
 
-func (p *Partition) removeLocked(v *record.View) {
+// removeLocked returns the number of the removal. It is given before the record
+// is seen to be gone.
+func (p *Partition) removeLocked(v *record.View) uint64 {
+	n := p.removals.Add(1)
 	size := v.Size()
 	p.subjects.remove(v.Subject, v.Seq)
 	p.done.records--
@@ -219,6 +218,7 @@ func (p *Partition) removeLocked(v *record.View) {
 		p.deleted.Add(v.Seq)
 	}
 	p.publishLocked()
+	return n
 }
 
 // skipDeletedLocked moves first over what is deleted already, and lets the set of
@@ -250,6 +250,7 @@ func (p *Partition) clearIfAll(first uint64) bool {
 		p.mu.Unlock()
 		return false
 	}
+	n := p.removals.Add(1)
 	p.subjects.init(&p.limits)
 	keep := p.undo
 	p.undo = nil
@@ -274,7 +275,7 @@ func (p *Partition) clearIfAll(first uint64) bool {
 	watch := p.watch
 	p.mu.Unlock()
 	if watch {
-		p.observer.Removed(0, nil)
+		p.observer.Removed(0, nil, n)
 	}
 	p.store.Trim(first)
 	return true

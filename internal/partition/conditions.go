@@ -55,6 +55,7 @@ const (
 	TooManyIDs                 // the dedup window is full; see Limits.DedupEntries
 	Overload                   // more is in flight than the log's memory may hold
 	Dead                       // the log failed: nothing can be stored until a restart
+	Deleted                    // the log was deleted
 )
 
 // Outcome is the fate of one staged record.

@@ -179,7 +179,7 @@ func (r *rig) Committed(b *Batch, local bool) {
 }
 func (r *rig) Discarded(*Batch)            { r.told = append(r.told, "discarded") }
 func (r *rig) Applied(_ uint64, gone bool) {}
-func (r *rig) Removed(seq uint64, _ []byte) {
+func (r *rig) Removed(seq uint64, _ []byte, _ uint64) {
 	r.gone = append(r.gone, seq)
 }
 

@@ -77,8 +77,9 @@ type Observer interface {
 	// Applied: records up to last are visible. removed says that records went.
 	Applied(last uint64, removed bool)
 	// Removed names a record that went away, if WatchRemovals is on. Sequence 0
-	// stands for all that was applied so far.
-	Removed(seq uint64, subject []byte)
+	// stands for all that was applied so far. n is the number of the removal: what
+	// Removals returned before it is lower.
+	Removed(seq uint64, subject []byte, n uint64)
 }
 
 // Options for New.
@@ -118,7 +119,8 @@ type Partition struct {
 
 	// Atomic, for readers that walk the log: what is visible.
 	first, committed atomic.Uint64
-	holes            atomic.Bool // deleted is not empty
+	removals         atomic.Uint64 // counts what was removed, written under mu
+	holes            atomic.Bool   // deleted is not empty
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -131,6 +133,9 @@ type Partition struct {
 	inflight int
 	last     *Flight // the newest entry in flight: what follows it waits for it
 	dead     error
+	retired  func() // called when nothing is in flight any more
+	// deletedLog says that dead is because the log was deleted.
+	deletedLog bool
 
 	tip     position // of what is admitted
 	done    position // of what is applied
@@ -263,15 +268,59 @@ func (p *Partition) Discard(value any) {
 	if !ok {
 		return
 	}
-	p.mu.Lock()
-	after := fl.after
-	fl.after = nil
-	p.mu.Unlock()
+	after, retired := p.land(fl)
 	if fl.batch != nil {
 		p.observer.Discarded(fl.batch)
 	}
+	switch v := fl.value.(type) {
+	case removalDone:
+		if v != nil {
+			v(ErrDead)
+		}
+	case Waiting:
+		v.Lost(ErrDead)
+	}
 	for _, b := range after {
 		p.observer.Discarded(b)
+	}
+	if retired != nil {
+		retired()
+	}
+}
+
+// Waiting is a proposal's value that wants to know when its entry will never be
+// applied as far as this node knows.
+type Waiting interface{ Lost(err error) }
+
+// land takes an entry out of those in flight. It returns the batches that waited
+// for it, and whom to tell that it was the last.
+func (p *Partition) land(fl *Flight) (after []*Batch, retired func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inflight--
+	if p.last == fl {
+		p.last = nil
+	}
+	after, fl.after = fl.after, nil
+	if p.inflight == 0 {
+		retired, p.retired = p.retired, nil
+	}
+	return after, retired
+}
+
+// Retire ends the partition of a stream that is deleted: nothing is admitted any
+// more, and done is called once nothing is in flight, on whichever goroutine
+// knows it first.
+func (p *Partition) Retire(done func()) {
+	p.mu.Lock()
+	p.dead, p.deletedLog = errDropped, true
+	idle := p.inflight == 0
+	if !idle {
+		p.retired = done
+	}
+	p.mu.Unlock()
+	if idle {
+		done()
 	}
 }
 
@@ -285,7 +334,8 @@ func (p *Partition) Limits() Limits {
 // Index is that of the last applied entry.
 func (p *Partition) Index() uint64 { return p.index }
 
-// Drop removes everything that is stored. Nothing else may be called after it.
+// Drop removes everything that is stored. Nothing else may be called after it,
+// and nothing may be in flight (see Retire).
 func (p *Partition) Drop() error {
 	p.Failed(errDropped)
 	p.mu.Lock()

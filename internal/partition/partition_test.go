@@ -146,7 +146,7 @@ func TestPurgeKeepsTheSequence(t *testing.T) {
 	r.publish(1, msg{subject: "a"}, msg{subject: "b"}, msg{subject: "c"})
 	r.sync()
 	done := false
-	n, err := r.p.TrimAll(func() { done = true })
+	n, err := r.p.TrimAll(func(error) { done = true })
 	if n != 3 || err != nil {
 		t.Fatalf("purged %d, %v", n, err)
 	}

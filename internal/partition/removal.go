@@ -2,6 +2,7 @@ package partition
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/weirmq/weir/internal/record"
@@ -79,8 +80,8 @@ func (p *Partition) continueAt(next uint64) {
 
 // Trim proposes the removal of all below first and returns how many committed
 // records that is now. done is called on the group's goroutine once it has taken
-// effect.
-func (p *Partition) Trim(first uint64, done func()) (uint64, error) {
+// effect, or with an error when that will never be known.
+func (p *Partition) Trim(first uint64, done func(error)) (uint64, error) {
 	p.mu.RLock()
 	n := p.done.records
 	if first <= p.done.last {
@@ -91,7 +92,7 @@ func (p *Partition) Trim(first uint64, done func()) (uint64, error) {
 }
 
 // TrimAll proposes the removal of all that is admitted now.
-func (p *Partition) TrimAll(done func()) (uint64, error) {
+func (p *Partition) TrimAll(done func(error)) (uint64, error) {
 	p.mu.Lock()
 	n := p.tip.records
 	first := p.tip.last + 1
@@ -99,15 +100,17 @@ func (p *Partition) TrimAll(done func()) (uint64, error) {
 	return n, p.ProposeRemoval(&Removal{Below: first}, done)
 }
 
-// ProposeRemoval proposes a removal; done is called once it has taken effect.
-func (p *Partition) ProposeRemoval(r *Removal, done func()) error {
+// ProposeRemoval proposes a removal; done is called once it has taken effect, or
+// with an error when that will never be known.
+func (p *Partition) ProposeRemoval(r *Removal, done func(error)) error {
 	return p.Propose(record.KindRemove, true, removalDone(done), AppendRemoval(nil, r))
 }
 
-type removalDone func()
+type removalDone func(error)
 
-// Barrier calls done once all that was proposed before has taken effect.
-func (p *Partition) Barrier(done func()) error {
+// Barrier calls done once all that was proposed before has taken effect, or with
+// an error when that will never be known.
+func (p *Partition) Barrier(done func(error)) error {
 	p.mu.Lock()
 	dead, idle := p.dead, p.inflight == 0
 	p.mu.Unlock()
@@ -115,7 +118,7 @@ func (p *Partition) Barrier(done func()) error {
 		return dead
 	}
 	if idle {
-		done()
+		done(nil)
 		return nil
 	}
 	return p.ProposeRemoval(&Removal{}, done)
@@ -137,6 +140,9 @@ func (p *Partition) Expire(now int64, limit int) (next int64, err error) {
 	below := first
 	for i := 0; ; i++ {
 		v, err := c.Next()
+		if errors.Is(err, record.ErrDamaged) {
+			continue // it goes with the next that can be read
+		}
 		if err != nil || v.Seq > last {
 			break
 		}
@@ -145,7 +151,7 @@ func (p *Partition) Expire(now int64, limit int) (next int64, err error) {
 			break
 		}
 		below = v.Seq + 1
-		if i+1 == limit {
+		if i+1 >= limit {
 			next = now
 			break
 		}

@@ -136,6 +136,22 @@ func (p *Partition) CountMatching(pattern string) uint64 {
 	return n
 }
 
+// Count is the number of visible records whose subject one of some patterns
+// matches, as of one moment: committed was the last sequence then, and removals
+// what Removals returned. No subject may match two of the patterns.
+func (p *Partition) Count(patterns []string) (n, committed, removals uint64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, pattern := range patterns {
+		p.subjects.each(pattern, func(e *entry) { n += p.committedCountLocked(e) })
+	}
+	return n, p.done.last, p.removals.Load()
+}
+
+// Removals is the number of removals so far. A record whose removal has this
+// number or a lower one is not live any more.
+func (p *Partition) Removals() uint64 { return p.removals.Load() }
+
 // LastOf returns the newest visible record whose subject a pattern matches.
 func (p *Partition) LastOf(pattern string) (record.View, error) {
 	p.mu.RLock()
@@ -158,58 +174,51 @@ func (p *Partition) LastOf(pattern string) (record.View, error) {
 	return p.Get(last)
 }
 
-// LastSequences returns the last visible sequence of each subject that a pattern
-// matches, rising.
-func (p *Partition) LastSequences(pattern string) []uint64 {
-	var out []uint64
-	for _, s := range p.Subjects(pattern) {
-		if s.Last == 0 {
-			s.Last = p.findLast(s.Subject)
-		}
-		if s.Last > 0 {
-			out = append(out, s.Last)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// LastSequencesUpTo returns the last visible sequence up to a bound of each
-// subject that one of the patterns matches, rising, at most limit of them.
-func (p *Partition) LastSequencesUpTo(patterns []string, upTo uint64, limit int) []uint64 {
-	var out []uint64
+// LastSequences returns the last visible sequence up to a bound of each subject
+// that one of the patterns matches, rising; the lowest limit of them. Where later
+// records hide some of them it reads the log once.
+func (p *Partition) LastSequences(patterns []string, upTo uint64, limit int) []uint64 {
+	last := map[string]uint64{}
+	hidden := false
 	for _, pattern := range patterns {
 		for _, s := range p.Subjects(pattern) {
-			seq := s.Last
-			if seq == 0 || seq > upTo {
-				seq = p.findLastUpTo(s.Subject, upTo)
+			if s.Last > upTo {
+				s.Last = 0
 			}
-			if seq > 0 {
-				out = append(out, seq)
-			}
-			if len(out) >= 2*limit {
-				break
-			}
+			last[s.Subject] = s.Last
+			hidden = hidden || s.Last == 0
+		}
+	}
+	if hidden {
+		p.findHidden(last, upTo)
+	}
+	out := make([]uint64, 0, len(last))
+	for _, seq := range last {
+		if seq > 0 {
+			out = append(out, seq)
 		}
 	}
 	slices.Sort(out)
-	out = slices.Compact(out)
 	return out[:min(limit, len(out))]
 }
 
-// findLastUpTo reads for the last record of a subject up to a bound; 0 if there
-// is none.
-func (p *Partition) findLastUpTo(name string, upTo uint64) uint64 {
+// findHidden reads the log up to a bound for the last sequences of the subjects
+// in the map.
+func (p *Partition) findHidden(last map[string]uint64, upTo uint64) {
 	r := p.Reader(p.First())
 	defer r.Close()
-	var last uint64
-	for {
+	for r.Position() <= upTo {
 		v, err := r.Next()
-		if err != nil || v.Seq > upTo {
-			return last
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			continue // it cannot be read, and the reader has moved on
+		case v.Seq > upTo:
+			return
 		}
-		if string(v.Subject) == name {
-			last = v.Seq
+		if seq, ok := last[string(v.Subject)]; ok && v.Seq > seq {
+			last[string(v.Subject)] = v.Seq
 		}
 	}
 }

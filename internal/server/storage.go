@@ -261,10 +261,9 @@ func (s *storage) checkpointAll() error {
 		}
 	}
 	s.mu.Unlock()
+	var errs []error
 	for _, g := range all {
-		if err := g.part.Checkpoint(); err != nil {
-			return err
-		}
+		errs = append(errs, g.part.Checkpoint())
 	}
-	return s.saveCatalog()
+	return errors.Join(append(errs, s.saveCatalog())...)
 }

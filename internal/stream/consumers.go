@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -124,44 +126,78 @@ type creation struct {
 }
 
 // CreateConsumer makes a consumer. It returns when that is durable. A consumer of
-// the same name gives ErrExists.
+// the same name gives ErrExists, also one whose creation is under way: that is
+// waited for.
 func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
+	if _, err := s.dialect.OpenConsumer(cfg.Doc); err != nil {
+		return nil, err
+	}
+	done, err := s.reserveConsumer(ctx, cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s.mu.Lock()
-	limit := s.config.Load().MaxConsumers
-	switch {
-	case s.closed.Load():
-		s.mu.Unlock()
-		return nil, ErrNotFound
-	case s.consumers[cfg.Name] != nil:
-		s.mu.Unlock()
-		return nil, ErrExists
-	case limit > 0 && len(s.consumers) >= limit:
-		s.mu.Unlock()
-		return nil, ErrMaxConsumers
-	}
 	s.nextID++
-	spec := consumerSpec{ID: s.nextID, Created: time.Now().UnixNano(), Config: cfg}
+	id := s.nextID
 	s.mu.Unlock()
-	if cfg.Local {
-		cr := &creation{waiter: newWaiter()}
-		s.consumerSet(cr, spec)
-		return cr.consumer, nil
-	}
-	return s.proposeConsumer(ctx, spec)
+	return s.setConsumer(ctx, consumerSpec{ID: id, Created: time.Now().UnixNano(), Config: cfg})
 }
 
-// UpdateConsumer changes a consumer's configuration; its position stays.
+// reserveConsumer claims a name, and a place among the stream's consumers, for a
+// creation until done is called.
+func (s *Stream) reserveConsumer(ctx context.Context, name string) (done func(), err error) {
+	for {
+		s.mu.Lock()
+		limit := s.config.Load().MaxConsumers
+		other := s.creating[name]
+		switch {
+		case s.closed.Load():
+			err = ErrNotFound
+		case s.consumers[name] != nil:
+			err = ErrExists
+		case other == nil && limit > 0 && len(s.consumers)+len(s.creating) >= limit:
+			err = ErrMaxConsumers
+		}
+		if err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+		if other == nil {
+			break
+		}
+		s.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the creation of consumer %q: %w", name, ctx.Err())
+		}
+	}
+	mine := make(chan struct{})
+	s.creating[name] = mine
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		delete(s.creating, name)
+		s.mu.Unlock()
+		close(mine)
+	}, nil
+}
+
+// UpdateConsumer changes a consumer's configuration; its position stays. One that
+// is deleted gives ErrNotFound.
 func (s *Stream) UpdateConsumer(ctx context.Context, c *Consumer, cfg ConsumerConfig) (*Consumer, error) {
-	spec := consumerSpec{ID: c.id, Created: c.Created(), Config: cfg}
-	if cfg.Local {
-		cr := &creation{waiter: newWaiter()}
-		s.consumerSet(cr, spec)
-		return cr.consumer, nil
+	if _, err := s.dialect.OpenConsumer(cfg.Doc); err != nil {
+		return nil, err
 	}
-	return s.proposeConsumer(ctx, spec)
+	return s.setConsumer(ctx, consumerSpec{ID: c.id, Created: c.Created(), Update: true, Config: cfg})
 }
 
-func (s *Stream) proposeConsumer(ctx context.Context, spec consumerSpec) (*Consumer, error) {
+// setConsumer puts a specification in force, through the log unless it is local.
+func (s *Stream) setConsumer(ctx context.Context, spec consumerSpec) (*Consumer, error) {
+	if spec.Config.Local {
+		return s.consumerSet(spec)
+	}
 	data, err := json.Marshal(&spec)
 	if err != nil {
 		return nil, fmt.Errorf("encode consumer %q: %w", spec.Config.Name, err)
@@ -178,33 +214,51 @@ func (s *Stream) proposeConsumer(ctx context.Context, spec consumerSpec) (*Consu
 
 // consumerSet puts a consumer, or its new configuration, in force. It runs on the
 // group's goroutine, or on that of the caller for a local one.
-func (s *Stream) consumerSet(cr *creation, spec consumerSpec) {
+func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
 	n, err := s.dialect.OpenConsumer(spec.Config.Doc)
 	if err != nil {
-		cr.fail(err)
-		return
+		return nil, err
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := s.consumers[spec.Config.Name]
-	if c != nil && c.id != spec.ID {
+	switch {
+	case s.dropped.Load():
+		return nil, ErrNotFound
+	case spec.Update && (c == nil || c.id != spec.ID):
+		return nil, ErrNotFound
+	case !spec.Update && c != nil:
+		return nil, ErrExists
+	case c == nil:
+		return s.addConsumerLocked(spec, n, consumer.StartAt(spec.Config.Start)), nil
+	}
+	s.shard.post(event{kind: evCall, call: func(int64) {
+		if c.gone.Load() {
+			return
+		}
+		c.spec.Store(&spec)
+		c.native.Store(&n)
+		c.core.Update(s.coreConfig(&spec))
+		c.source.open(c)
+		s.shard.touch(c)
+	}})
+	return c, nil
+}
+
+// revive makes the consumers live that the ledger holds, once replay is over.
+func (s *Stream) revive() {
+	for _, id := range slices.Sorted(maps.Keys(s.ledger.by)) {
+		a := s.ledger.by[id]
+		n, err := s.dialect.OpenConsumer(a.spec.Config.Doc)
+		if err != nil {
+			s.dir.log.Error("consumer not opened", "stream", s.Name(), "consumer", a.spec.Config.Name, "error", err)
+			continue
+		}
+		s.mu.Lock()
+		if s.consumers[a.spec.Config.Name] == nil {
+			s.addConsumerLocked(a.spec, n, a.replica.State())
+		}
 		s.mu.Unlock()
-		cr.fail(ErrExists)
-		return
-	}
-	fresh := c == nil
-	if fresh {
-		c = s.addConsumerLocked(spec, n, consumer.StartAt(spec.Config.Start))
-	}
-	s.mu.Unlock()
-	cr.consumer = c
-	if !fresh {
-		s.shard.post(event{kind: evCall, call: func(int64) {
-			c.spec.Store(&spec)
-			c.native.Store(&n)
-			c.core.Update(s.coreConfig(&spec))
-			c.source.open(c)
-			s.shard.touch(c)
-		}})
 	}
 }
 
@@ -257,12 +311,11 @@ func (s *Stream) consumerDropped(name string, id uint64) bool {
 		return false
 	}
 	delete(s.consumers, name)
-	none := len(s.consumers) == 0
-	s.mu.Unlock()
-	c.gone.Store(true)
-	if none {
+	if len(s.consumers) == 0 {
 		s.part.WatchRemovals(false)
 	}
+	s.mu.Unlock()
+	c.gone.Store(true)
 	s.shard.post(event{kind: evDrop, consumer: c})
 	return true
 }

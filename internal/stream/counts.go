@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"errors"
+	"io"
 	"slices"
 	"strings"
 
@@ -8,79 +10,167 @@ import (
 	"github.com/weirmq/weir/internal/subject"
 )
 
+// tally counts the matching live records below a sequence. What is counted in is
+// read from the log, what goes is told by events, later. So that each removal is
+// counted out if and only if its record was counted in, a tally remembers when it
+// read what, until all events of before have come.
+type tally struct {
+	n     uint64
+	next  uint64 // what is below it was read
+	walks []walk // rising; what is below next and in none of them was read long ago
+}
+
+// walk is one reading of the sequences from one up to another, not included.
+type walk struct {
+	from, to      uint64
+	before, after uint64   // the number of removals when it began and when it ended
+	seqs          []uint64 // what it counted; nil where before is after
+}
+
+// start begins at a sequence below which n records are live, as of a number of
+// removals.
+func (t *tally) start(next, n, removals, seen uint64) {
+	*t = tally{n: n, walks: t.walks[:0]}
+	t.add(walk{to: next, before: removals, after: removals}, 0, seen)
+}
+
+// add counts in what a walk found. seen is the number of the last removal that
+// an event told of.
+func (t *tally) add(w walk, n, seen uint64) {
+	t.n += n
+	t.next = w.to
+	t.walks = slices.DeleteFunc(t.walks, func(o walk) bool { return o.after <= seen })
+	if w.after <= seen {
+		return
+	}
+	if i := len(t.walks) - 1; i >= 0 && w.before == w.after {
+		if o := &t.walks[i]; o.to == w.from && o.before == w.before && o.after == w.after {
+			o.to = w.to
+			return
+		}
+	}
+	t.walks = append(t.walks, w)
+}
+
+// counted says whether the record that removal number n took is in the count.
+func (t *tally) counted(seq, n uint64) bool {
+	if seq >= t.next {
+		return false
+	}
+	for i := range t.walks {
+		w := &t.walks[i]
+		if seq < w.from || seq >= w.to {
+			continue
+		}
+		if n <= w.before {
+			return false
+		}
+		if n <= w.after {
+			_, ok := slices.BinarySearch(w.seqs, seq)
+			return ok
+		}
+	}
+	return true
+}
+
+// removed counts a record out that is gone.
+func (t *tally) removed(seq, n uint64) {
+	if t.n > 0 && t.counted(seq, n) {
+		t.n--
+	}
+}
+
+// chunk is how many records are read between two looks at the number of removals.
+const chunk = 4096
+
+// read counts in the matching records up to a sequence, not included, which is
+// visible.
+func (t *tally) read(p *partition.Partition, to, seen uint64, matches func([]byte) bool) {
+	r := p.Reader(t.next)
+	defer r.Close()
+	for t.next < to {
+		w := walk{from: t.next, to: to, before: p.Removals()}
+		n := uint64(0)
+		for i := 0; ; i++ {
+			if i == chunk {
+				w.to = min(max(r.Position(), t.next), to)
+				break
+			}
+			v, err := r.Next()
+			if errors.Is(err, io.EOF) || v.Seq >= to || r.Position() > to {
+				break
+			}
+			if err == nil && matches(v.Subject) {
+				w.seqs = append(w.seqs, v.Seq)
+				n++
+			}
+		}
+		if w.after = p.Removals(); w.after == w.before {
+			w.seqs = nil
+		}
+		t.add(w, n, seen)
+	}
+}
+
 // filterCount is how many visible records of a stream a filter matches. Equal
-// filters share one; it is kept by reading each new record once for all of them,
-// and by what the partition tells of removals. Only the shard uses it.
+// filters share one. Only the shard uses it.
 type filterCount struct {
-	stream  *Stream
+	part    *partition.Partition
+	state   *streamState
 	filter  []string
-	total   uint64 // matching live records up to upto
-	upto    uint64
-	sources []*source // whose before must follow removals
+	all     tally
+	sources map[*source]struct{}
 }
 
 func filterKey(filter []string) string { return strings.Join(filter, "\x00") }
 
-// countOf returns the shared count of a filter, built from the subject index.
-func (sh *Shard) countOf(s *Stream, filter []string) *filterCount {
-	m := sh.counts[s]
-	if m == nil {
-		m = map[string]*filterCount{}
-		sh.counts[s] = m
-	}
-	key := filterKey(filter)
-	fc := m[key]
+// countOf gives a source its share in the count of its filter.
+func (sh *Shard) countOf(s *Stream, src *source) {
+	st := sh.state(s)
+	key := filterKey(src.filter)
+	fc := st.counts[key]
 	if fc == nil {
-		fc = &filterCount{stream: s, filter: slices.Clone(filter)}
-		m[key] = fc
+		fc = &filterCount{part: s.part, state: st, filter: src.filter, sources: map[*source]struct{}{}}
+		st.counts[key] = fc
 		fc.rebuild()
 	}
-	return fc
+	fc.sources[src] = struct{}{}
+	src.count = fc
+	src.restart()
 }
 
-// rebuild counts anew. Records that are committed while it counts are counted by
-// follow.
-func (fc *filterCount) rebuild() {
-	p := fc.stream.part
-	fc.total, fc.upto = 0, 0
-	r := p.Reader(p.First())
-	defer r.Close()
-	if seq := p.Committed(); fc.indexed(seq) {
+// forget ends a source's share in its count.
+func (sh *Shard) forget(src *source) {
+	fc := src.count
+	if fc == nil {
 		return
 	}
-	fc.follow(r)
+	src.count = nil
+	delete(fc.sources, src)
+	if len(fc.sources) == 0 {
+		delete(fc.state.counts, filterKey(fc.filter))
+	}
 }
 
-// indexed takes the count from the subject index, if nothing was committed in
-// the meantime.
-func (fc *filterCount) indexed(seq uint64) bool {
-	p := fc.stream.part
-	var n uint64
-	for _, f := range fc.filter {
-		n += p.CountMatching(f)
-	}
-	if p.Committed() != seq {
-		return false
-	}
-	fc.total, fc.upto = n, seq
-	return true
+// rebuild counts anew with the subject index.
+func (fc *filterCount) rebuild() {
+	n, committed, removals := fc.part.Count(fc.filter)
+	fc.all.start(committed+1, n, removals, fc.state.seen)
 }
+
+// farBehind is how many new records are counted by the index and not by reading.
+const farBehind = 64 << 10
 
 // follow counts the records that were committed since.
-func (fc *filterCount) follow(r *partition.Reader) {
-	for {
-		v, err := r.Next()
-		if err != nil {
-			if r.Position() > fc.stream.part.Committed() {
-				break
-			}
-			continue
-		}
-		if v.Seq > fc.upto && fc.matches(v.Subject) {
-			fc.total++
-		}
+func (fc *filterCount) follow() {
+	end := fc.part.Committed() + 1
+	switch {
+	case end <= fc.all.next:
+	case end-fc.all.next > farBehind:
+		fc.rebuild()
+	default:
+		fc.all.read(fc.part, end, fc.state.seen, fc.matches)
 	}
-	fc.upto = r.Position() - 1
 }
 
 func (fc *filterCount) matches(subj []byte) bool {
@@ -93,90 +183,55 @@ func (fc *filterCount) matches(subj []byte) bool {
 }
 
 // removed takes a record out that went away.
-func (fc *filterCount) removed(seq uint64, subj []byte) {
-	if seq > fc.upto || !fc.matches(subj) {
+func (fc *filterCount) removed(seq, n uint64, subj []byte) {
+	if !fc.matches(subj) {
 		return
 	}
-	fc.total--
-	for _, s := range fc.sources {
-		if seq < s.at && s.before > 0 {
-			s.before--
-		}
+	fc.all.removed(seq, n)
+	for s := range fc.sources {
+		s.below.removed(seq, n)
 	}
 }
 
 // cleared starts anew after all records went.
 func (fc *filterCount) cleared() {
 	fc.rebuild()
-	for _, s := range fc.sources {
-		s.before, s.at = 0, fc.stream.part.First()
+	for s := range fc.sources {
+		s.restart()
 	}
 }
 
 // from is the number of matching records at or after a position of a source.
 func (fc *filterCount) from(s *source, pos uint64) uint64 {
-	if !slices.Contains(fc.sources, s) {
-		fc.sources = append(fc.sources, s)
-		s.at, s.before = s.part.First(), 0
-	}
-	if fc.upto < s.part.Committed() {
-		r := s.part.Reader(fc.upto + 1)
-		fc.follow(r)
-		r.Close()
-	}
+	fc.follow()
 	s.moveTo(pos)
-	return fc.total - min(fc.total, s.before)
+	return fc.all.n - min(fc.all.n, s.below.n)
 }
 
-// moveTo counts the matching records between where before stands and pos.
+// restart begins to count what is below the position from the first record on.
+func (s *source) restart() {
+	first := s.part.First()
+	s.below.start(first, 0, s.part.Removals(), s.count.state.seen)
+}
+
+// moveTo makes below the count of the matching records before pos.
 func (s *source) moveTo(pos uint64) {
-	if pos == s.at {
-		return
-	}
-	if pos < s.at {
-		s.at, s.before = s.part.First(), 0
-	}
-	if s.peeked != 0 && s.peeked+1 == pos && s.scanned <= s.at && s.at <= s.peeked {
-		// Peek went from at to the record before pos and met no other match.
-		s.before++
-		s.at = pos
-		return
-	}
 	pos = min(pos, s.part.Committed()+1)
-	if pos <= s.at {
+	if pos < s.below.next {
+		s.restart()
+	}
+	from := s.below.next
+	if pos <= from {
 		return
 	}
-	r := s.part.Reader(s.at)
-	defer r.Close()
-	for {
-		v, err := r.Next()
-		if err != nil {
-			if r.Position() > s.part.Committed() {
-				break
-			}
-			continue
+	if s.peeked+1 == pos && s.peeked != 0 && s.scanned <= from && from <= s.peeked {
+		// Peek went from there to the record before pos and met no other match.
+		w := walk{from: from, to: pos, before: s.since, after: s.part.Removals()}
+		if w.before != w.after {
+			w.seqs = []uint64{s.peeked}
 		}
-		if v.Seq >= pos {
-			break
-		}
-		if s.matches(v.Subject) {
-			s.before++
-		}
-	}
-	s.at = pos
-}
-
-// forget ends a source's share in its count.
-func (sh *Shard) forget(st *Stream, s *source) {
-	fc := s.count
-	if fc == nil {
+		s.below.add(w, 1, s.count.state.seen)
 		return
 	}
-	fc.sources = slices.DeleteFunc(fc.sources, func(o *source) bool { return o == s })
-	if len(fc.sources) == 0 {
-		delete(sh.counts[st], filterKey(fc.filter))
-		if len(sh.counts[st]) == 0 {
-			delete(sh.counts, st)
-		}
-	}
+	s.below.read(s.part, pos, s.count.state.seen, s.matches)
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/meta"
 	"github.com/weirmq/weir/internal/partition"
-	"github.com/weirmq/weir/internal/subject"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -50,6 +50,7 @@ type Directory struct {
 	o      Options
 	log    *slog.Logger
 	shards []*Shard
+	reap   chan struct{} // deleted has something
 
 	// Atomic: bytes of all streams in flight.
 	inFlight atomic.Int64
@@ -62,8 +63,10 @@ type Directory struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	accounts map[string]map[string]*Stream
-	reserved map[*Stream][]string // subjects of streams being made or changed
+	reserved map[*Stream][]string        // subjects of streams being made or changed
+	creating map[[2]string]chan struct{} // account and name; closed when done
 	serving  bool
+	deleted  []*Stream        // whose files are to be removed
 	broken   map[string]error // streams that could not be opened, by account and name
 }
 
@@ -72,6 +75,7 @@ func New(o Options) *Directory {
 	d := &Directory{
 		o: o, log: o.Log, outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
 		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
+		creating: map[[2]string]chan struct{}{}, reap: make(chan struct{}, 1),
 	}
 	for range max(o.Shards, 1) {
 		d.shards = append(d.shards, newShard(o.Outlet(), o.Log, time.Now().UnixNano()))
@@ -85,7 +89,31 @@ func (d *Directory) Run(ctx context.Context) error {
 	for _, sh := range d.shards {
 		g.Go(func() error { return sh.Run(ctx) })
 	}
+	g.Go(func() error { return d.reapDeleted(ctx) })
 	return g.Wait()
+}
+
+// reapDeleted removes the files of deleted streams: that may take its time.
+func (d *Directory) reapDeleted(ctx context.Context) error {
+	for {
+		d.mu.Lock()
+		gone := d.deleted
+		d.deleted = nil
+		d.mu.Unlock()
+		for _, s := range gone {
+			d.o.Opener.Drop(&s.spec, s.part)
+		}
+		if len(gone) > 0 {
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil // after a last look
+		}
+		select {
+		case <-d.reap:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Serve begins to capture: replay is over. It makes the consumers that the log
@@ -102,34 +130,6 @@ func (d *Directory) Serve() {
 	d.mu.Unlock()
 	for _, s := range all {
 		s.revive()
-		s.attach()
-	}
-}
-
-// revive makes the consumers live that the ledger holds.
-func (s *Stream) revive() {
-	for _, a := range s.ledger.by {
-		n, err := s.dialect.OpenConsumer(a.spec.Config.Doc)
-		if err != nil {
-			s.dir.log.Error("consumer not opened", "stream", s.Name(), "consumer", a.spec.Config.Name, "error", err)
-			continue
-		}
-		s.mu.Lock()
-		if s.consumers[a.spec.Config.Name] == nil {
-			s.addConsumerLocked(a.spec, n, a.replica.State())
-		}
-		s.mu.Unlock()
-	}
-	s.wake()
-}
-
-// attachIfOpen subscribes the stream at its new subjects, unless replay still
-// runs.
-func (s *Stream) attachIfOpen() {
-	s.dir.mu.Lock()
-	serving := s.dir.serving
-	s.dir.mu.Unlock()
-	if serving && !s.closed.Load() {
 		s.attach()
 		s.wake()
 	}
@@ -175,17 +175,21 @@ func (d *Directory) Dropped(spec meta.Spec) {
 		return
 	}
 	s.closed.Store(true)
+	s.dropped.Store(true)
 	s.detach()
 	for _, c := range s.Consumers() {
 		s.consumerDropped(c.Name(), c.id)
 	}
-	s.shard.post(event{kind: evCall, call: func(int64) {
-		if st := s.shard.streams[s]; st != nil {
-			s.shard.wheel.Clear(&st.age)
-			delete(s.shard.streams, s)
+	s.shard.post(event{kind: evForget, stream: s})
+	s.part.Retire(func() {
+		d.mu.Lock()
+		d.deleted = append(d.deleted, s)
+		d.mu.Unlock()
+		select {
+		case d.reap <- struct{}{}:
+		default:
 		}
-		d.o.Opener.Drop(&s.spec, s.part)
-	}})
+	})
 }
 
 // open makes the stream of a spec, with what is stored of it.
@@ -205,11 +209,10 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	s := &Stream{
 		spec: spec, dir: d, dialect: dialect, space: space,
 		shard:     d.shards[spec.ID%uint64(len(d.shards))],
-		consumers: map[string]*Consumer{},
+		consumers: map[string]*Consumer{}, creating: map[string]chan struct{}{}, updating: make(chan struct{}, 1),
 	}
-	s.idle.Store(cfg.Limits.MaxAge <= 0)
 	s.interested = func(reply string) bool { return space.Interested([]byte(reply)) }
-	s.ledger = &ledger{stream: s, by: map[uint64]*applied{}}
+	s.ledger = &ledger{stream: s, by: map[uint64]*applied{}, names: map[string]uint64{}}
 	if err := s.setConfig(cfg); err != nil {
 		return nil, err
 	}
@@ -224,14 +227,17 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	return s, nil
 }
 
-// Create makes a stream. It returns when that is durable.
+// Create makes a stream. It returns when that is durable. Where another creation
+// of that name is under way it waits for it, and then gives ErrExists.
 func (d *Directory) Create(ctx context.Context, account string, c Config) (*Stream, error) {
+	done, err := d.reserveName(ctx, account, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	spec := meta.Spec{
 		ID: d.o.Catalog.NextID(), Incarnation: 1, Account: account, Name: c.Name,
 		Created: time.Now().UnixNano(), Config: encodeConfig(&c),
-	}
-	if d.Find(account, c.Name) != nil {
-		return nil, ErrExists
 	}
 	s, err := d.open(spec)
 	if err != nil {
@@ -242,20 +248,47 @@ func (d *Directory) Create(ctx context.Context, account string, c Config) (*Stre
 		return nil, err
 	}
 	defer d.releaseSubjects(s)
-	if err := d.o.Catalog.Create(ctx, spec, s); err != nil {
-		if d.Find(account, c.Name) != s {
-			d.o.Opener.Drop(&spec, s.part)
-		}
-		return nil, fmt.Errorf("create stream %q: %w", c.Name, translate(err))
+	err = d.o.Catalog.Create(ctx, spec, s)
+	if err == nil {
+		return s, nil
 	}
-	return s, nil
+	if errors.Is(err, meta.ErrExists) {
+		d.o.Opener.Drop(&spec, s.part)
+		return nil, ErrExists
+	}
+	// The outcome is unknown: the stream may still come to be.
+	return nil, fmt.Errorf("create stream %q: %w", c.Name, err)
 }
 
-func translate(err error) error {
-	if err == meta.ErrExists {
-		return ErrExists
+// reserveName claims a name for a creation until done is called.
+func (d *Directory) reserveName(ctx context.Context, account, name string) (done func(), err error) {
+	k := [2]string{account, name}
+	for {
+		d.mu.Lock()
+		if d.accounts[account][name] != nil {
+			d.mu.Unlock()
+			return nil, ErrExists
+		}
+		other := d.creating[k]
+		if other == nil {
+			break
+		}
+		d.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the creation of stream %q: %w", name, ctx.Err())
+		}
 	}
-	return err
+	mine := make(chan struct{})
+	d.creating[k] = mine
+	d.mu.Unlock()
+	return func() {
+		d.mu.Lock()
+		delete(d.creating, k)
+		d.mu.Unlock()
+		close(mine)
+	}, nil
 }
 
 // Drop deletes a stream for good. It returns when that is durable.
@@ -292,42 +325,31 @@ func (d *Directory) List(account string) []*Stream {
 	return out
 }
 
-// Quiesce stops capturing and waits until every stream has answered what it
-// took, or ctx ends.
+// Quiesce stops capturing, waits until every stream has answered what it took,
+// and tells those who wait for messages that the server stops; or ctx ends.
 func (d *Directory) Quiesce(ctx context.Context) error {
-	for _, s := range d.List("") {
+	all := d.List("")
+	for _, s := range all {
 		s.closed.Store(true)
 		s.detach()
 	}
-	for _, s := range d.List("") {
+	for _, s := range all {
 		w := newWaiter()
-		if err := s.part.Barrier(w.finish); err != nil {
+		if err := s.part.Barrier(w.fail); err != nil {
 			continue // its log has failed: there is nothing to wait for
 		}
-		if err := w.wait(ctx); err != nil {
+		if err := w.wait(ctx); err != nil && ctx.Err() != nil {
 			return fmt.Errorf("wait for stream %q: %w", s.Name(), err)
 		}
 	}
-	return d.endRequests(ctx)
-}
-
-// endRequests tells whoever waits for records that the server stops.
-func (d *Directory) endRequests(ctx context.Context) error {
 	for _, sh := range d.shards {
 		w := newWaiter()
 		sh.post(event{kind: evCall, call: func(int64) {
-			for _, st := range sh.streams {
-				for c := range st.consumers {
-					sh.end(c, consumer.EndShutdown)
-				}
-			}
-			for _, p := range sh.touched {
-				p.HandOver()
-			}
+			sh.sayGoodbye()
 			w.finish()
 		}})
 		if err := w.wait(ctx); err != nil {
-			return fmt.Errorf("end waiting requests: %w", err)
+			return fmt.Errorf("end the requests for messages: %w", err)
 		}
 	}
 	return nil
@@ -342,42 +364,6 @@ func (d *Directory) Broken() map[string]error {
 		out[k] = v
 	}
 	return out
-}
-
-// reserveSubjects claims subjects for a stream that is being made or changed, so
-// that no two streams of an account capture the same message.
-func (d *Directory) reserveSubjects(account string, s *Stream, subjects []string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, o := range d.accounts[account] {
-		if o != s && overlap(o.Config().Subjects, subjects) {
-			return ErrOverlap
-		}
-	}
-	for o, taken := range d.reserved {
-		if o != s && o.spec.Account == account && overlap(taken, subjects) {
-			return ErrOverlap
-		}
-	}
-	d.reserved[s] = subjects
-	return nil
-}
-
-func (d *Directory) releaseSubjects(s *Stream) {
-	d.mu.Lock()
-	delete(d.reserved, s)
-	d.mu.Unlock()
-}
-
-func overlap(a, b []string) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if subject.Overlap(x, y) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // journalPublisher is the publisher of an account for the journal's goroutine.

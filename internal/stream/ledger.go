@@ -3,6 +3,7 @@ package stream
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +19,10 @@ import (
 type ledger struct {
 	stream *Stream
 	by     map[uint64]*applied
+	names  map[string]uint64 // of those in by
+	// config is the configuration in force as it is encoded; nil while that is the
+	// one that the stream was created with.
+	config []byte
 }
 
 // applied is one consumer as the log has it.
@@ -28,9 +33,11 @@ type applied struct {
 
 // consumerSpec is the entry that creates or changes a consumer.
 type consumerSpec struct {
-	ID      uint64         `json:"id"`
-	Created int64          `json:"created"` // Unix ns
-	Config  ConsumerConfig `json:"config"`
+	ID      uint64 `json:"id"`
+	Created int64  `json:"created"` // Unix ns
+	// Update changes a consumer that exists, and none else.
+	Update bool           `json:"update,omitempty"`
+	Config ConsumerConfig `json:"config"`
 }
 
 // stateRecord values come back with KindConsumerState entries.
@@ -54,7 +61,7 @@ func (l *ledger) Apply(kind record.Kind, data []byte, value any) {
 	case record.KindDedup, record.KindFrame, record.KindRemove, record.KindStreamCreate, record.KindStreamDrop:
 		err = fmt.Errorf("entry of kind %d for consumers: %w", kind, record.ErrDamaged)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, ErrNotFound) {
 		l.stream.dir.log.Error("entry not applied", "stream", l.stream.spec.Name, "account", l.stream.spec.Account, "kind", kind, "error", err)
 	}
 	switch v := value.(type) {
@@ -79,7 +86,8 @@ func (l *ledger) applyConfig(data []byte) error {
 	if err := l.stream.setConfig(c); err != nil {
 		return err
 	}
-	l.stream.attachIfOpen()
+	l.config = slices.Clone(doc)
+	l.stream.configured()
 	return nil
 }
 
@@ -88,14 +96,31 @@ func (l *ledger) applySet(data []byte, value any) error {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return fmt.Errorf("consumer entry: %w: %w", record.ErrDamaged, err)
 	}
-	a := l.by[spec.ID]
-	if a == nil {
-		a = &applied{replica: consumer.NewReplica(consumer.StartAt(spec.Config.Start))}
-		l.by[spec.ID] = a
+	if err := l.set(spec); err != nil {
+		return err
 	}
-	a.spec = spec
 	if cr, ok := value.(*creation); ok {
-		l.stream.consumerSet(cr, spec)
+		c, err := l.stream.consumerSet(spec)
+		cr.consumer = c
+		return err
+	}
+	return nil
+}
+
+// set notes a consumer. What the entries before it do not allow has no effect.
+func (l *ledger) set(spec consumerSpec) error {
+	a := l.by[spec.ID]
+	_, taken := l.names[spec.Config.Name]
+	switch {
+	case spec.Update && (a == nil || a.spec.Config.Name != spec.Config.Name):
+		return ErrNotFound
+	case spec.Update:
+		a.spec = spec
+	case a != nil || taken:
+		return ErrExists
+	default:
+		l.by[spec.ID] = &applied{spec: spec, replica: consumer.NewReplica(consumer.StartAt(spec.Config.Start))}
+		l.names[spec.Config.Name] = spec.ID
 	}
 	return nil
 }
@@ -107,6 +132,7 @@ func (l *ledger) applyDrop(data []byte) error {
 	}
 	if a := l.by[id]; a != nil {
 		delete(l.by, id)
+		delete(l.names, a.spec.Config.Name)
 		l.stream.consumerDropped(a.spec.Config.Name, id)
 	}
 	return nil
@@ -124,9 +150,11 @@ func (l *ledger) applyState(data []byte) error {
 	return a.replica.Apply(data[n:], func(uint64) {})
 }
 
-// Snapshot appends all consumers: count, then each as two blocks with a length
-// (4 bytes) before them: its spec as JSON and its state.
+// Snapshot appends the configuration, empty if it is that of the creation, the
+// number of consumers (4 bytes), and for each its spec as JSON and its state.
+// Each of these is a block: its length (4 bytes) and its bytes.
 func (l *ledger) Snapshot(dst []byte) []byte {
+	dst = appendBlock(dst, l.config)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(l.by)))
 	for _, id := range slices.Sorted(maps.Keys(l.by)) {
 		a := l.by[id]
@@ -147,6 +175,24 @@ func appendBlock(dst, b []byte) []byte {
 
 // Restore is the inverse of Snapshot. It is total.
 func (l *ledger) Restore(b []byte) error {
+	config, b, err := takeBlock(b)
+	if err != nil {
+		return err
+	}
+	if len(config) > 0 {
+		c, err := decodeConfig(config)
+		if err != nil {
+			return err
+		}
+		if err := l.stream.setConfig(c); err != nil {
+			return err
+		}
+		l.config = slices.Clone(config)
+	}
+	return l.restoreConsumers(b)
+}
+
+func (l *ledger) restoreConsumers(b []byte) error {
 	if len(b) < 4 {
 		return fmt.Errorf("consumers of %d bytes: %w", len(b), record.ErrDamaged)
 	}
@@ -170,7 +216,11 @@ func (l *ledger) Restore(b []byte) error {
 			return fmt.Errorf("consumer %q: %w", a.spec.Config.Name, err)
 		}
 		a.replica = consumer.NewReplica(st)
+		if _, taken := l.names[a.spec.Config.Name]; taken || l.by[a.spec.ID] != nil {
+			return fmt.Errorf("consumer %q twice: %w", a.spec.Config.Name, record.ErrDamaged)
+		}
 		l.by[a.spec.ID] = a
+		l.names[a.spec.Config.Name] = a.spec.ID
 	}
 	return nil
 }

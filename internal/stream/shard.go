@@ -2,14 +2,12 @@ package stream
 
 import (
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
-	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/timewheel"
 )
 
@@ -46,7 +44,6 @@ type Shard struct {
 	touched    []*broker.Publisher
 	dirty      []*Consumer
 	streams    map[*Stream]*streamState
-	counts     map[*Stream]map[string]*filterCount
 	out        consumer.Output
 	scratch    []byte
 	spare      []event
@@ -58,6 +55,8 @@ type streamState struct {
 	consumers map[*Consumer]struct{}
 	age       timewheel.Timer[timed]
 	first     uint64 // the last first sequence that the consumers were told of
+	seen      uint64 // the number of the last removal that an event told of
+	counts    map[string]*filterCount
 }
 
 type eventKind uint8
@@ -69,6 +68,8 @@ const (
 	evRemoved                  // a record went
 	evCall                     // run a function
 	evDrop                     // a consumer is gone
+	evForget                   // a stream is gone
+	evConfig                   // a stream's configuration changed
 )
 
 type event struct {
@@ -78,7 +79,8 @@ type event struct {
 	request  *consumer.Request
 	staged   *staged
 	seq      uint64
-	reply    []byte
+	removal  uint64
+	subject  []byte
 	call     func(now int64)
 }
 
@@ -86,7 +88,6 @@ func newShard(outlet Outlet, log *slog.Logger, now int64) *Shard {
 	return &Shard{
 		outlet: outlet, log: log, wakeUp: make(chan struct{}, 1), wheel: timewheel.New[timed](tick, now),
 		publishers: map[*broker.Space]*broker.Publisher{}, streams: map[*Stream]*streamState{},
-		counts: map[*Stream]map[string]*filterCount{},
 	}
 }
 
@@ -186,11 +187,23 @@ func (sh *Shard) handle(e *event, now int64) {
 		e.call(now)
 	case evDrop:
 		sh.drop(e.consumer)
+	case evForget:
+		if st := sh.streams[e.stream]; st != nil {
+			sh.wheel.Clear(&st.age)
+			delete(sh.streams, e.stream)
+		}
+	case evConfig:
+		// The age may be another one now: its timer is set anew.
+		sh.wheel.Clear(&sh.state(e.stream).age)
+		sh.wake(e.stream, now)
 	}
 }
 
 // wake lets the stream's consumers look for records, and its age timer run.
 func (sh *Shard) wake(s *Stream, now int64) {
+	if s.dropped.Load() {
+		return
+	}
 	st := sh.state(s)
 	if first := s.part.First(); first != st.first {
 		st.first = first
@@ -213,7 +226,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 func (sh *Shard) state(s *Stream) *streamState {
 	st := sh.streams[s]
 	if st == nil {
-		st = &streamState{consumers: map[*Consumer]struct{}{}}
+		st = &streamState{consumers: map[*Consumer]struct{}{}, counts: map[string]*filterCount{}}
 		st.age.Item = s
 		sh.streams[s] = st
 	}
@@ -235,8 +248,24 @@ func (sh *Shard) drop(c *Consumer) {
 		delete(st.consumers, c)
 	}
 	sh.end(c, consumer.EndDeleted)
-	sh.forget(c.stream, &c.source)
+	sh.forget(&c.source)
 	c.source.close()
+}
+
+// sayGoodbye ends the requests that wait, because the server stops.
+func (sh *Shard) sayGoodbye() {
+	for s, st := range sh.streams {
+		p := sh.publisher(s.space)
+		for c := range st.consumers {
+			c.core.Close(consumer.EndShutdown, &sh.out)
+			for i := range sh.out.Statuses {
+				sh.outlet.Status(p, c, &sh.out.Statuses[i])
+			}
+		}
+	}
+	for _, p := range sh.touched {
+		p.HandOver()
+	}
 }
 
 // end tells a consumer's waiting requests why they are served no longer.
@@ -291,11 +320,12 @@ func (sh *Shard) removed(e *event) {
 	if st == nil {
 		return
 	}
-	for _, fc := range sh.counts[e.stream] {
+	st.seen = e.removal
+	for _, fc := range st.counts {
 		if e.seq == 0 {
 			fc.cleared()
 		} else {
-			fc.removed(e.seq, e.reply)
+			fc.removed(e.seq, e.removal, e.subject)
 		}
 	}
 	for c := range st.consumers {
@@ -322,131 +352,4 @@ func (sh *Shard) publisher(space *broker.Space) *broker.Publisher {
 	}
 	sh.touched = append(sh.touched, p)
 	return p
-}
-
-// applyAcks gives acknowledgements to their consumers.
-func (sh *Shard) applyAcks(acks []Ack, now int64) {
-	for i := range acks {
-		a := &acks[i]
-		c := a.Consumer
-		if c.gone.Load() {
-			continue
-		}
-		res := c.core.Ack(a.Ack, now)
-		if a.Next != nil {
-			c.core.Request(*a.Next, now)
-		}
-		if res.Reply && len(a.Reply) > 0 {
-			c.confirm = append(c.confirm, a.Reply)
-		}
-		sh.touch(c)
-	}
-}
-
-// step lets a consumer do what it can, sends it, and notes it in the log.
-func (sh *Shard) step(c *Consumer, now int64) {
-	if c.gone.Load() {
-		return
-	}
-	s := c.stream
-	c.source.begin()
-	sh.out.Limit = stepLimit
-	c.core.Step(now, &c.source, s.interested, &sh.out)
-	p := sh.publisher(s.space)
-	sh.send(c, p)
-	sh.note(c, p)
-	if sh.out.More || sh.out.Cold != 0 {
-		sh.touch(c)
-	}
-	sh.schedule(c)
-}
-
-// send writes what a step decided: deliveries and statuses in their order.
-func (sh *Shard) send(c *Consumer, p *broker.Publisher) {
-	statuses := sh.out.Statuses
-	for i := range sh.out.Deliveries {
-		for len(statuses) > 0 && statuses[0].After <= i {
-			sh.outlet.Status(p, c, &statuses[0])
-			statuses = statuses[1:]
-		}
-		d := &sh.out.Deliveries[i]
-		v, err := c.source.record(d.Seq)
-		if err != nil {
-			sh.log.Error("record not delivered", "stream", c.stream.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
-			continue
-		}
-		sh.outlet.Deliver(p, c, d, &v)
-	}
-	for i := range statuses {
-		sh.outlet.Status(p, c, &statuses[i])
-	}
-}
-
-// note puts the consumer's progress into the log: at once where a confirmation
-// waits for it, else with the next sync.
-func (sh *Shard) note(c *Consumer, p *broker.Publisher) {
-	confirm := c.confirm
-	c.confirm = nil
-	if c.Config().Local {
-		for _, r := range confirm {
-			sh.outlet.Acked(p, r)
-		}
-		return
-	}
-	if len(sh.out.Changes) == 0 {
-		sh.confirmAfter(c.stream, confirm)
-		return
-	}
-	data := binary.AppendUvarint(make([]byte, 0, len(sh.out.Changes)+binary.MaxVarintLen64), c.id)
-	data = append(data, sh.out.Changes...)
-	var value any
-	if len(confirm) > 0 {
-		value = &stateRecord{stream: c.stream, replies: confirm}
-	}
-	if err := c.stream.part.Propose(record.KindConsumerState, value != nil, value, data); err != nil {
-		sh.log.Error("progress of a consumer not noted", "stream", c.stream.Name(), "consumer", c.Name(), "error", err)
-	}
-}
-
-// confirmAfter confirms acknowledgements that changed nothing: what they repeat
-// may still be on its way into the log.
-func (sh *Shard) confirmAfter(s *Stream, confirm [][]byte) {
-	if len(confirm) == 0 {
-		return
-	}
-	done := func() {
-		sh.post(event{kind: evCall, call: func(int64) {
-			for _, r := range confirm {
-				sh.outlet.Acked(sh.publisher(s.space), r)
-			}
-		}})
-	}
-	if err := s.part.Barrier(done); err != nil {
-		sh.log.Error("acknowledgements not confirmed", "stream", s.Name(), "error", err)
-	}
-}
-
-// schedule sets the consumer's timer, or ends a consumer that nobody uses.
-func (sh *Shard) schedule(c *Consumer) {
-	if sh.out.Inactive {
-		sh.retire(c)
-		return
-	}
-	if next := c.core.Deadline(); next != 0 {
-		sh.wheel.Set(&c.timer, next)
-	} else {
-		sh.wheel.Clear(&c.timer)
-	}
-}
-
-// retire deletes a consumer that nobody used for as long as it said.
-func (sh *Shard) retire(c *Consumer) {
-	s := c.stream
-	if c.Config().Local {
-		s.consumerDropped(c.Name(), c.id)
-		return
-	}
-	if err := s.part.Propose(record.KindConsumerDrop, false, nil, binary.AppendUvarint(nil, c.id)); err != nil {
-		sh.log.Warn("idle consumer not deleted", "stream", s.Name(), "consumer", c.Name(), "error", err)
-	}
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/weirmq/weir/internal/consumer"
@@ -25,19 +26,21 @@ type source struct {
 	given   int           // how many of them went out
 	peeked  uint64        // what Peek found last; 0: none
 	size    int           // its size
-	scanned uint64        // no match below it, from the last start of a scan on
+	scanned uint64        // no match from it on before peeked, or before the reader
+	since   uint64        // the number of removals when that scan began
 	budget  int
 	// skip is for last-per-subject: the sequences up to skipTo that count.
 	skip   []uint64
 	skipTo uint64
 	count  *filterCount // nil when all records match
-	before uint64       // matching live records below position
-	at     uint64       // the position that before is for
+	below  tally        // matching records before the position, if count is there
 }
 
 // open makes the source ready for its consumer's configuration.
 func (s *source) open(c *Consumer) {
+	sh := c.stream.shard
 	s.close()
+	sh.forget(s)
 	cfg := c.Config()
 	s.part = c.stream.part
 	s.filter = cfg.Filter
@@ -45,14 +48,12 @@ func (s *source) open(c *Consumer) {
 		s.filter = nil
 	}
 	s.skip, s.skipTo = nil, 0
-	if cfg.LastPerSubject {
+	if cfg.LastPerSubject && c.core.Next() <= cfg.SkipTo {
 		s.skipTo = cfg.SkipTo
 		s.skip = s.lastPerSubject()
 	}
 	if len(s.filter) > 0 {
-		s.count = c.stream.shard.countOf(c.stream, s.filter)
-		s.at = s.part.First()
-		s.before = 0
+		sh.countOf(c.stream, s)
 	}
 }
 
@@ -62,7 +63,6 @@ func (s *source) close() {
 		s.reader = nil
 	}
 	s.peeked, s.scanned = 0, 0
-	s.count = nil
 }
 
 // lastPerSubject lists the last sequence of each matching subject up to skipTo.
@@ -71,16 +71,7 @@ func (s *source) lastPerSubject() []uint64 {
 	if len(patterns) == 0 {
 		patterns = []string{">"}
 	}
-	var out []uint64
-	for _, p := range patterns {
-		for _, seq := range s.part.LastSequences(p) {
-			if seq <= s.skipTo {
-				out = append(out, seq)
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return s.part.LastSequences(patterns, s.skipTo, math.MaxInt)
 }
 
 func (s *source) matches(subj []byte) bool {
@@ -116,6 +107,9 @@ func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
 		s.reader = s.part.Reader(start)
 	} else if s.reader.Position() != start {
 		s.reader.Seek(start)
+	}
+	if start == from {
+		s.since = s.part.Removals()
 	}
 	s.scanned, s.peeked = from, 0
 	return s.scan()
@@ -180,7 +174,7 @@ func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
 	for ; i < len(s.skip); i++ {
 		if v, err := s.part.Get(s.skip[i]); err == nil {
 			s.found(&v)
-			s.scanned = from
+			s.scanned = s.peeked // others that match may be before it
 			return s.item(), true
 		}
 	}

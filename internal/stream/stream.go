@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -29,18 +30,20 @@ var (
 // Stream is a named log of an account.
 type Stream struct {
 	// Set at construction.
-	spec    meta.Spec
-	dir     *Directory
-	part    *partition.Partition
-	dialect Dialect
-	shard   *Shard
-	space   *broker.Space
-	ledger  *ledger
+	spec     meta.Spec
+	dir      *Directory
+	part     *partition.Partition
+	dialect  Dialect
+	shard    *Shard
+	space    *broker.Space
+	ledger   *ledger
+	updating chan struct{} // holds a token while the configuration is changed
 	// interested says whether anyone listens on an inbox.
 	interested func(reply string) bool
 
 	// Atomic.
-	closed   atomic.Bool
+	closed   atomic.Bool // it captures nothing any more
+	dropped  atomic.Bool // it is deleted
 	noAck    atomic.Bool
 	woken    atomic.Bool // a wake-up is in the shard's box
 	idle     atomic.Bool // no consumer and no timer wants to know of new records
@@ -52,6 +55,7 @@ type Stream struct {
 	// Guarded by mu.
 	subs      []*broker.Subscription
 	consumers map[string]*Consumer
+	creating  map[string]chan struct{} // consumers on their way; closed when done
 	nextID    uint64
 }
 
@@ -105,6 +109,9 @@ func (s *Stream) attach() {
 	for _, sub := range old {
 		s.space.Unsubscribe(sub)
 	}
+	if s.closed.Load() {
+		s.detach()
+	}
 }
 
 func (s *Stream) detach() {
@@ -119,6 +126,12 @@ func (s *Stream) detach() {
 
 // Update changes the configuration. It returns when the change is durable.
 func (s *Stream) Update(ctx context.Context, c Config) error {
+	select {
+	case s.updating <- struct{}{}:
+		defer func() { <-s.updating }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another update: %w", ctx.Err())
+	}
 	if err := s.dir.reserveSubjects(s.spec.Account, s, c.Subjects); err != nil {
 		return err
 	}
@@ -133,6 +146,18 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 	return w.wait(ctx)
 }
 
+// configured makes a configuration that has just been applied take effect.
+func (s *Stream) configured() {
+	s.dir.mu.Lock()
+	serving := s.dir.serving
+	s.dir.mu.Unlock()
+	if !serving || s.closed.Load() {
+		return // Serve does it
+	}
+	s.attach()
+	s.shard.post(event{kind: evConfig, stream: s})
+}
+
 // Delete removes one record for good. It returns when that is durable.
 func (s *Stream) Delete(ctx context.Context, seq uint64) error {
 	if !s.part.Live(seq) {
@@ -141,7 +166,7 @@ func (s *Stream) Delete(ctx context.Context, seq uint64) error {
 	var set seqset.Set
 	set.Add(seq)
 	w := newWaiter()
-	if err := s.part.ProposeRemoval(&partition.Removal{Set: set}, w.finish); err != nil {
+	if err := s.part.ProposeRemoval(&partition.Removal{Set: set}, w.fail); err != nil {
 		return err
 	}
 	return w.wait(ctx)
@@ -166,9 +191,9 @@ func (s *Stream) Purge(ctx context.Context, p Purge) (uint64, error) {
 	case p.Keep > 0:
 		n, err = s.purgeKeep(p.Keep, w)
 	case p.Below > 0:
-		n, err = s.part.Trim(p.Below, w.finish)
+		n, err = s.part.Trim(p.Below, w.fail)
 	default:
-		n, err = s.part.TrimAll(w.finish)
+		n, err = s.part.TrimAll(w.fail)
 	}
 	if err != nil {
 		return 0, err
@@ -193,7 +218,7 @@ func (s *Stream) purgeKeep(keep uint64, w *waiter) (uint64, error) {
 			hi = mid
 		}
 	}
-	return s.part.Trim(lo, w.finish)
+	return s.part.Trim(lo, w.fail)
 }
 
 // purgeSubject removes the records that a pattern matches, one by one.
@@ -204,8 +229,11 @@ func (s *Stream) purgeSubject(p Purge, w *waiter) (uint64, error) {
 	literal := !subject.HasWildcard(p.Subject)
 	for {
 		v, err := r.Next()
-		if err != nil || p.Below > 0 && v.Seq >= p.Below {
+		if errors.Is(err, io.EOF) || p.Below > 0 && r.Position() > p.Below {
 			break
+		}
+		if err != nil {
+			continue // unreadable: its subject is not known
 		}
 		if literal && string(v.Subject) == p.Subject || !literal && subject.Match(p.Subject, string(v.Subject)) {
 			seqs = append(seqs, v.Seq)
@@ -220,7 +248,7 @@ func (s *Stream) purgeSubject(p Purge, w *waiter) (uint64, error) {
 	for _, seq := range seqs {
 		set.Add(seq)
 	}
-	return uint64(len(seqs)), s.part.ProposeRemoval(&partition.Removal{Set: set}, w.finish)
+	return uint64(len(seqs)), s.part.ProposeRemoval(&partition.Removal{Set: set}, w.fail)
 }
 
 // Consumer returns a consumer by name, nil if there is none.
@@ -279,8 +307,8 @@ func (s *Stream) wake() {
 }
 
 // Removed tells the shard of a record that went, for counts and pending sets.
-func (s *Stream) Removed(seq uint64, subject []byte) {
-	s.shard.post(event{kind: evRemoved, stream: s, seq: seq, reply: slices.Clone(subject)})
+func (s *Stream) Removed(seq uint64, subject []byte, n uint64) {
+	s.shard.post(event{kind: evRemoved, stream: s, seq: seq, subject: slices.Clone(subject), removal: n})
 }
 
 // waiter is somebody who waits for an entry to take effect.
@@ -296,6 +324,9 @@ func (w *waiter) fail(err error) {
 	default:
 	}
 }
+
+// Lost makes the waiter a partition.Waiting.
+func (w *waiter) Lost(err error) { w.fail(err) }
 
 func (w *waiter) wait(ctx context.Context) error {
 	select {

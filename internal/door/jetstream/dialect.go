@@ -117,6 +117,8 @@ func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
 		return wire.Err(wire.CodeAccountResourcesExceeded)
 	case partition.Overload:
 		return wire.Err(wire.CodeTooManyRequests)
+	case partition.Deleted:
+		return wire.Err(wire.CodeStreamNotFound)
 	case partition.TooManyIDs:
 		return failed("the window for duplicate message ids is full")
 	}

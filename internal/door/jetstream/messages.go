@@ -214,7 +214,7 @@ func (d *direct) multi() {
 			upTo = seq - 1
 		}
 	}
-	seqs := d.p.LastSequencesUpTo(d.req.MultiFor, upTo, wire.MaxMultiSubjects+1)
+	seqs := d.p.LastSequences(d.req.MultiFor, upTo, wire.MaxMultiSubjects+1)
 	switch {
 	case len(seqs) == 0:
 		d.status(wire.StatusNoResults)
