@@ -16,8 +16,10 @@
 // knows by its own checkpoint what to skip. The same holds for dropped groups,
 // whose owner calls Forget for each id of Unclaimed that exists no more.
 //
-// Goroutines: the writer, which runs completions, too, and the preparer, which
-// makes files ahead. Open starts them, Close joins them.
+// Goroutines: the writer; the teller, which runs completions while the writer is
+// busy with a next batch (else the writer runs them itself, one batch at a time in
+// any case); and the preparer, which makes files ahead. Open starts them, Close
+// joins them.
 //
 // Locks: Journal.mu, a leaf; neither I/O nor a call out of the package happens
 // with it held. Appends may come from any goroutine, also from a completion.

@@ -23,7 +23,7 @@ const (
 )
 
 // Completer is told what became of a group's entries. Its methods run on the
-// journal's goroutine, one at a time, without locks; they must not block, since
+// journal's goroutines, one at a time, without locks; they must not block, since
 // the next batch waits for them.
 type Completer interface {
 	// Durable says that all entries up to this one, the last of a batch, are

@@ -91,6 +91,8 @@ type Journal struct {
 	stop      chan struct{} // closed by Close
 	quit      chan struct{} // to the preparer, closed when the writer is done
 	done      sync.WaitGroup
+	teller    chan []told   // to the teller, closed when the writer is done
+	toldAll   chan struct{} // from the teller, one for each list
 
 	// Metrics may be read at any time.
 	Metrics Metrics
@@ -135,8 +137,9 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 		return nil, errors.Join(err, j.closeFiles())
 	}
 	j.w.init(j)
-	j.done.Add(2)
+	j.done.Add(3)
 	go j.runWriter()
+	go j.runTeller()
 	go j.runPreparer()
 	j.kick(j.prepare)
 	return j, nil

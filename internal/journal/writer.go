@@ -23,6 +23,10 @@ type writer struct {
 	lastSync   time.Time
 	ride       *time.Timer
 	rideSet    bool
+
+	tell    [2][]told // what to tell of the last two batches, in turn
+	turn    int
+	telling bool // the teller has not said yet that it is done
 }
 
 func (w *writer) init(j *Journal) {
@@ -30,6 +34,8 @@ func (w *writer) init(j *Journal) {
 	w.lastSync = time.Now()
 	w.ride = time.NewTimer(time.Hour)
 	w.ride.Stop()
+	j.teller = make(chan []told)
+	j.toldAll = make(chan struct{})
 }
 
 // runWriter writes batches until Close or a failure.
@@ -37,6 +43,7 @@ func (j *Journal) runWriter() {
 	defer j.done.Done()
 	defer close(j.quit)
 	defer j.w.ride.Stop()
+	defer close(j.teller)
 	for {
 		got, err := j.step()
 		if err != nil {
@@ -70,6 +77,7 @@ func (j *Journal) finish() error {
 			break
 		}
 	}
+	j.waitTold()
 	if err := j.syncNow(); err != nil {
 		return err
 	}
@@ -353,13 +361,60 @@ func (j *Journal) complete() {
 		}
 	}
 	recycled := !w.dirty && j.recycleLocked(w.firstLive)
+	waiting := j.bytes
 	j.mu.Unlock()
+	w.turn = 1 - w.turn
+	list := w.tell[w.turn][:0]
 	for i := range w.runs {
-		w.runs[i].g.completer.Durable(w.runs[i].last)
+		list = append(list, told{w.runs[i].g.completer, w.runs[i].last})
 	}
+	w.tell[w.turn] = list
 	clear(w.runs)
+	j.waitTold()
+	if waiting >= overlap {
+		w.telling = true
+		j.teller <- list
+	} else {
+		tellAll(list)
+	}
 	if recycled {
 		j.kick(j.prepare)
+	}
+}
+
+// overlap is how many bytes must wait for the next batch for it to be written
+// while the groups are told of the last one. With less, waking another goroutine
+// costs more than it gains.
+const overlap = 64 << 10
+
+// told is a group's share of a batch that is durable.
+type told struct {
+	completer Completer
+	last      uint64
+}
+
+func tellAll(list []told) {
+	for i := range list {
+		list[i].completer.Durable(list[i].last)
+	}
+	clear(list)
+}
+
+// runTeller tells groups of a batch while the writer writes the next one.
+func (j *Journal) runTeller() {
+	defer j.done.Done()
+	for list := range j.teller {
+		tellAll(list)
+		j.toldAll <- struct{}{}
+	}
+}
+
+// waitTold waits until the groups know of the batch before this one: they are
+// told of one batch at a time, in order.
+func (j *Journal) waitTold() {
+	if j.w.telling {
+		<-j.toldAll
+		j.w.telling = false
 	}
 }
 
@@ -378,6 +433,7 @@ func (j *Journal) fail(cause error) {
 	j.active, j.bytes = nil, 0
 	j.mu.Unlock()
 	close(j.dead)
+	j.waitTold()
 	for _, g := range groups {
 		g.completer.Failed(err)
 	}

@@ -24,10 +24,6 @@ import (
 // metaGroup is the journal's number of group 0, the catalog of streams.
 const metaGroup = journal.GroupID(1)
 
-// maxUnreleased is how much of the journal may be unreleased before streams are
-// checkpointed: it bounds what a restart replays.
-const maxUnreleased = 512 << 20
-
 // tailCache is how many bytes of the newest records are read from memory. More
 // would not stay in the processor's caches while records are written.
 const tailCache = 8 << 20
@@ -70,7 +66,7 @@ type group struct {
 
 // openStorage locks the directory and opens what does not need the streams.
 func openStorage(o storageOptions) (*storage, error) {
-	if err := o.FS.MkdirAll(o.Dir); err != nil {
+	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	lock, err := o.FS.Lock(path.Join(o.Dir, "lock"))
@@ -105,7 +101,7 @@ func (s *storage) recover(w meta.Watcher) error {
 	}
 	s.journal, err = journal.Open(journal.Options{
 		FS: s.o.FS, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
-		MaxBytes: maxUnreleased, OnPressure: func(journal.Pressure) { s.wantCheckpoint() }, Log: s.log,
+		OnPressure: func(journal.Pressure) { s.wantCheckpoint() }, Log: s.log,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
