@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -79,6 +80,9 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
+	if c.JetStream.Enabled {
+		spareProcessor()
+	}
 	p := &process{flags: f, config: c, log: lg, served: make(chan error, 1)}
 	for _, w := range c.Warnings {
 		lg.Warn("configuration", "warning", w)
@@ -92,6 +96,15 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	}
 	p.announce(stdout, time.Since(begun))
 	return p.serve(signals)
+}
+
+// spareProcessor lets one more goroutine run than there are processors: the one
+// that waits in the kernel for the journal's sync counts as running until the
+// runtime notices. Whoever sets GOMAXPROCS decides for himself.
+func spareProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
 
 // open builds the rooms and begins to listen.

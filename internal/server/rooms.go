@@ -97,7 +97,7 @@ func (r *rooms) buildStreams(c *Config) error {
 		Catalog: s.catalog, Opener: s, Space: r.space, Budget: r.budgets.of,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}},
 		Outlet:   func() stream.Outlet { return new(jsdoor.Outlet) },
-		Shards:   runtime.GOMAXPROCS(0), Log: r.log,
+		Shards:   runtime.NumCPU(), Log: r.log,
 	})
 	r.js.Start(r.streams)
 	return s.recover(r.streams)
