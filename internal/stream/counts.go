@@ -224,8 +224,9 @@ func (s *source) moveTo(pos uint64) {
 	if pos <= from {
 		return
 	}
-	if s.peeked+1 == pos && s.peeked != 0 && s.scanned <= from && from <= s.peeked {
-		// Peek went from there to the record before pos and met no other match.
+	if s.peeked+1 == pos && s.peeked != 0 && s.scanned <= from && from <= s.peeked && s.count.state.seen <= s.since {
+		// Peek went from there to the record before pos and met no other match, and
+		// no event of a removal that is later was passed over since.
 		w := walk{from: from, to: pos, before: s.since, after: s.part.Removals()}
 		if w.before != w.after {
 			w.seqs = []uint64{s.peeked}

@@ -3,6 +3,8 @@ package jetstream
 import (
 	"encoding/json"
 	"errors"
+	"math"
+	"time"
 
 	"github.com/nats-io/nuid"
 	"github.com/weirmq/weir/internal/consumer"
@@ -62,7 +64,7 @@ func start(s *stream.Stream, cfg *wire.ConsumerConfig, n *stream.ConsumerConfig)
 	case wire.DeliverByStartSequence:
 		n.Start = max(cfg.OptStartSeq, p.First())
 	case wire.DeliverByStartTime:
-		seq, err := p.SeekTime(cfg.OptStartTime.UnixNano())
+		seq, err := p.SeekTime(unixNano(*cfg.OptStartTime))
 		if err != nil {
 			return err
 		}
@@ -72,6 +74,18 @@ func start(s *stream.Stream, cfg *wire.ConsumerConfig, n *stream.ConsumerConfig)
 	}
 	n.Start = max(n.Start, 1)
 	return nil
+}
+
+// unixNano is the time in ns, also where it lies outside of what an int64 holds:
+// then it is before or after everything that is stored.
+func unixNano(t time.Time) int64 {
+	switch sec := t.Unix(); {
+	case sec < 0:
+		return 0
+	case sec >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
 
 func consumerCreate(c *call) (any, *wire.Error) {

@@ -40,7 +40,7 @@ func msgDelete(c *call) (any, *wire.Error) {
 func find(p *partition.Partition, r *wire.MsgGetRequest) (record.View, error) {
 	from := r.Seq
 	if r.StartTime != nil {
-		seq, err := p.SeekTime(r.StartTime.UnixNano())
+		seq, err := p.SeekTime(unixNano(*r.StartTime))
 		if err != nil {
 			return record.View{}, err
 		}
@@ -159,7 +159,7 @@ func (d *direct) full() bool {
 func (d *direct) batch() {
 	from := max(d.req.Seq, d.p.First())
 	if d.req.StartTime != nil {
-		seq, err := d.p.SeekTime(d.req.StartTime.UnixNano())
+		seq, err := d.p.SeekTime(unixNano(*d.req.StartTime))
 		if err != nil {
 			d.status(wire.StatusMessageNotFound)
 			return
@@ -210,7 +210,7 @@ func (d *direct) multi() {
 	case d.req.UpToSeq > 0:
 		upTo = min(upTo, d.req.UpToSeq)
 	case d.req.UpToTime != nil:
-		if seq, err := d.p.SeekTime(d.req.UpToTime.UnixNano()); err == nil {
+		if seq, err := d.p.SeekTime(unixNano(*d.req.UpToTime)); err == nil {
 			upTo = seq - 1
 		}
 	}

@@ -50,6 +50,9 @@ func (c *ConsumerConfig) Normalize(o ConsumerOptions) *Error {
 		c.PriorityTimeout = defaultPriorityTimeout
 	}
 	c.OptStartTime, c.PauseUntil = utc(c.OptStartTime), utc(c.PauseUntil)
+	if c.PauseUntil != nil && c.PauseUntil.IsZero() {
+		c.PauseUntil = nil // not paused
+	}
 	if len(c.FilterSubjects) == 0 {
 		c.FilterSubjects = nil
 	}
@@ -130,10 +133,10 @@ func (c *ConsumerConfig) requiredLevel() int {
 	return 0
 }
 
-// utc gives the same instant in UTC, so that equal times are equal values; a zero
-// time is none.
+// utc gives the same instant in UTC, so that equal times are equal values. The
+// zero time is a time, too: the beginning.
 func utc(t *time.Time) *time.Time {
-	if t == nil || t.IsZero() {
+	if t == nil {
 		return nil
 	}
 	u := t.UTC()

@@ -135,6 +135,7 @@ func TestConsumerRules(t *testing.T) {
 		"from no sequence":   {func(c *ConsumerConfig) { c.DeliverPolicy = DeliverByStartSequence }, CodeConsumerInvalidPolicy},
 		"from time":          {func(c *ConsumerConfig) { c.DeliverPolicy, c.OptStartTime = DeliverByStartTime, &now }, 0},
 		"from no time":       {func(c *ConsumerConfig) { c.DeliverPolicy = DeliverByStartTime }, CodeConsumerInvalidPolicy},
+		"from the zero time": {func(c *ConsumerConfig) { c.DeliverPolicy, c.OptStartTime = DeliverByStartTime, &time.Time{} }, 0},
 		"from both, time":    {func(c *ConsumerConfig) { c.DeliverPolicy, c.OptStartTime, c.OptStartSeq = DeliverByStartTime, &now, 1 }, CodeConsumerInvalidPolicy},
 		"from both, sequence": {func(c *ConsumerConfig) {
 			c.DeliverPolicy, c.OptStartTime, c.OptStartSeq = DeliverByStartSequence, &now, 1
