@@ -1,11 +1,6 @@
 package account
 
-import (
-	"maps"
-	"slices"
-	"strings"
-	"sync"
-)
+import "sync/atomic"
 
 // Names of the accounts that are always there.
 const (
@@ -22,56 +17,43 @@ type JetStream struct {
 	MaxConsumers int
 }
 
+// Unlimited is JetStream without limits, where enabled says so.
+func Unlimited(enabled bool) JetStream {
+	return JetStream{Enabled: enabled, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1}
+}
+
 // Limits bound an account's use. Zero or less is no limit.
 type Limits struct {
 	MaxConnections   int
-	MaxSubscriptions int
+	MaxSubscriptions int // of one connection
 	MaxPayload       int // bytes
 }
 
 // Account is an isolated subject space with limits of its own. It is immutable
-// but for its count of connections.
+// but for its count of connections. It is used through a Registry.
 type Account struct {
 	Name      string
 	Limits    Limits
 	JetStream JetStream
+
+	// open is shared by all accounts that had this name before a reload.
+	open *atomic.Int64
 }
 
-// Registry holds the accounts by name. It is safe for concurrent use.
-type Registry struct {
-	mu sync.RWMutex
-	by map[string]*Account // guarded by mu
-}
-
-// NewRegistry holds the given accounts.
-func NewRegistry(accounts ...*Account) *Registry {
-	r := &Registry{by: map[string]*Account{}}
-	for _, a := range accounts {
-		r.by[a.Name] = a
+// Enter counts a connection in. It says false, and counts nothing, where the
+// account has as many as it may have. It may be called by any goroutine, on an
+// account of a Registry.
+func (a *Account) Enter() bool {
+	n := a.open.Add(1)
+	if most := a.Limits.MaxConnections; most > 0 && n > int64(most) {
+		a.open.Add(-1)
+		return false
 	}
-	return r
+	return true
 }
 
-// Find returns an account, nil if there is none of that name.
-func (r *Registry) Find(name string) *Account {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.by[name]
-}
+// Leave counts out a connection that Enter counted in.
+func (a *Account) Leave() { a.open.Add(-1) }
 
-// All returns the accounts by name.
-func (r *Registry) All() []*Account {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(r.by), func(a, b *Account) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// Replace puts other accounts in force.
-func (r *Registry) Replace(o *Registry) {
-	o.mu.RLock()
-	by := maps.Clone(o.by)
-	o.mu.RUnlock()
-	r.mu.Lock()
-	r.by = by
-	r.mu.Unlock()
-}
+// Connections is how many are counted in.
+func (a *Account) Connections() int { return int(a.open.Load()) }

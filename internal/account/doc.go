@@ -1,4 +1,7 @@
-// Package account owns isolation: the accounts there are, with their limits. It
-// holds no subscription and no connection. It starts no goroutine; a Registry has
-// one lock, over its map. Rooms of floor 2 and above may use it.
+// Package account owns isolation: the accounts there are, with their limits, and
+// how many connections each has. It holds no subscription and knows no client.
+//
+// The package starts no goroutine. A Registry has one lock, over its map; counts
+// are atomic and belong to the name, so that they outlive a reload. Rooms of the
+// broker's floor and above may use it.
 package account

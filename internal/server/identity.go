@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/weirmq/weir/internal/account"
@@ -30,8 +29,7 @@ func (c *Config) accountRegistry() *account.Registry {
 			},
 		})
 	}
-	unlimitedJS := account.JetStream{Enabled: js, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1}
-	all = append(all, &account.Account{Name: account.Global, JetStream: unlimitedJS})
+	all = append(all, &account.Account{Name: account.Global, JetStream: account.Unlimited(js)})
 	if !seen[c.SystemAccount] && !c.NoSystem {
 		all = append(all, &account.Account{Name: c.SystemAccount})
 	}
@@ -83,30 +81,6 @@ type doorkeeper struct {
 	auth   *auth.Authenticator
 	spaces *broker.Spaces
 	system string
-	conns  *connCounts
-}
-
-// connCounts counts connections by account.
-type connCounts struct {
-	mu sync.Mutex
-	by map[string]int // guarded by mu
-}
-
-// enter counts a connection in, unless its account has as many as it may have.
-func (c *connCounts) enter(a *account.Account) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if most := a.Limits.MaxConnections; most > 0 && c.by[a.Name] >= most {
-		return false
-	}
-	c.by[a.Name]++
-	return true
-}
-
-func (c *connCounts) leave(a *account.Account) {
-	c.mu.Lock()
-	c.by[a.Name]--
-	c.mu.Unlock()
 }
 
 // authenticator makes the doorkeeper of a configuration.
@@ -119,7 +93,7 @@ func (r *rooms) authenticator(c *Config) (natsdoor.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &doorkeeper{auth: a, spaces: r.spaces, system: c.SystemAccount, conns: r.conns}, nil
+	return &doorkeeper{auth: a, spaces: r.spaces, system: c.SystemAccount}, nil
 }
 
 func (d *doorkeeper) Required() bool  { return d.auth.Required() }
@@ -136,13 +110,13 @@ func (d *doorkeeper) Authenticate(c *natsdoor.Credentials) (*natsdoor.Identity, 
 
 // admit makes the identity of a user, if its account has room.
 func (d *doorkeeper) admit(u *auth.User) (*natsdoor.Identity, error) {
-	if !d.conns.enter(u.Account) {
+	if !u.Account.Enter() {
 		return nil, wire.ErrAccountConns
 	}
 	id := &natsdoor.Identity{
 		Account: u.Account.Name, User: u.Name, Space: d.spaces.Get(u.Account.Name), System: u.Account.Name == d.system,
 		MaxPayload: u.Account.Limits.MaxPayload, MaxSubs: u.Account.Limits.MaxSubscriptions,
-		Release: func() { d.conns.leave(u.Account) },
+		Release: u.Account.Leave,
 	}
 	if u.Permissions != nil {
 		id.Permissions = u.Permissions.Grant(time.Now)

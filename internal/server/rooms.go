@@ -36,7 +36,6 @@ type rooms struct {
 	started time.Time
 
 	accounts *account.Registry
-	conns    *connCounts
 	workers  *broker.Workers
 	spaces   *broker.Spaces
 	budgets  *budgets
@@ -63,7 +62,7 @@ func build(c *Config, log *slog.Logger) (*rooms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a server key: %w", err)
 	}
-	r := &rooms{log: log, id: id, name: c.ServerName, started: time.Now(), accounts: c.accountRegistry(), conns: &connCounts{by: map[string]int{}}}
+	r := &rooms{log: log, id: id, name: c.ServerName, started: time.Now(), accounts: c.accountRegistry()}
 	if r.name == "" {
 		r.name = id
 	}
