@@ -28,7 +28,7 @@ type User struct {
 
 // Options are the configured ways in. At most one of Token and Users is set.
 type Options struct {
-	Token string
+	Token string // plain or as bcrypt writes it
 	Users []User
 	// NoAuthUser is who those are that show nothing; empty: they are not let in.
 	NoAuthUser string
@@ -42,13 +42,22 @@ type Authenticator struct {
 	users     map[string]*User
 	anonymous *User
 	byDefault *account.Account
+	// decoy is compared with where there is no such user, so that a stranger
+	// cannot tell the users' names by the time of the answer.
+	decoy string
 }
 
 // New checks and takes the options.
 func New(o Options) (*Authenticator, error) {
+	if o.Token != "" && len(o.Users) > 0 {
+		return nil, errors.New("a token can not stand beside users")
+	}
 	a := &Authenticator{token: o.Token, users: map[string]*User{}, byDefault: o.Default}
 	for i := range o.Users {
 		u := &o.Users[i]
+		if u.Name == "" {
+			return nil, errors.New("a user has no name")
+		}
 		if a.users[u.Name] != nil {
 			return nil, fmt.Errorf("user %q is configured twice", u.Name)
 		}
@@ -56,6 +65,9 @@ func New(o Options) (*Authenticator, error) {
 			u.Account = o.Default
 		}
 		a.users[u.Name] = u
+		if a.decoy == "" || Hashed(u.Password) {
+			a.decoy = u.Password
+		}
 	}
 	if o.NoAuthUser != "" {
 		if a.anonymous = a.users[o.NoAuthUser]; a.anonymous == nil {
@@ -76,8 +88,8 @@ func (a *Authenticator) Anonymous() bool { return a.anonymous != nil }
 type Credentials struct{ User, Password, Token string }
 
 // Authenticate says which user a client is. Where nothing is configured everybody
-// is a nameless one of the default account. It takes the same time for a wrong
-// password as for an unknown user's, as far as plain passwords go.
+// is a nameless one of the default account. The error is one of this package; its
+// text is for the log, not for the client.
 func (a *Authenticator) Authenticate(c Credentials) (*User, error) {
 	if !a.Required() {
 		return &User{Account: a.byDefault}, nil
@@ -103,6 +115,7 @@ func (a *Authenticator) byPassword(c Credentials) (*User, error) {
 	}
 	u := a.users[c.User]
 	if u == nil {
+		matches(a.decoy, c.Password)
 		return nil, ErrUnknownUser
 	}
 	if !matches(u.Password, c.Password) {

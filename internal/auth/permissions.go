@@ -17,10 +17,12 @@ type Rule struct {
 	Deny     []string
 }
 
-// Responses lets a client answer the requests it receives.
+// Responses lets a client answer the requests it receives, also to subjects that
+// it may not publish to otherwise. Without an allowed subject beside it, that is
+// all the client may publish.
 type Responses struct {
-	Max     int           // replies to one request; negative: no bound
-	Expires time.Duration // after the request; negative: never
+	Max     int           // replies to one request; 0: 1; negative: no bound
+	Expires time.Duration // after the request; 0: two minutes; negative: never
 }
 
 // Defaults of Responses.
@@ -28,6 +30,16 @@ const (
 	DefaultMaxResponses    = 1
 	DefaultResponseExpires = 2 * time.Minute
 )
+
+func (r Responses) withDefaults() *Responses {
+	if r.Max == 0 {
+		r.Max = DefaultMaxResponses
+	}
+	if r.Expires == 0 {
+		r.Expires = DefaultResponseExpires
+	}
+	return &r
+}
 
 // Permissions are compiled rules. They are immutable.
 type Permissions struct {
@@ -46,7 +58,7 @@ type pattern struct{ subject, queue string }
 
 // Compile reads rules. responses may be nil.
 func Compile(publish, subscribe Rule, responses *Responses) (*Permissions, error) {
-	p := &Permissions{responses: responses}
+	p := &Permissions{}
 	var err error
 	if p.publish, err = compile(publish, false); err != nil {
 		return nil, fmt.Errorf("publish permissions: %w", err)
@@ -54,8 +66,9 @@ func Compile(publish, subscribe Rule, responses *Responses) (*Permissions, error
 	if p.subscribe, err = compile(subscribe, true); err != nil {
 		return nil, fmt.Errorf("subscribe permissions: %w", err)
 	}
-	if responses != nil && len(publish.Allow) == 0 {
-		p.publish.allowing = true // only answers are left
+	if responses != nil {
+		p.responses = responses.withDefaults()
+		p.publish.allowing = true // without an entry, only answers are left
 	}
 	return p, nil
 }
@@ -108,30 +121,41 @@ func (p *Permissions) publishes(subj string) bool {
 }
 
 // MaySubscribe judges a subscription; queue is empty for a plain one. What an
-// entry allows must cover the whole pattern.
+// entry allows must cover the whole pattern. One that a denial covers is refused;
+// one that it only overlaps is allowed, as Filters keeps the denied subjects from
+// it. Deliveries are not judged by their queue, so that the denial of a queue
+// refuses whatever overlaps it.
 func (p *Permissions) MaySubscribe(subj, queue string) bool {
-	for _, d := range p.subscribe.deny {
-		if d.covers(subj, queue) {
+	for i := range p.subscribe.deny {
+		if p.subscribe.deny[i].denies(subj, queue) {
 			return false
 		}
 	}
 	if !p.subscribe.allowing {
 		return true
 	}
-	for _, a := range p.subscribe.allow {
-		if a.covers(subj, queue) {
+	for i := range p.subscribe.allow {
+		a := &p.subscribe.allow[i]
+		if a.speaksOf(queue) && subject.Contains(a.subject, subj) {
 			return true
 		}
 	}
 	return false
 }
 
-// covers says whether the entry speaks of a whole subscription. One without a
-// queue speaks of plain and queue subscriptions, one with a queue of those in
-// matching queues only.
-func (p *pattern) covers(subj, queue string) bool {
-	if p.queue != "" && (queue == "" || !subject.Match(p.queue, queue)) {
+// speaksOf says whether the entry is about subscriptions in a queue: one without
+// a queue is about all, plain ones too, one with a queue about those in matching
+// queues only.
+func (p *pattern) speaksOf(queue string) bool {
+	return p.queue == "" || queue != "" && subject.Match(p.queue, queue)
+}
+
+func (p *pattern) denies(subj, queue string) bool {
+	if !p.speaksOf(queue) {
 		return false
+	}
+	if p.queue != "" {
+		return subject.Overlap(p.subject, subj)
 	}
 	return subject.Contains(p.subject, subj)
 }
