@@ -174,10 +174,11 @@ func (sh *Shard) handle(e *event, now int64) {
 		e.stream.woken.Store(false)
 		sh.wake(e.stream, now)
 	case evRequest:
+		e.consumer.core.Request(*e.request, now)
 		if e.consumer.gone.Load() {
+			sh.end(e.consumer, consumer.EndDeleted)
 			return
 		}
-		e.consumer.core.Request(*e.request, now)
 		sh.touch(e.consumer)
 	case evAnswer:
 		sh.scratch = e.staged.answer(sh.publisher(e.staged.stream.space), sh.scratch)
