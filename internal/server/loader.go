@@ -17,7 +17,6 @@ import (
 type token interface {
 	Value() any
 	Line() int
-	Position() int
 	SourceFile() string
 	IsUsedVariable() bool
 }
@@ -38,7 +37,6 @@ type value struct {
 	v    any
 	file string
 	line int
-	pos  int
 }
 
 // block is a table of the keys of one level of the configuration.
@@ -82,12 +80,12 @@ func load(m map[string]any, path, digest string) (*Config, error) {
 
 // wrap takes a parsed value apart into what it is and where it stands.
 func (v value) wrap(key string, x any) value {
-	out := value{l: v.l, key: key, v: x, file: v.file, line: v.line, pos: v.pos}
+	out := value{l: v.l, key: key, v: x, file: v.file, line: v.line}
 	if v.key != "" {
 		out.key = v.key + "." + key
 	}
 	if t, ok := x.(token); ok {
-		out.v, out.line, out.pos = t.Value(), t.Line(), t.Position()
+		out.v, out.line = t.Value(), t.Line()
 		if t.SourceFile() != "" {
 			out.file = t.SourceFile()
 		}
@@ -96,7 +94,7 @@ func (v value) wrap(key string, x any) value {
 }
 
 func (v value) place() string {
-	return filepath.Base(v.file) + ":" + strconv.Itoa(v.line) + ":" + strconv.Itoa(v.pos)
+	return filepath.Base(v.file) + ":" + strconv.Itoa(v.line)
 }
 
 func (v value) fail(format string, a ...any) {

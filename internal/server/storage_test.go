@@ -1,0 +1,218 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
+	"github.com/weirmq/weir/internal/vfs/faultfs"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func FuzzUnseal(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(seal(nil))
+	f.Add(seal([]byte("content")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := unseal(seal(b)); err != nil || !bytes.Equal(got, b) {
+			t.Fatalf("%q came back as %q, %v", b, got, err)
+		}
+		got, err := unseal(b)
+		if err == nil && !bytes.Equal(seal(got), b) {
+			t.Fatal("what was unsealed seals to something else")
+		}
+		if err != nil && !errors.Is(err, record.ErrDamaged) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestAFlippedBitInASealedFileIsFound(t *testing.T) {
+	good := seal([]byte("content"))
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] ^= 1
+		if _, err := unseal(bad); !errors.Is(err, record.ErrDamaged) {
+			t.Errorf("byte %d: %v", i, err)
+		}
+	}
+}
+
+func TestADirectorySurvivesWithWhatIsAboveIt(t *testing.T) {
+	fs := faultfs.New()
+	if err := makeDir(fs, "a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.CrashClone(faultfs.DropUnsynced, 1).Stat("a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeDir(vfs.OS{}, filepath.Join(t.TempDir(), "x", "y")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// node is the rooms of a server without listeners.
+type node struct {
+	t *testing.T
+	*rooms
+	space *broker.Space
+}
+
+func open(t *testing.T, dir string) *node {
+	t.Helper()
+	c := defaultConfig()
+	c.JetStream.StoreDir = dir
+	c.settle()
+	r, err := build(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start(context.Background())
+	return &node{t, r, r.spaces.Get("$G")}
+}
+
+func (n *node) shut() {
+	n.t.Helper()
+	if err := n.close(context.Background()); err != nil {
+		n.t.Error(err)
+	}
+}
+
+// request sends a message and reads the answer as JSON.
+func (n *node) request(subject, body string) map[string]any {
+	n.t.Helper()
+	in := &inbox{c: make(chan []byte, 1)}
+	sub := &broker.Subscription{Subject: "_INBOX.test", Kind: broker.KindClient, Sink: in}
+	n.space.Subscribe(sub)
+	defer n.space.Unsubscribe(sub)
+	n.space.Publish(&broker.Message{Subject: []byte(subject), Reply: []byte(sub.Subject), Data: []byte(body)})
+	select {
+	case b := <-in.c:
+		var m map[string]any
+		if err := json.Unmarshal(b, &m); err != nil || m["error"] != nil {
+			n.t.Fatalf("%s: %s, %v", subject, b, err)
+		}
+		return m
+	case <-time.After(20 * time.Second):
+		n.t.Fatalf("%s: no answer", subject)
+		return nil
+	}
+}
+
+type inbox struct{ c chan []byte }
+
+func (i *inbox) OpenStage(*broker.Publisher) broker.Stage { return i }
+func (i *inbox) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
+	i.c <- bytes.Clone(m.Data)
+	return broker.Staged
+}
+func (i *inbox) HandOver() {}
+
+// copyDir copies the directory of a running server. The journal may rename a file
+// that it makes ahead meanwhile: then it begins anew.
+func copyDir(t *testing.T, to, from string) {
+	t.Helper()
+	var err error
+	for range 50 {
+		if err = os.CopyFS(to, os.DirFS(from)); err == nil {
+			return
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal(err)
+}
+
+// TestWhatWasAcknowledgedIsThereAfterAKill copies the data directory of a running
+// server, as a kill leaves it, and opens the copy.
+func TestWhatWasAcknowledgedIsThereAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, filepath.Join(dir, "0"))
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s.>"]}`)
+	n.request("$JS.API.CONSUMER.DURABLE.CREATE.S.c", `{"stream_name":"S","config":{"durable_name":"c","ack_policy":"explicit"}}`)
+	stored := 0
+	for round := 1; round <= 4; round++ {
+		for range 50 {
+			stored++
+			if a := n.request(fmt.Sprintf("s.%d", stored%7), fmt.Sprint(stored)); a["seq"] != float64(stored) {
+				t.Fatalf("acknowledged with %v, want %d", a, stored)
+			}
+		}
+		if round == 2 {
+			if err := n.storage.checkpointAll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := filepath.Join(dir, fmt.Sprint(round))
+		copyDir(t, next, filepath.Join(dir, fmt.Sprint(round-1)))
+		n.shut()
+		n = open(t, next)
+		p := n.streams.Find("$G", "S").Partition()
+		if st := p.Status(); st.Records != uint64(stored) || st.Last != uint64(stored) {
+			t.Fatalf("round %d: %d were acknowledged, there is %+v", round, stored, st)
+		}
+		for seq := 1; seq <= stored; seq++ {
+			if v, err := p.Get(uint64(seq)); err != nil || string(v.Data) != fmt.Sprint(seq) {
+				t.Fatalf("round %d: record %d is %q, %v", round, seq, v.Data, err)
+			}
+		}
+		n.request("$JS.API.CONSUMER.INFO.S.c", "")
+	}
+	n.shut()
+}
+
+func TestTwoServersNeverShareADirectory(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	defer n.shut()
+	c := defaultConfig()
+	c.JetStream.StoreDir = dir
+	c.settle()
+	if r, err := build(c, slog.New(slog.DiscardHandler)); err == nil {
+		_ = r.close(context.Background())
+		t.Fatal("a second server opened the directory")
+	}
+}
+
+func TestADeletedStreamLeavesNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
+	n.request("s", "x")
+	if err := n.storage.checkpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	streams := func() int {
+		entries, err := os.ReadDir(filepath.Join(dir, "streams"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	if streams() != 1 {
+		t.Fatalf("%d directories of streams", streams())
+	}
+	n.request("$JS.API.STREAM.DELETE.S", "")
+	n.shut()
+	if streams() != 0 {
+		t.Fatalf("%d directories of streams are left", streams())
+	}
+	n = open(t, dir)
+	if got := n.streams.List(""); len(got) != 0 {
+		t.Fatalf("streams %v", got)
+	}
+	n.shut()
+}
