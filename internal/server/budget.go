@@ -69,6 +69,17 @@ func newBudgets(disk, memory int64, limits func(account string) (disk, memory in
 	return b
 }
 
+// reload takes the accounts' limits as they are configured now.
+func (b *budgets) reload() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, a := range b.accounts {
+		disk, mem := b.limits(name)
+		a[0].limit.Store(disk)
+		a[1].limit.Store(mem)
+	}
+}
+
 // of returns the budget of an account's streams.
 func (b *budgets) of(account string, memory bool) partition.Budget {
 	b.mu.Lock()

@@ -90,6 +90,9 @@ func (r *rooms) reload(c *Config) error {
 			r.serveAccount(a)
 		}
 	}
+	if r.budgets != nil {
+		r.budgets.reload()
+	}
 	r.nats.UpdateLimits(natsLimits(c))
 	r.nats.UpdateInfo(func(*wire.Info) {}, false)
 	r.nats.Reauthenticate(keeper)

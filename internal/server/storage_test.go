@@ -174,6 +174,24 @@ func TestWhatWasAcknowledgedIsThereAfterAKill(t *testing.T) {
 	n.shut()
 }
 
+func TestReloadedLimitsBoundWhatAnAccountStores(t *testing.T) {
+	limit := int64(100)
+	b := newBudgets(-1, -1, func(string) (int64, int64) { return limit, -1 })
+	account := b.of("A", false)
+	if !account.Reserve(100) || account.Reserve(1) {
+		t.Fatal("the limit does not bound")
+	}
+	limit = 150
+	b.reload()
+	if !account.Reserve(50) || account.Reserve(1) {
+		t.Fatal("the new limit does not bound")
+	}
+	account.Return(150)
+	if b.disk.used.Load() != 0 {
+		t.Fatalf("%d bytes are still counted", b.disk.used.Load())
+	}
+}
+
 func TestTwoServersNeverShareADirectory(t *testing.T) {
 	dir := t.TempDir()
 	n := open(t, dir)

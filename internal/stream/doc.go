@@ -17,12 +17,23 @@
 //   - All consumers of a stream run on its shard: one goroutine of a fixed pool,
 //     one timing wheel each. Whoever has something for a consumer posts it to the
 //     shard's box and never waits.
+//   - One goroutine of the Directory removes the files of deleted streams, once
+//     nothing of them is in flight.
 //
 // # Locks
 //
 // Directory.mu guards the names, Stream.mu a stream's configuration and
-// consumers, Shard.mu its box. None is held while another is taken or while
-// another room is called, except that a stream's removal from the names happens
-// under Directory.mu alone. Consumer cores and their sources belong to the
+// consumers, Shard.mu its box. None is held while another room is called, and
+// none while another is taken, with one exception: who makes a consumer or ends
+// the last one posts to the shard and tells the partition whether to name
+// removals, both under Stream.mu. Consumer cores and their sources belong to the
 // shard's goroutine.
+//
+// # Order and races
+//
+// The log decides. Creations of one name wait for one another, so that equal
+// requests at the same time get the same answer; what comes through the log all
+// the same is checked again when it is applied, alike on every replay. Removals
+// are told to the shard later than they happen and are numbered, so that the
+// counts of pending messages come out right whatever was read in between.
 package stream
