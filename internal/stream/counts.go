@@ -224,15 +224,37 @@ func (s *source) moveTo(pos uint64) {
 	if pos <= from {
 		return
 	}
-	if s.peeked+1 == pos && s.peeked != 0 && s.scanned <= from && from <= s.peeked && s.count.state.seen <= s.since {
-		// Peek went from there to the record before pos and met no other match, and
-		// no event of a removal that is later was passed over since.
-		w := walk{from: from, to: pos, before: s.since, after: s.part.Removals()}
-		if w.before != w.after {
-			w.seqs = []uint64{s.peeked}
-		}
-		s.below.add(w, 1, s.count.state.seen)
+	if s.run.from > from || s.reader == nil || s.reader.Position() < pos || s.count.state.seen > s.run.since {
+		s.below.read(s.part, pos, s.count.state.seen, s.matches)
+		s.run.pass(pos, s.part.Removals())
 		return
 	}
-	s.below.read(s.part, pos, s.count.state.seen, s.matches)
+	// Delivering has read it already, and no event of a later removal came since.
+	w := walk{from: from, to: pos, before: s.run.since, after: s.part.Removals()}
+	seqs := s.run.pass(pos, w.after)
+	if w.before != w.after {
+		w.seqs = slices.Clone(seqs)
+	}
+	s.below.add(w, uint64(len(seqs)), s.count.state.seen)
+}
+
+// run is what a source found while it read on without a break, beginning at from.
+type run struct {
+	from   uint64
+	since  uint64   // a number of removals from when it began, or later if nothing of it could have gone
+	seqs   []uint64 // matches that are not passed
+	passed []uint64 // those of the last pass
+}
+
+// pass moves the run's begin up to a sequence and returns the matches before it,
+// which are borrowed. removals is their number now.
+func (r *run) pass(seq, removals uint64) []uint64 {
+	n, _ := slices.BinarySearch(r.seqs, seq)
+	r.passed = append(r.passed[:0], r.seqs[:n]...)
+	r.seqs = append(r.seqs[:0], r.seqs[n:]...)
+	r.from = max(r.from, seq)
+	if len(r.seqs) == 0 {
+		r.since = removals
+	}
+	return r.passed
 }

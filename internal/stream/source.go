@@ -27,7 +27,7 @@ type source struct {
 	peeked  uint64        // what Peek found last; 0: none
 	size    int           // its size
 	scanned uint64        // no match from it on before peeked, or before the reader
-	since   uint64        // the number of removals when that scan began
+	run     run           // what was read in one go, up to the reader's position
 	budget  int
 	// skip is for last-per-subject: the sequences up to skipTo that count.
 	skip   []uint64
@@ -63,6 +63,7 @@ func (s *source) close() {
 		s.reader = nil
 	}
 	s.peeked, s.scanned = 0, 0
+	s.run = run{}
 }
 
 // lastPerSubject lists the last sequence of each matching subject up to skipTo.
@@ -103,13 +104,13 @@ func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
 	if s.scanned <= from && s.reader != nil && s.reader.Position() >= from && s.scanned != 0 {
 		start = s.reader.Position()
 	}
-	if s.reader == nil {
-		s.reader = s.part.Reader(start)
-	} else if s.reader.Position() != start {
-		s.reader.Seek(start)
-	}
-	if start == from {
-		s.since = s.part.Removals()
+	if s.reader == nil || s.reader.Position() != start {
+		s.run = run{from: start, since: s.part.Removals(), seqs: s.run.seqs[:0]}
+		if s.reader == nil {
+			s.reader = s.part.Reader(start)
+		} else {
+			s.reader.Seek(start)
+		}
 	}
 	s.scanned, s.peeked = from, 0
 	return s.scan()
@@ -126,6 +127,9 @@ func (s *source) scan() (consumer.Item, consumer.Answer) {
 			continue // a damaged record: passed over, the reader has moved on
 		}
 		if s.matches(v.Subject) {
+			if s.count != nil {
+				s.run.seqs = append(s.run.seqs, v.Seq)
+			}
 			s.found(&v)
 			return s.item(), consumer.Found
 		}
