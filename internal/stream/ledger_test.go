@@ -150,3 +150,19 @@ func FuzzLedgerApply(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeConfig(f *testing.F) {
+	f.Add(encodeConfig(&Config{Name: "s", Subjects: []string{"a.>"}, Dialect: "plain", Doc: []byte(`{"x":1}`)}))
+	f.Add([]byte(`{"limits":{"max_age":-1}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeConfig(b)
+		if err != nil {
+			return
+		}
+		once := encodeConfig(c)
+		again, err := decodeConfig(once)
+		if err != nil || !bytes.Equal(encodeConfig(again), once) {
+			t.Fatalf("%s does not come back: %v", once, err)
+		}
+	})
+}

@@ -209,7 +209,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 	if first := s.part.First(); first != st.first {
 		st.first = first
 		for c := range st.consumers {
-			c.core.Removed(first)
+			sh.told(c, func() { c.core.Removed(first) })
 		}
 	}
 	for c := range st.consumers {
@@ -331,10 +331,21 @@ func (sh *Shard) removed(e *event) {
 	}
 	for c := range st.consumers {
 		if e.seq == 0 {
-			c.core.Purged(e.stream.part.First())
+			first := e.stream.part.First()
+			sh.told(c, func() { c.core.Purged(first) })
 		} else {
-			c.core.Removed(0, e.seq)
+			sh.told(c, func() { c.core.Removed(0, e.seq) })
 		}
+	}
+}
+
+// told tells a consumer of a removal, and has it stepped where that changed
+// something: it is noted in the log, and there may be room for new messages.
+func (sh *Shard) told(c *Consumer, tell func()) {
+	before := c.core.Info()
+	tell()
+	if c.core.Info() != before {
+		sh.touch(c)
 	}
 }
 
