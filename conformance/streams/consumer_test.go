@@ -235,7 +235,14 @@ func TestMaxAckPendingHoldsBack(t *testing.T) {
 	b.fill(6)
 	c := b.consumer(explicit("c", func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 2 }))
 	list := b.fetch(c, 2)
-	b.none(c)
+	// A request with an end: one without would wait on, and take what comes next.
+	batch, err := c.Fetch(1, jetstream.FetchMaxWait(200*time.Millisecond))
+	if err != nil {
+		t.Fatalf("fetch: %v", err)
+	}
+	for m := range batch.Messages() {
+		t.Errorf("unexpected message %s %q", m.Subject(), m.Data())
+	}
 	if err := list[0].DoubleAck(b.ctx); err != nil {
 		t.Fatal(err)
 	}
