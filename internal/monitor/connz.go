@@ -19,7 +19,7 @@ type Connz struct {
 	Limit    int        `json:"limit"`
 	Conns    []ConnInfo `json:"connections"`
 
-	// Subs gives a connection's subscriptions.
+	// Subs gives an open connection's subscriptions.
 	Subs func(cid uint64) []SubDetail `json:"-"`
 }
 
@@ -38,7 +38,7 @@ type ConnInfo struct {
 	Uptime         string      `json:"uptime"`
 	Idle           string      `json:"idle"`
 	Pending        int64       `json:"pending_bytes"`
-	InMsgs         uint64      `json:"in_msgs"`
+	InMsgs         uint64      `json:"in_msgs"` // from the client
 	OutMsgs        uint64      `json:"out_msgs"`
 	InBytes        uint64      `json:"in_bytes"`
 	OutBytes       uint64      `json:"out_bytes"`
@@ -65,10 +65,11 @@ type SubDetail struct {
 	Cid     uint64 `json:"cid"`
 }
 
-// defaultLimit is the size of a page.
-const defaultLimit = 1024
+// globalAccount is not shown: those in it belong to no account of their own.
+const globalAccount = "$G"
 
-// orders are the sort parameters of /connz.
+// orders are the sort parameters of /connz: the largest first, but for numbers
+// of connections, start and reason.
 var orders = map[string]func(a, b *ConnInfo) int{
 	"cid":        func(a, b *ConnInfo) int { return cmp.Compare(a.Cid, b.Cid) },
 	"start":      func(a, b *ConnInfo) int { return a.Start.Compare(b.Start) },
@@ -79,80 +80,106 @@ var orders = map[string]func(a, b *ConnInfo) int{
 	"bytes_to":   func(a, b *ConnInfo) int { return cmp.Compare(b.OutBytes, a.OutBytes) },
 	"bytes_from": func(a, b *ConnInfo) int { return cmp.Compare(b.InBytes, a.InBytes) },
 	"last":       func(a, b *ConnInfo) int { return b.LastActivity.Compare(a.LastActivity) },
-	"idle":       func(a, b *ConnInfo) int { return a.LastActivity.Compare(b.LastActivity) },
-	"uptime":     func(a, b *ConnInfo) int { return a.Start.Compare(b.Start) },
+	"idle":       func(a, b *ConnInfo) int { return cmp.Compare(b.idle(), a.idle()) },
+	"uptime":     func(a, b *ConnInfo) int { return cmp.Compare(b.up(), a.up()) },
 	"rtt":        func(a, b *ConnInfo) int { return cmp.Compare(b.Latency, a.Latency) },
-	"stop":       func(a, b *ConnInfo) int { return stopOf(b).Compare(stopOf(a)) },
+	"stop":       func(a, b *ConnInfo) int { return b.Stop.Compare(*a.Stop) },
 	"reason":     func(a, b *ConnInfo) int { return cmp.Compare(a.Reason, b.Reason) },
 }
 
-func stopOf(c *ConnInfo) time.Time {
-	if c.Stop == nil {
-		return time.Time{}
+// end is when the connection was closed, or a moment that is the same for all
+// open ones.
+func (i *ConnInfo) end() time.Time {
+	if i.Stop != nil {
+		return *i.Stop
 	}
-	return *c.Stop
+	return time.Unix(1<<40, 0)
+}
+
+func (i *ConnInfo) up() int64   { return i.end().Unix() - i.Start.Unix() }
+func (i *ConnInfo) idle() int64 { return i.end().Unix() - i.LastActivity.Unix() }
+
+// connQuery is what is asked of /connz.
+type connQuery struct {
+	sort, state string
+	account     string
+	user        string
+	mqtt        string
+	filter      string
+	cid         int
+	auth        bool
+	subs        detail
+	page        page
+}
+
+func connQueryOf(r *http.Request) (*connQuery, error) {
+	p := paramsOf(r)
+	q := &connQuery{
+		sort: cmp.Or(p.text("sort"), "cid"), state: cmp.Or(p.text("state"), "open"),
+		account: p.text("acc"), user: p.text("user"), mqtt: p.text("mqtt_client"), filter: p.text("filter_subject"),
+		cid: p.number("cid"), auth: p.yes("auth"), subs: p.subs(), page: p.page(),
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	if q.state == "all" {
+		q.state = "any"
+	}
+	switch {
+	case orders[q.sort] == nil:
+		return nil, &problem{http.StatusBadRequest, "invalid sorting option: " + q.sort}
+	case q.state != "open" && q.state != "closed" && q.state != "any":
+		return nil, &problem{http.StatusBadRequest, "error decoding state: " + q.state}
+	case (q.sort == "stop" || q.sort == "reason") && q.state != "closed":
+		return nil, &problem{http.StatusBadRequest, "sort by " + q.sort + " only valid on closed connections"}
+	case q.user != "" && !q.auth:
+		return nil, &problem{http.StatusBadRequest, "filter by user only allowed with auth option"}
+	}
+	return q, nil
 }
 
 func connz(_ *Server, src Source, r *http.Request) (any, error) {
-	q := r.URL.Query()
+	q, err := connQueryOf(r)
+	if err != nil {
+		return nil, err
+	}
 	c := src.Connz()
-	sort := cmp.Or(q.Get("sort"), "cid")
-	order := orders[sort]
-	if order == nil {
-		return nil, &problem{http.StatusBadRequest, "invalid sorting option: " + sort}
-	}
-	state := cmp.Or(q.Get("state"), "open")
-	if (sort == "stop" || sort == "reason") && state != "closed" {
-		return nil, &problem{http.StatusBadRequest, "sort by " + sort + " only valid on closed connections"}
-	}
-	var err error
-	var cid int
-	if c.Offset, err = number(r, "offset"); err != nil {
-		return nil, err
-	}
-	if c.Limit, err = number(r, "limit"); err != nil {
-		return nil, err
-	}
-	if cid, err = number(r, "cid"); err != nil {
-		return nil, err
-	}
-	c.Limit = cmp.Or(c.Limit, defaultLimit)
-	c.Conns = slices.DeleteFunc(c.Conns, func(i ConnInfo) bool {
-		closed := i.Stop != nil
-		return state == "open" && closed || state == "closed" && !closed || cid != 0 && i.Cid != uint64(cid) ||
-			q.Get("acc") != "" && i.Account != q.Get("acc") || q.Get("user") != "" && i.AuthorizedUser != q.Get("user") ||
-			!c.wants(i.Cid, q.Get("filter_subject"))
-	})
+	c.Conns = slices.DeleteFunc(c.Conns, func(i ConnInfo) bool { return !q.wants(&i) || !c.overlaps(&i, q.filter) })
+	order := orders[q.sort]
 	slices.SortStableFunc(c.Conns, func(a, b ConnInfo) int { return order(&a, &b) })
-	c.page()
+	c.Total, c.Offset, c.Limit = len(c.Conns), q.page.offset, q.page.limit
+	c.Conns = of(q.page, c.Conns)
+	c.NumConns = len(c.Conns)
 	for i := range c.Conns {
-		c.finish(&c.Conns[i], q.Get("subs"), yes(r, "auth"))
+		c.finish(&c.Conns[i], q)
 	}
 	return c, nil
 }
 
-// wants says whether a connection has a subscription that a filter overlaps.
-func (c *Connz) wants(cid uint64, filter string) bool {
+// wants says whether the query is about a connection.
+func (q *connQuery) wants(i *ConnInfo) bool {
+	closed := i.Stop != nil
+	switch {
+	case q.state == "open" && closed, q.state == "closed" && !closed:
+		return false
+	case q.cid != 0 && i.Cid != uint64(q.cid), q.account != "" && i.Account != q.account:
+		return false
+	case q.user != "" && i.AuthorizedUser != q.user, q.mqtt != "":
+		return false
+	}
+	return true
+}
+
+// overlaps says whether a connection has a subscription that a filter overlaps.
+func (c *Connz) overlaps(i *ConnInfo, filter string) bool {
 	if filter == "" {
 		return true
 	}
-	for _, s := range c.Subs(cid) {
-		if subject.Overlap(s.Subject, filter) {
-			return true
-		}
-	}
-	return false
+	return i.Stop == nil && slices.ContainsFunc(c.Subs(i.Cid), func(s SubDetail) bool { return subject.Overlap(s.Subject, filter) })
 }
 
-func (c *Connz) page() {
-	c.Total = len(c.Conns)
-	from := min(c.Offset, c.Total)
-	c.Conns = c.Conns[from:min(from+c.Limit, c.Total)]
-	c.NumConns = len(c.Conns)
-}
-
-// finish fills in what depends on the request.
-func (c *Connz) finish(i *ConnInfo, subs string, auth bool) {
+// finish fills in what depends on the query.
+func (c *Connz) finish(i *ConnInfo, q *connQuery) {
 	i.Kind, i.Type = "Client", "nats"
 	end := c.Now
 	if i.Stop != nil {
@@ -162,17 +189,20 @@ func (c *Connz) finish(i *ConnInfo, subs string, auth bool) {
 	if i.Latency > 0 {
 		i.RTT = i.Latency.String()
 	}
-	if subs != "" && subs != "0" && subs != "false" {
+	if q.subs != noSubs && i.Stop == nil {
 		for _, s := range c.Subs(i.Cid) {
 			s.Cid = i.Cid
-			if subs == "detail" {
+			if q.subs == subDetails {
 				i.SubDetails = append(i.SubDetails, s)
 			} else {
 				i.SubList = append(i.SubList, s.Subject)
 			}
 		}
 	}
-	if !auth {
-		i.Account, i.AuthorizedUser = "", ""
+	if !q.auth {
+		i.AuthorizedUser = ""
+	}
+	if !q.auth || i.Account == globalAccount {
+		i.Account = ""
 	}
 }

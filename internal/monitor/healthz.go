@@ -2,9 +2,35 @@ package monitor
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
-	"sync"
+)
+
+// HealthQuery says what to look at. Where nothing is named, it is everything.
+type HealthQuery struct {
+	// Server looks at what the server cannot do without, not at single streams.
+	Server                    bool
+	Account, Stream, Consumer string // only at this one
+}
+
+// HealthProblem is one thing that is wrong.
+type HealthProblem struct {
+	Kind                      ProblemKind
+	Account, Stream, Consumer string // what it is about; empty: the server
+	Text                      string
+	Missing                   bool // what the query named is not there
+}
+
+// ProblemKind says what a problem is about.
+type ProblemKind string
+
+// The kinds, as they are written.
+const (
+	ConnectionProblem ProblemKind = "CONNECTION"
+	JetStreamProblem  ProblemKind = "JETSTREAM"
+	AccountProblem    ProblemKind = "ACCOUNT"
+	StreamProblem     ProblemKind = "STREAM"
+	ConsumerProblem   ProblemKind = "CONSUMER"
+	badRequest        ProblemKind = "BAD_REQUEST"
 )
 
 // health is /healthz's answer.
@@ -15,102 +41,110 @@ type health struct {
 }
 
 type healthError struct {
-	Type  string `json:"type"`
-	Error string `json:"error"`
+	Type     ProblemKind `json:"type"`
+	Account  string      `json:"account,omitempty"`
+	Stream   string      `json:"stream,omitempty"`
+	Consumer string      `json:"consumer,omitempty"`
+	Error    string      `json:"error"`
 }
 
 var (
-	errStarting = errors.New("starting: the data directory is being recovered")
-	errStopping = errors.New("stopping")
+	starting = HealthProblem{Kind: ConnectionProblem, Text: "starting: the data directory is being recovered"}
+	stopping = HealthProblem{Kind: ConnectionProblem, Text: "stopping: clients are let in no more"}
 )
 
-// state is what the probes answer from.
-func (s *Server) state() error {
+// problems are what the probes answer from.
+func (s *Server) problems(q HealthQuery) []HealthProblem {
+	src := s.source.Load()
 	switch {
 	case s.stopping.Load():
-		return errStopping
-	case !s.ready.Load():
-		return errStarting
+		return []HealthProblem{stopping}
+	case !s.ready.Load() || src == nil:
+		return []HealthProblem{starting}
 	}
-	return (*s.source.Load()).Health()
+	return (*src).Health(q)
 }
 
-// healthz answers as NATS's tools expect. The switches that narrow it to parts of
-// JetStream find the same here: there is one storage, and it works or not.
+// healthz answers as NATS's tools expect. js-enabled-only and js-server-only leave
+// single streams out, so that one damaged stream does not have the whole server
+// restarted; js-meta-only asks about a cluster's leader, which a single node is.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("stream") != "" && r.URL.Query().Get("account") == "" {
-		s.reply(w, http.StatusBadRequest, health{Status: "error", Error: `"account" must not be empty when checking stream health`})
+	p := paramsOf(r)
+	q := HealthQuery{Account: p.text("account"), Stream: p.text("stream"), Consumer: p.text("consumer")}
+	for _, name := range []string{"js-enabled", "js-enabled-only", "js-server-only", "js-meta-only"} {
+		q.Server = p.yes(name) || q.Server
+	}
+	details := p.yes("details")
+	wrong := ""
+	switch {
+	case p.err != nil:
+		wrong = p.err.Error()
+	case q.Stream != "" && q.Account == "":
+		wrong = `"account" must not be empty when checking stream health`
+	case q.Consumer != "" && q.Stream == "":
+		wrong = `"stream" must not be empty when checking consumer health`
+	}
+	if wrong != "" {
+		s.report(w, r, http.StatusBadRequest, []HealthProblem{{Kind: badRequest, Text: wrong}}, details)
 		return
 	}
-	err := s.state()
-	if err == nil {
-		s.reply(w, http.StatusOK, health{Status: "ok"})
-		return
+	found := s.problems(q)
+	status := http.StatusOK
+	for _, f := range found {
+		if status = http.StatusServiceUnavailable; f.Missing {
+			status = http.StatusNotFound
+			break
+		}
 	}
-	h := health{Status: "unavailable", Error: err.Error()}
-	if yes(r, "details") {
-		h = health{Status: "error", Errors: []healthError{{Type: "JETSTREAM", Error: err.Error()}}}
-	}
-	s.reply(w, http.StatusServiceUnavailable, h)
+	s.report(w, r, status, found, details)
 }
 
-// readyz says whether clients are served as promised.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) { s.probe(w, s.state()) }
-
-// startupz says whether the server has ever been ready.
-func (s *Server) startupz(w http.ResponseWriter, _ *http.Request) {
-	if s.ready.Load() {
-		s.probe(w, nil)
-		return
+// report writes a verdict: the first problem, or all of them.
+func (s *Server) report(w http.ResponseWriter, r *http.Request, status int, found []HealthProblem, details bool) {
+	h := health{Status: "ok"}
+	if len(found) > 0 {
+		h.Status = "error"
+		if status == http.StatusServiceUnavailable && !details {
+			h.Status = "unavailable"
+		}
+		if !details {
+			h.Error = found[0].Text
+		}
 	}
-	s.probe(w, errStarting)
-}
-
-// livez says that the process answers: a restart would not help.
-func (s *Server) livez(w http.ResponseWriter, _ *http.Request) { s.probe(w, nil) }
-
-func (s *Server) probe(w http.ResponseWriter, err error) {
-	if err != nil {
-		s.reply(w, http.StatusServiceUnavailable, health{Status: "unavailable", Error: err.Error()})
-		return
+	for _, f := range found {
+		if details {
+			h.Errors = append(h.Errors, healthError{f.Kind, f.Account, f.Stream, f.Consumer, f.Text})
+		}
 	}
-	s.reply(w, http.StatusOK, health{Status: "ok"})
-}
-
-func (s *Server) reply(w http.ResponseWriter, status int, h health) {
 	b, err := json.Marshal(&h)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	s.write(w, status, b)
+	s.write(w, r, status, b)
 }
 
-// requestCounts counts requests by path.
-type requestCounts struct {
-	mu sync.Mutex
-	by map[string]uint64 // guarded by mu
+// readyz says whether clients are served as promised.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	s.probe(w, r, s.problems(HealthQuery{Server: true}))
 }
 
-func (s *Server) counted(path string, h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c := &s.requests
-		c.mu.Lock()
-		if c.by == nil {
-			c.by = map[string]uint64{}
-		}
-		c.by[path]++
-		c.mu.Unlock()
-		h(w, r)
+// startupz says whether the server has ever been ready.
+func (s *Server) startupz(w http.ResponseWriter, r *http.Request) {
+	if s.ready.Load() {
+		s.probe(w, r, nil)
+		return
 	}
+	s.probe(w, r, []HealthProblem{starting})
 }
 
-func (c *requestCounts) snapshot() map[string]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := map[string]uint64{}
-	for k, v := range c.by {
-		out[k] = v
+// livez says that the process answers: a restart would not help.
+func (s *Server) livez(w http.ResponseWriter, r *http.Request) { s.probe(w, r, nil) }
+
+func (s *Server) probe(w http.ResponseWriter, r *http.Request, found []HealthProblem) {
+	status := http.StatusOK
+	if len(found) > 0 {
+		status = http.StatusServiceUnavailable
 	}
-	return out
+	s.report(w, r, status, found, false)
 }

@@ -12,7 +12,6 @@ type Varz struct {
 	ServerID         string            `json:"server_id"`
 	ServerName       string            `json:"server_name"`
 	Version          string            `json:"version"`
-	WeirVersion      string            `json:"weir_version"`
 	Proto            int               `json:"proto"`
 	Go               string            `json:"go"`
 	Host             string            `json:"host"`
@@ -45,6 +44,7 @@ type Varz struct {
 	Mem              int64             `json:"mem"`
 	Cores            int               `json:"cores"`
 	MaxProcs         int               `json:"gomaxprocs"`
+	MemLimit         int64             `json:"gomemlimit,omitempty"`
 	CPU              float64           `json:"cpu"`
 	Connections      int               `json:"connections"`
 	TotalConnections uint64            `json:"total_connections"`
@@ -67,12 +67,26 @@ type Varz struct {
 	ConfigLoadTime   time.Time         `json:"config_load_time"`
 	ConfigDigest     string            `json:"config_digest"`
 	SystemAccount    string            `json:"system_account,omitempty"`
-	SlowStats        struct {
-		Clients  uint64 `json:"clients"`
-		Routes   uint64 `json:"routes"`
-		Gateways uint64 `json:"gateways"`
-		Leafs    uint64 `json:"leafs"`
-	} `json:"slow_consumer_stats"`
+	SlowStats        ByKind            `json:"slow_consumer_stats"`
+	StaleStats       ByKind            `json:"stale_connection_stats"`
+	DiskWaits        DiskWaits         `json:"disk_io_wait_stats"`
+	WeirVersion      string            `json:"weir_version"` // beyond the reference
+}
+
+// ByKind counts by kind of connection.
+type ByKind struct {
+	Clients  uint64 `json:"clients"`
+	Routes   uint64 `json:"routes"`
+	Gateways uint64 `json:"gateways"`
+	Leafs    uint64 `json:"leafs"`
+}
+
+// DiskWaits is there for those who read it, and 0: nobody queues for a disk here.
+type DiskWaits struct {
+	Waiters int           `json:"waiters"`
+	Waits   uint64        `json:"waits"`
+	Time    time.Duration `json:"wait_time"`
+	Max     time.Duration `json:"max_wait_time"`
 }
 
 // VarzJetStream is what /varz says of streams; empty where there are none.
@@ -108,14 +122,14 @@ type JetStreamStats struct {
 
 func varz(s *Server, src Source, _ *http.Request) (any, error) {
 	v := src.Varz()
-	v.HTTPReqStats = s.requests.snapshot()
+	v.HTTPReqStats = s.requestCounts()
 	v.Uptime = uptime(v.Now.Sub(v.Start))
 	return v, nil
 }
 
 // uptime writes a duration as 1d2h3m4s.
 func uptime(d time.Duration) string {
-	secs := int64(d / time.Second)
+	secs := max(0, int64(d/time.Second))
 	var b strings.Builder
 	for _, u := range []struct {
 		unit string

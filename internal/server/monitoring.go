@@ -3,16 +3,13 @@ package server
 import (
 	"log/slog"
 	"net"
-	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
-	"github.com/weirmq/weir/internal/journal"
+	"github.com/weirmq/weir/internal/metrics"
 	"github.com/weirmq/weir/internal/monitor"
-	wirejs "github.com/weirmq/weir/internal/wire/jetstream"
 )
 
 // monitoring is the HTTP server, or nothing where it is off.
@@ -41,7 +38,7 @@ func (m *monitoring) addr() string {
 
 func (m *monitoring) attach(r *rooms) {
 	if m.server != nil {
-		m.server.Attach(&source{rooms: r, config: m.config, loaded: time.Now()})
+		m.server.Attach(newSource(r, m.config))
 	}
 }
 
@@ -69,35 +66,17 @@ type source struct {
 	*rooms
 	config *Config
 	loaded time.Time
+	set    *metrics.Set
 }
 
-// Health implements monitor.Source.
-func (s *source) Health() error {
-	if s.storage == nil {
-		return nil
+func newSource(r *rooms, c *Config) *source {
+	s := &source{rooms: r, config: c, loaded: time.Now(), set: new(metrics.Set)}
+	s.meterClients()
+	if s.storage != nil {
+		s.meterStorage()
 	}
-	if err := s.storage.err(); err != nil {
-		return err
-	}
-	for name, err := range s.streams.Broken() {
-		return &brokenStream{name, err}
-	}
-	for _, st := range s.streams.List("") {
-		if err := st.Partition().Err(); err != nil {
-			return &brokenStream{st.Account() + " " + st.Name(), err}
-		}
-	}
-	return nil
+	return s
 }
-
-// brokenStream says which stream could not be opened.
-type brokenStream struct {
-	name string
-	err  error
-}
-
-func (b *brokenStream) Error() string { return "stream " + b.name + " is not open: " + b.err.Error() }
-func (b *brokenStream) Unwrap() error { return b.err }
 
 // Varz implements monitor.Source.
 func (s *source) Varz() *monitor.Varz {
@@ -109,14 +88,14 @@ func (s *source) Varz() *monitor.Varz {
 		HTTPHost: c.HTTP.Host, HTTPPort: c.HTTP.Port, HTTPBasePath: c.HTTP.BasePath, AuthTimeout: c.Auth.Timeout.Seconds(),
 		MaxControlLine: c.MaxControlLine, MaxPayload: c.MaxPayload, MaxPending: c.MaxPending, TLSTimeout: 2,
 		WriteDeadline: c.WriteDeadline, Start: s.started.UTC(), Now: time.Now().UTC(), Mem: residentBytes(),
-		Cores: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0),
+		Cores: runtime.NumCPU(), MaxProcs: runtime.GOMAXPROCS(0), MemLimit: memoryLimit(), CPU: s.cpu.percent(),
 		Connections: t.Connections, TotalConnections: t.TotalConnections,
 		InMsgs: t.InMsgs, InBytes: t.InBytes, InClientMsgs: t.InMsgs, InClientBytes: t.InBytes,
 		OutMsgs: t.OutMsgs, OutBytes: t.OutBytes, OutClientMsgs: t.OutMsgs, OutClientBytes: t.OutBytes,
 		SlowConsumers: t.SlowPending + t.SlowDeadline, StaleConnections: t.Stale, StalledClients: t.IngestStalls,
 		Subscriptions: s.subscriptions(), ConfigLoadTime: s.loaded.UTC(), ConfigDigest: c.Digest, SystemAccount: c.SystemAccount,
 	}
-	v.SlowStats.Clients = v.SlowConsumers
+	v.SlowStats.Clients, v.StaleStats.Clients = v.SlowConsumers, v.StaleConnections
 	if s.streams != nil {
 		v.JetStream = monitor.VarzJetStream{Config: s.jsConfig(), Stats: s.jsStats()}
 	}
@@ -129,26 +108,6 @@ func (s *source) subscriptions() int {
 		n += sp.Subscriptions()
 	}
 	return n
-}
-
-func (s *source) jsConfig() *monitor.JetStreamConfig {
-	js := &s.config.JetStream
-	return &monitor.JetStreamConfig{
-		MaxMemory: js.MaxMemory, MaxStorage: js.MaxFile, StoreDir: js.StoreDir,
-		SyncInterval: js.SyncInterval, SyncAlways: js.SyncInterval == 0, Domain: js.Domain,
-	}
-}
-
-func (s *source) jsStats() *monitor.JetStreamStats {
-	st := &monitor.JetStreamStats{Memory: s.budgets.memory.used.Load(), Storage: s.budgets.disk.used.Load()}
-	for _, a := range s.accounts.All() {
-		if a.JetStream.Enabled {
-			st.Accounts++
-		}
-	}
-	st.API.Level = wirejs.APILevel
-	st.API.Total, st.API.Errors = s.js.Stats()
-	return st
 }
 
 // Connz implements monitor.Source.
@@ -183,114 +142,15 @@ func connInfo(i *natsdoor.ConnInfo) monitor.ConnInfo {
 	return out
 }
 
-// Subsz implements monitor.Source.
-func (s *source) Subsz() *monitor.Subsz {
-	n := s.subscriptions()
-	return &monitor.Subsz{ServerID: s.id, Now: time.Now().UTC(), NumSubs: n, Total: n}
-}
-
 // Accountz implements monitor.Source.
 func (s *source) Accountz() *monitor.Accountz {
 	a := &monitor.Accountz{ServerID: s.id, Now: time.Now().UTC(), SystemAccount: s.config.SystemAccount, Details: map[string]monitor.AccountDetail{}}
-	clients := map[string]int{}
-	for _, c := range s.nats.Connections() {
-		clients[c.Account]++
-	}
 	for _, acc := range s.accounts.All() {
 		a.Accounts = append(a.Accounts, acc.Name)
 		a.Details[acc.Name] = monitor.AccountDetail{
-			Name: acc.Name, System: acc.Name == s.config.SystemAccount, Complete: true, JetStream: acc.JetStream.Enabled,
-			Clients: clients[acc.Name], Subs: s.spaces.Get(acc.Name).Subscriptions(),
+			Name: acc.Name, Updated: s.loaded.UTC(), System: acc.Name == s.config.SystemAccount, Complete: true, JetStream: acc.JetStream.Enabled,
+			Clients: acc.Connections(), Subs: s.spaces.Get(acc.Name).Subscriptions(),
 		}
 	}
 	return a
-}
-
-// Jsz implements monitor.Source.
-func (s *source) Jsz() *monitor.Jsz {
-	j := &monitor.Jsz{ServerID: s.id, Now: time.Now().UTC()}
-	if s.streams == nil {
-		j.Disabled = true
-		return j
-	}
-	j.Config, j.JetStreamStats = s.jsConfig(), *s.jsStats()
-	for _, acc := range s.accounts.All() {
-		if !acc.JetStream.Enabled {
-			continue
-		}
-		u := s.streams.Usage(acc.Name)
-		ja := monitor.JszAccount{Name: acc.Name, ID: acc.Name, Memory: u.Memory, Storage: u.Storage}
-		for _, st := range s.streams.List(acc.Name) {
-			p := st.Partition().Status()
-			ja.Streams = append(ja.Streams, monitor.JszStream{Name: st.Name(), Created: time.Unix(0, st.Created()).UTC(), State: monitor.JszState{
-				Messages: p.Records, Bytes: p.Bytes, FirstSeq: p.First, LastSeq: p.Last, Subjects: p.Subjects, Consumers: len(st.Consumers()),
-			}})
-			j.Streams++
-			j.Consumers += len(st.Consumers())
-			j.Messages += p.Records
-			j.Bytes += p.Bytes
-		}
-		j.Accounts = append(j.Accounts, ja)
-	}
-	j.Total = len(j.Accounts)
-	return j
-}
-
-// Metrics implements monitor.Meter.
-func (s *source) Metrics() []monitor.Metric {
-	t := s.nats.Totals()
-	out := []monitor.Metric{
-		{Name: "weir_connections", Help: "Open client connections.", Value: float64(t.Connections)},
-		{Name: "weir_messages_in_total", Help: "Messages that clients published.", Counter: true, Value: float64(t.InMsgs)},
-		{Name: "weir_bytes_in_total", Help: "Bytes of messages that clients published.", Counter: true, Value: float64(t.InBytes)},
-		{Name: "weir_messages_out_total", Help: "Messages delivered to clients.", Counter: true, Value: float64(t.OutMsgs)},
-		{Name: "weir_bytes_out_total", Help: "Bytes of messages delivered to clients.", Counter: true, Value: float64(t.OutBytes)},
-		{Name: "weir_slow_consumers_total", Help: "Connections closed because they did not read.", Counter: true, Value: float64(t.SlowPending + t.SlowDeadline)},
-		{Name: "weir_service_requests_dropped_total", Help: "Requests to services dropped because too many waited.", Counter: true, Value: float64(s.workers.Dropped())},
-	}
-	if s.storage == nil {
-		return out
-	}
-	dead := 0.0
-	if s.storage.err() != nil {
-		dead = 1
-	}
-	m := &s.storage.journal.Metrics
-	out = append(out,
-		monitor.Metric{Name: "weir_storage_failed", Help: "1 after a write or sync failed: nothing is stored until a restart.", Value: dead},
-		monitor.Metric{Name: "weir_journal_batches_total", Help: "Batches written to the journal.", Counter: true, Value: float64(m.Batches.Load())},
-		monitor.Metric{Name: "weir_journal_entries_total", Help: "Entries written to the journal.", Counter: true, Value: float64(m.Entries.Load())},
-		monitor.Metric{Name: "weir_journal_bytes_total", Help: "Bytes written to the journal.", Counter: true, Value: float64(m.Bytes.Load())},
-		monitor.Metric{Name: "weir_journal_sync_seconds_total", Help: "Time spent in syncs of the journal.", Counter: true, Value: time.Duration(m.SyncNanos.Load()).Seconds()},
-		monitor.Metric{Name: "weir_journal_unreleased_bytes", Help: "Bytes of the journal that no checkpoint covers yet.", Value: float64(m.LiveBytes.Load())},
-	)
-	slower := uint64(0)
-	for i := range m.SyncLatency {
-		slower += m.SyncLatency[i].Load()
-	}
-	for i, bound := range journal.SyncBuckets {
-		slower -= m.SyncLatency[i].Load()
-		out = append(out, monitor.Metric{
-			Name: "weir_journal_syncs_slower_total", Help: "Syncs of the journal that took longer than a bound.", Counter: true,
-			Value: float64(slower), Labels: map[string]string{"than": bound.String()},
-		})
-	}
-	return out
-}
-
-// residentBytes is the memory that the process uses, 0 where it cannot be asked.
-func residentBytes() int64 {
-	b, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	f := strings.Fields(string(b))
-	if len(f) < 2 {
-		return 0
-	}
-	pages, err := strconv.ParseInt(f[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
 }

@@ -44,6 +44,7 @@ type rooms struct {
 	js       *jsdoor.Door
 	nats     *natsdoor.Door
 
+	cpu     cpuMeter
 	running *errgroup.Group // what runs in the background
 	stop    context.CancelFunc
 	ended   []func() // what door/jetstream has to be told at the end
@@ -62,7 +63,7 @@ func build(c *Config, log *slog.Logger) (*rooms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a server key: %w", err)
 	}
-	r := &rooms{log: log, id: id, name: c.ServerName, started: time.Now(), accounts: c.accountRegistry()}
+	r := &rooms{log: log, id: id, name: c.ServerName, started: time.Now(), accounts: c.accountRegistry(), cpu: cpuMeter{at: time.Now()}}
 	if r.name == "" {
 		r.name = id
 	}
