@@ -52,6 +52,8 @@ type ConnInfo struct {
 	SubDetails     []SubDetail `json:"subscriptions_list_detail,omitempty"`
 
 	Latency time.Duration `json:"-"`
+
+	up, idle time.Duration // until it was closed, or now
 }
 
 // SubDetail is one subscription.
@@ -80,24 +82,12 @@ var orders = map[string]func(a, b *ConnInfo) int{
 	"bytes_to":   func(a, b *ConnInfo) int { return cmp.Compare(b.OutBytes, a.OutBytes) },
 	"bytes_from": func(a, b *ConnInfo) int { return cmp.Compare(b.InBytes, a.InBytes) },
 	"last":       func(a, b *ConnInfo) int { return b.LastActivity.Compare(a.LastActivity) },
-	"idle":       func(a, b *ConnInfo) int { return cmp.Compare(b.idle(), a.idle()) },
-	"uptime":     func(a, b *ConnInfo) int { return cmp.Compare(b.up(), a.up()) },
+	"idle":       func(a, b *ConnInfo) int { return cmp.Compare(b.idle, a.idle) },
+	"uptime":     func(a, b *ConnInfo) int { return cmp.Compare(b.up, a.up) },
 	"rtt":        func(a, b *ConnInfo) int { return cmp.Compare(b.Latency, a.Latency) },
 	"stop":       func(a, b *ConnInfo) int { return b.Stop.Compare(*a.Stop) },
 	"reason":     func(a, b *ConnInfo) int { return cmp.Compare(a.Reason, b.Reason) },
 }
-
-// end is when the connection was closed, or a moment that is the same for all
-// open ones.
-func (i *ConnInfo) end() time.Time {
-	if i.Stop != nil {
-		return *i.Stop
-	}
-	return time.Unix(1<<40, 0)
-}
-
-func (i *ConnInfo) up() int64   { return i.end().Unix() - i.Start.Unix() }
-func (i *ConnInfo) idle() int64 { return i.end().Unix() - i.LastActivity.Unix() }
 
 // connQuery is what is asked of /connz.
 type connQuery struct {
@@ -145,6 +135,9 @@ func connz(_ *Server, src Source, r *http.Request) (any, error) {
 	}
 	c := src.Connz()
 	c.Conns = slices.DeleteFunc(c.Conns, func(i ConnInfo) bool { return !q.wants(&i) || !c.overlaps(&i, q.filter) })
+	for i := range c.Conns {
+		c.Conns[i].age(c.Now)
+	}
 	order := orders[q.sort]
 	slices.SortStableFunc(c.Conns, func(a, b ConnInfo) int { return order(&a, &b) })
 	c.Total, c.Offset, c.Limit = len(c.Conns), q.page.offset, q.page.limit
@@ -178,14 +171,18 @@ func (c *Connz) overlaps(i *ConnInfo, filter string) bool {
 	return i.Stop == nil && slices.ContainsFunc(c.Subs(i.Cid), func(s SubDetail) bool { return subject.Overlap(s.Subject, filter) })
 }
 
+// age says how old the connection is, or was at its end.
+func (i *ConnInfo) age(now time.Time) {
+	if i.Stop != nil {
+		now = *i.Stop
+	}
+	i.up, i.idle = now.Sub(i.Start), now.Sub(i.LastActivity)
+}
+
 // finish fills in what depends on the query.
 func (c *Connz) finish(i *ConnInfo, q *connQuery) {
 	i.Kind, i.Type = "Client", "nats"
-	end := c.Now
-	if i.Stop != nil {
-		end = *i.Stop
-	}
-	i.Uptime, i.Idle = uptime(end.Sub(i.Start)), uptime(end.Sub(i.LastActivity))
+	i.Uptime, i.Idle = uptime(i.up), uptime(i.idle)
 	if i.Latency > 0 {
 		i.RTT = i.Latency.String()
 	}
