@@ -86,6 +86,7 @@ type AccountConfig struct {
 // JetStreamConfig is where and how streams are kept.
 type JetStreamConfig struct {
 	Enabled   bool
+	Named     bool // Enabled was configured by a flag
 	StoreDir  string
 	MaxMemory int64 // bytes; negative: no limit
 	MaxFile   int64
@@ -99,14 +100,17 @@ type JetStreamConfig struct {
 
 // HTTPConfig is where monitoring listens. Port 0 is nowhere.
 type HTTPConfig struct {
-	Host     string
-	Port     int
-	BasePath string
+	Host      string
+	HostNamed bool // Host was configured; else it is that of clients
+	Port      int  // -1: a free one
+	Named     bool // Port was configured
+	BasePath  string
 }
 
 // LogConfig says what is logged where.
 type LogConfig struct {
 	Debug, Trace bool
+	NoTime, UTC  bool // without a time; with the time in UTC
 	File         string
 	Format       string // "text" or "json"
 }
@@ -156,9 +160,11 @@ func (c *Config) settle() {
 		}
 	}
 	if c.File == "" {
-		c.JetStream.Enabled = true
-		if c.HTTP.Port == 0 {
-			c.HTTP = HTTPConfig{Host: loopback, Port: defaultHTTPPort}
+		if !c.JetStream.Named {
+			c.JetStream.Enabled = true
+		}
+		if !c.HTTP.Named {
+			c.HTTP.Host, c.HTTP.Port = loopback, defaultHTTPPort
 		}
 	}
 	if c.HTTP.Host == "" {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,7 +36,9 @@ func TestEachKeySetsWhatItNames(t *testing.T) {
 		`client_advertise: "a:1"`:                       {func(c *Config) any { return c.ClientAdvertise }, "a:1"},
 		`server_name: n`:                                {func(c *Config) any { return c.ServerName }, "n"},
 		`debug: true`:                                   {func(c *Config) any { return c.Log.Debug }, true},
-		`trace: true`:                                   {func(c *Config) any { return c.Log.Trace }, true},
+		`trace: false`:                                  {func(c *Config) any { return c.Log.Trace }, false},
+		`logtime: false`:                                {func(c *Config) any { return c.Log.NoTime }, true},
+		`logtime_utc: true`:                             {func(c *Config) any { return c.Log.UTC }, true},
 		`logfile: "l"`:                                  {func(c *Config) any { return c.Log.File }, "l"},
 		`log_format: json`:                              {func(c *Config) any { return c.Log.Format }, "json"},
 		`pid_file: "p"`:                                 {func(c *Config) any { return c.PidFile }, "p"},
@@ -114,6 +117,9 @@ func TestWhatIsNotHonouredIsAWarningThatNamesItsPlace(t *testing.T) {
 				if prefix != "" {
 					text, line = strings.TrimSuffix(prefix, ".")+" {\n"+text+"\n}", "2"
 				}
+				if prefix == "authorization." {
+					text = strings.Replace(text, "}", "token: t }", 1)
+				}
 				c, err := loadText(t, text)
 				if err != nil {
 					t.Errorf("%s: %v", text, err)
@@ -190,7 +196,7 @@ func TestFlagsHoldOverTheFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("port: 1111\nserver_name: f\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := ParseFlags([]string{"-c", path, "--port=2222", "-sd", "d", "-DV", "--user", "u", "--pass", "p", "-m", "8333", "-T"})
+	f, err := ParseFlags([]string{"-c", path, "--port=2222", "-sd", "d", "-DV", "--user", "u", "--pass", "p", "-m", "8333", "-T=false", "-s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +207,7 @@ func TestFlagsHoldOverTheFile(t *testing.T) {
 	if c.Port != 2222 || c.ServerName != "f" || !c.JetStream.Enabled || c.JetStream.StoreDir != "d" || !c.Log.Debug || !c.Log.Trace || c.Auth.User != "u" || c.HTTP.Port != 8333 {
 		t.Errorf("configuration %+v", c)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "-T") {
+	if !c.Log.NoTime || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "-V") || !strings.Contains(c.Warnings[1], "-s") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }
@@ -243,7 +249,7 @@ func TestAReloadRefusesWhatNeedsARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := refuseReload(old, next); err == nil || !strings.Contains(err.Error(), f.key) {
+		if _, err := refuseReload(old, next); err == nil || !strings.Contains(err.Error(), f.key) {
 			t.Errorf("%s: %v", f.text, err)
 		}
 	}
@@ -252,7 +258,8 @@ func TestAReloadRefusesWhatNeedsARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := refuseReload(old, next); err != nil {
-		t.Errorf("what may change: %v", err)
+	changed, err := refuseReload(old, next)
+	if err != nil || !slices.Equal(changed, []string{"max_payload", "ping_interval", "debug"}) {
+		t.Errorf("what may change: %q, %v", changed, err)
 	}
 }

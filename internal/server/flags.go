@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -68,6 +69,32 @@ func switchOn(put func(*Config, bool)) func(*Flags, string) error {
 	})
 }
 
+// trace adds the warning that tracing is less than it is elsewhere.
+func trace(set func(*Flags, string) error) func(*Flags, string) error {
+	return func(f *Flags, v string) error {
+		f.warnings = append(f.warnings, "flag -V: known, but not honoured: "+noteTrace)
+		return set(f, v)
+	}
+}
+
+// setUser replaces whoever the file lets in outside of accounts.
+func setUser(c *Config, v string) error {
+	if v == "" {
+		return errors.New("must not be empty")
+	}
+	c.Auth.User, c.Auth.Token, c.Auth.Users = v, "", nil
+	return nil
+}
+
+// setToken does so too.
+func setToken(c *Config, v string) error {
+	if v == "" {
+		return errors.New("must not be empty")
+	}
+	c.Auth.Token, c.Auth.User, c.Auth.Password, c.Auth.Users = v, "", "", nil
+	return nil
+}
+
 // flagTable has the flags of nats-server and our own, by group.
 var flagTable = []struct {
 	group string
@@ -81,7 +108,7 @@ var flagTable = []struct {
 		{names: "p port", arg: "PORT", help: "listen on this port for NATS clients (default 4222; -1: a free one)", set: number(-1, 65535, func(c *Config, n int) { c.Port = n })},
 		{names: "n name server_name", arg: "NAME", help: "the server's name", set: text(func(c *Config) *string { return &c.ServerName })},
 		{names: "P pid", arg: "FILE", help: "write the process id to a file", set: text(func(c *Config) *string { return &c.PidFile })},
-		{names: "m http_port", arg: "PORT", help: "serve /healthz, /varz, /connz and /metrics on this port", set: number(-1, 65535, func(c *Config, n int) { c.HTTP.Port = n })},
+		{names: "m http_port", arg: "PORT", help: "serve /healthz, /varz, /connz and /metrics on this port", set: number(-1, 65535, func(c *Config, n int) { c.HTTP.Port, c.HTTP.Named = n, true })},
 		{names: "ports_file_dir", arg: "DIR", help: "write a file with the bound ports to a directory", set: text(func(c *Config) *string { return &c.PortsFileDir })},
 		{names: "client_advertise", arg: "HOST:PORT", help: "the address that clients are told", set: text(func(c *Config) *string { return &c.ClientAdvertise })},
 		{names: "c config", arg: "FILE", help: "read a configuration file (nats-server's language)", set: func(f *Flags, v string) error {
@@ -98,16 +125,19 @@ var flagTable = []struct {
 		}},
 	}},
 	{"Streams", []flag{
-		{names: "js jetstream", help: "keep streams (on by default where there is no file)", set: switchOn(func(c *Config, on bool) { c.JetStream.Enabled = on })},
+		{names: "js jetstream", help: "keep streams (on by default where there is no file)", set: switchOn(func(c *Config, on bool) { c.JetStream.Enabled, c.JetStream.Named = on, true })},
 		{names: "sd store_dir", arg: "DIR", help: "keep streams in this directory (default ./weir-data)", set: over(func(c *Config, v string) error {
-			c.JetStream.Enabled, c.JetStream.StoreDir = true, v
+			c.JetStream.StoreDir = v
+			if !c.JetStream.Named {
+				c.JetStream.Enabled = true
+			}
 			return nil
 		})},
 	}},
 	{"Clients", []flag{
-		{names: "user", arg: "USER", help: "clients must log in as this user", set: text(func(c *Config) *string { return &c.Auth.User })},
+		{names: "user", arg: "USER", help: "clients must log in as this user, not as the file says", set: over(setUser)},
 		{names: "pass", arg: "PASSWORD", help: "… with this password, plain or bcrypt", set: text(func(c *Config) *string { return &c.Auth.Password })},
-		{names: "auth", arg: "TOKEN", help: "clients must show this token", set: text(func(c *Config) *string { return &c.Auth.Token })},
+		{names: "auth", arg: "TOKEN", help: "clients must show this token, not what the file says", set: over(setToken)},
 	}},
 	{"Logging", []flag{
 		{names: "l log", arg: "FILE", help: "log to a file instead of standard error", set: text(func(c *Config) *string { return &c.Log.File })},
@@ -119,9 +149,11 @@ var flagTable = []struct {
 			return nil
 		})},
 		{names: "D debug", help: "log details", set: switchOn(func(c *Config, on bool) { c.Log.Debug = on })},
-		{names: "V trace", help: "log what clients send", set: switchOn(func(c *Config, on bool) { c.Log.Trace = on })},
-		{names: "DV DVV VV", help: "both", set: switchOn(func(c *Config, on bool) { c.Log.Debug, c.Log.Trace = on, on })},
-		{names: "T logtime logtime_utc s syslog", help: "", note: noteLogging},
+		{names: "V trace VV", help: "log what clients send (not honoured yet)", set: trace(switchOn(func(c *Config, on bool) { c.Log.Trace = on }))},
+		{names: "DV DVV", help: "both", set: trace(switchOn(func(c *Config, on bool) { c.Log.Debug, c.Log.Trace = on, on }))},
+		{names: "T logtime", help: "log lines have a time (default; -T=false: none)", set: switchOn(func(c *Config, on bool) { c.Log.NoTime = !on })},
+		{names: "logtime_utc", help: "… in UTC", set: switchOn(func(c *Config, on bool) { c.Log.UTC = on })},
+		{names: "s syslog", note: noteLogging},
 		{names: "r remote_syslog log_size_limit max_traced_msg_len", arg: "VALUE", note: noteLogging},
 	}},
 	{"Known, not served yet", []flag{
@@ -131,6 +163,7 @@ var flagTable = []struct {
 		{names: "routes cluster cluster_listen cluster_name cluster_advertise connect_retries", arg: "VALUE", note: noteCluster},
 		{names: "no_advertise", note: noteCluster},
 		{names: "profile", arg: "PORT", note: noteLogging},
+		{names: "help_tls", note: noteTLS},
 	}},
 	{"Help", []flag{
 		{names: "h help", help: "this text", set: func(f *Flags, _ string) error {
@@ -251,12 +284,22 @@ func (f *Flags) Load() (*Config, error) {
 	}
 	c.Warnings = append(c.Warnings, f.warnings...)
 	c.settle()
-	return c, c.check()
+	if err := c.check(); err != nil {
+		if c.File != "" {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(c.File), err)
+		}
+		return nil, err
+	}
+	return c, nil
 }
 
 // check holds the settings against each other.
 func (c *Config) check() error {
 	switch {
+	case c.Auth.configured && !c.authenticates():
+		return errors.New("authorization or users: nobody is named, so that everybody would be let in: name a user or a token, or take the block away")
+	case c.Auth.User == "" && c.Auth.Password != "":
+		return errors.New("authorization: a password needs a user")
 	case c.Auth.Token != "" && (c.Auth.User != "" || len(c.Auth.Users) > 0):
 		return errors.New("authorization: a token can not stand beside users")
 	case c.Auth.User != "" && len(c.Auth.Users) > 0:

@@ -12,11 +12,14 @@ const (
 	noteJWT      = "operator mode and JWTs are not served yet"
 	noteLogging  = "not served yet"
 	noteMappings = "subject mappings are not served yet"
+	noteSTAN     = "NATS Streaming is not served yet"
+	noteBridge   = "Liftbridge is not served yet"
+	noteTrace    = "what clients send is not logged yet, only details of their connections"
 )
 
 // topKeys are the keys of the file itself, in the order of the manual.
 var topKeys = block{
-	{names: "listen", fixed: true, set: func(c *Config, v value) {
+	{names: "listen", set: func(c *Config, v value) {
 		if host, port, ok := v.hostPort(); ok {
 			c.Port = port
 			if host != "" {
@@ -24,38 +27,44 @@ var topKeys = block{
 			}
 		}
 	}},
-	{names: "host net", fixed: true, set: func(c *Config, v value) { c.Host, c.HostNamed = v.str(), true }},
-	{names: "port", fixed: true, set: func(c *Config, v value) { c.Port = v.count(-1, 65535) }},
+	{names: "host net", set: func(c *Config, v value) { c.Host, c.HostNamed = v.str(), true }},
+	{names: "port", set: func(c *Config, v value) { c.Port = v.count(-1, 65535) }},
 	{names: "client_advertise", set: func(c *Config, v value) { c.ClientAdvertise = v.str() }},
-	{names: "server_name", fixed: true, set: setServerName},
+	{names: "server_name", set: setServerName},
 	{names: "server_tags server_metadata feature_flags", note: noteLogging},
 	{names: "debug", set: func(c *Config, v value) { c.Log.Debug = v.boolean() }},
-	{names: "trace", set: func(c *Config, v value) { c.Log.Trace = v.boolean() }},
-	{names: "logfile log_file", fixed: true, set: func(c *Config, v value) { c.Log.File = v.str() }},
-	{names: "log_format", fixed: true, set: func(c *Config, v value) { c.Log.Format = v.str() }},
-	{names: "trace_verbose trace_headers logtime logtime_utc logfile_size_limit log_size_limit logfile_max_num log_max_num syslog remote_syslog max_traced_msg_len", note: noteLogging},
-	{names: "pidfile pid_file", fixed: true, set: func(c *Config, v value) { c.PidFile = v.str() }},
-	{names: "ports_file_dir", fixed: true, set: func(c *Config, v value) { c.PortsFileDir = v.str() }},
-	{names: "http", fixed: true, set: func(c *Config, v value) {
-		if host, port, ok := v.hostPort(); ok {
-			c.HTTP.Host, c.HTTP.Port = host, port
+	{names: "trace", set: func(c *Config, v value) {
+		if c.Log.Trace = v.boolean(); c.Log.Trace {
+			v.warning("known, but not honoured: %s", noteTrace)
 		}
 	}},
-	{names: "http_port monitor_port", fixed: true, set: func(c *Config, v value) { c.HTTP.Port = v.count(-1, 65535) }},
-	{names: "http_base_path", fixed: true, set: func(c *Config, v value) { c.HTTP.BasePath = v.str() }},
+	{names: "logtime", set: func(c *Config, v value) { c.Log.NoTime = !v.boolean() }},
+	{names: "logtime_utc", set: func(c *Config, v value) { c.Log.UTC = v.boolean() }},
+	{names: "logfile log_file", set: func(c *Config, v value) { c.Log.File = v.str() }},
+	{names: "log_format", set: func(c *Config, v value) { c.Log.Format = v.str() }},
+	{names: "trace_verbose trace_headers logfile_size_limit log_size_limit logfile_max_num log_max_num syslog remote_syslog max_traced_msg_len", note: noteLogging},
+	{names: "pidfile pid_file", set: func(c *Config, v value) { c.PidFile = v.str() }},
+	{names: "ports_file_dir", set: func(c *Config, v value) { c.PortsFileDir = v.str() }},
+	{names: "http", set: func(c *Config, v value) {
+		if host, port, ok := v.hostPort(); ok {
+			c.HTTP.Host, c.HTTP.HostNamed, c.HTTP.Port, c.HTTP.Named = host, host != "", port, true
+		}
+	}},
+	{names: "http_port monitor_port", set: func(c *Config, v value) { c.HTTP.Port, c.HTTP.Named = v.count(-1, 65535), true }},
+	{names: "http_base_path", set: func(c *Config, v value) { c.HTTP.BasePath = v.str() }},
 	{names: "https https_port", set: refuse("monitoring over TLS is not served yet: use http, on a loopback address")},
 	{names: "prof_port prof_block_rate", note: noteLogging},
 	{names: "max_control_line", set: func(c *Config, v value) { c.MaxControlLine = v.count(1, 1<<30) }},
-	{names: "max_payload", set: func(c *Config, v value) { c.MaxPayload = int(min(v.bytes(), math.MaxInt32)) }},
-	{names: "max_pending", fixed: true, set: func(c *Config, v value) { c.MaxPending = v.bytes() }},
+	{names: "max_payload", set: setMaxPayload},
+	{names: "max_pending", set: func(c *Config, v value) { c.MaxPending = v.bytes() }},
 	{names: "max_connections max_conn", set: func(c *Config, v value) {
 		if c.MaxConnections = v.count(math.MinInt32, math.MaxInt32); c.MaxConnections == 0 {
 			c.MaxConnections = -1
 		}
 	}},
-	{names: "max_subscriptions max_subs", fixed: true, set: func(c *Config, v value) { c.MaxSubs = v.count(0, math.MaxInt32) }},
+	{names: "max_subscriptions max_subs", set: func(c *Config, v value) { c.MaxSubs = v.count(0, math.MaxInt32) }},
 	{names: "max_sub_tokens max_subscription_tokens", set: func(c *Config, v value) { c.MaxSubTokens = v.count(0, 255) }},
-	{names: "max_closed_clients", fixed: true, set: func(c *Config, v value) {
+	{names: "max_closed_clients", set: func(c *Config, v value) {
 		if c.MaxClosed = v.count(-1, math.MaxInt32); c.MaxClosed == 0 {
 			c.MaxClosed = -1
 		}
@@ -63,10 +72,10 @@ var topKeys = block{
 	{names: "ping_interval", set: func(c *Config, v value) { c.PingInterval = v.duration() }},
 	{names: "ping_max", set: func(c *Config, v value) { c.PingMax = v.count(1, 1<<20) }},
 	{names: "write_deadline", set: func(c *Config, v value) { c.WriteDeadline = v.duration() }},
-	{names: "write_timeout", note: "clients over the write deadline are closed"},
-	{names: "lame_duck_duration", fixed: true, set: func(c *Config, v value) { c.LameDuckDuration = v.duration() }},
-	{names: "lame_duck_grace_period", fixed: true, set: func(c *Config, v value) { c.LameDuckGrace = v.duration() }},
-	{names: "no_header_support", fixed: true, set: func(c *Config, v value) { c.NoHeaderSupport = v.boolean() }},
+	{names: "write_timeout", set: setWriteTimeout},
+	{names: "lame_duck_duration", set: func(c *Config, v value) { c.LameDuckDuration = v.duration() }},
+	{names: "lame_duck_grace_period", set: func(c *Config, v value) { c.LameDuckGrace = v.duration() }},
+	{names: "no_header_support", set: func(c *Config, v value) { c.NoHeaderSupport = v.boolean() }},
 	{names: "disable_sublist_cache no_sublist_cache", note: "the cache of routes is bounded and stays on"},
 	{names: "no_fast_producer_stall", note: "producers are never stalled for a slow consumer"},
 	{names: "connect_error_reports reconnect_error_reports", note: noteLinks},
@@ -89,14 +98,42 @@ var topKeys = block{
 	{names: "leaf leafnodes", note: noteLinks},
 	{names: "websocket ws", note: noteWS},
 	{names: "mqtt", note: noteMQTT},
+	{names: "stan streaming", note: noteSTAN},
+	{names: "liftbridge", note: noteBridge},
 	{names: "jetstream", set: setJetStream},
-	{names: "store_dir storedir", fixed: true, set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
+	{names: "store_dir storedir", set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
 	{names: "default_js_domain", note: noteLinks},
 }
 
 // refuse makes a setter for what the server must not start with.
 func refuse(why string) func(*Config, value) {
 	return func(_ *Config, v value) { v.fail("%s", why) }
+}
+
+// largePayload is from where on nats-server's authors advise against.
+const largePayload = 8 << 20
+
+func setMaxPayload(c *Config, v value) {
+	n := v.bytes()
+	if n < 1 || n > math.MaxInt32 {
+		v.fail("must be from 1 to %d bytes", math.MaxInt32)
+		return
+	}
+	if c.MaxPayload = int(n); n > largePayload {
+		v.warning("messages over 8MB make everything that is behind them wait: better send parts")
+	}
+}
+
+// setWriteTimeout reads what becomes of a client that takes nothing for longer
+// than the write deadline.
+func setWriteTimeout(_ *Config, v value) {
+	switch how := v.str(); how {
+	case "default", "close":
+	case "retry":
+		v.warning("known, but not honoured: clients over the write deadline are closed")
+	default:
+		v.fail("must be default, close or retry")
+	}
 }
 
 func setServerName(c *Config, v value) {
@@ -111,13 +148,13 @@ func setServerName(c *Config, v value) {
 
 var jetStreamKeys = block{
 	{names: "enabled enable", set: func(c *Config, v value) { c.JetStream.Enabled = v.boolean() }},
-	{names: "store_dir storedir", fixed: true, set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
-	{names: "max_memory_store max_mem_store max_mem max_memory", fixed: true, set: func(c *Config, v value) { c.JetStream.MaxMemory = unlimited(v.bytes()) }},
-	{names: "max_file_store max_file max_storage", fixed: true, set: func(c *Config, v value) { c.JetStream.MaxFile = unlimited(v.bytes()) }},
-	{names: "domain", fixed: true, set: func(c *Config, v value) { c.JetStream.Domain = v.str() }},
-	{names: "sync_interval sync", fixed: true, set: setSync},
-	{names: "strict", fixed: true, set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
-	{names: "limits", fixed: true, set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
+	{names: "store_dir storedir", set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
+	{names: "max_memory_store max_mem_store max_mem max_memory", set: func(c *Config, v value) { c.JetStream.MaxMemory = unlimited(v.bytes()) }},
+	{names: "max_file_store max_file max_storage", set: func(c *Config, v value) { c.JetStream.MaxFile = unlimited(v.bytes()) }},
+	{names: "domain", set: func(c *Config, v value) { c.JetStream.Domain = v.str() }},
+	{names: "sync_interval sync", set: setSync},
+	{names: "strict", set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
+	{names: "limits", set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
 	{names: "key ek encryption_key cipher prev_key prev_ek prev_encryption_key", set: refuse("encryption at rest is not served yet: data would be stored in the clear")},
 	{names: "unique_tag max_outstanding_catchup extension_hint", note: noteCluster},
 	{names: "max_buffered_size max_buffered_msgs request_queue_limit tpm", note: noteLogging},

@@ -8,14 +8,24 @@ import (
 )
 
 var authKeys = block{
-	{names: "user username", set: func(c *Config, v value) { c.Auth.User = v.str() }},
+	{names: "user username", set: func(c *Config, v value) { c.Auth.User = v.credential() }},
 	{names: "pass password", set: func(c *Config, v value) { c.Auth.Password = v.str() }},
-	{names: "token", set: func(c *Config, v value) { c.Auth.Token = v.str() }},
+	{names: "token", set: func(c *Config, v value) { c.Auth.Token = v.credential() }},
 	{names: "timeout", set: func(c *Config, v value) { c.Auth.Timeout = v.duration() }},
 	{names: "users", set: func(c *Config, v value) { c.Auth.Users = v.users() }},
 	{names: "default_permission default_permissions permissions", set: func(c *Config, v value) { c.Auth.Default = v.permissions() }},
 	{names: "auth_callout auth_hook", set: refuse("auth callout is not served yet: without it this server would let the wrong clients in")},
 	{names: "proxy_required", note: noteLogging},
+}
+
+// credential is a text that must not be empty: one that came out of an empty
+// variable would leave the server open.
+func (v value) credential() string {
+	s := v.str()
+	if s == "" {
+		v.fail("must not be empty")
+	}
+	return s
 }
 
 // users reads a list of users.
@@ -24,7 +34,7 @@ func (v value) users() []UserConfig {
 	v.each(func(e value) {
 		var u UserConfig
 		e.block(block{
-			{names: "user username", set: func(_ *Config, v value) { u.Name = v.str() }},
+			{names: "user username", set: func(_ *Config, v value) { u.Name = v.credential() }},
 			{names: "pass password", set: func(_ *Config, v value) { u.Password = v.str() }},
 			{names: "permission permissions authorization", set: func(_ *Config, v value) { u.Permissions = v.permissions() }},
 			{names: "nkey", set: refuse("users with NKeys are not served yet: give them a password")},
@@ -89,7 +99,7 @@ func (v value) responses() *auth.Responses {
 	}
 	v.block(block{
 		{names: "max max_msgs max_messages max_responses", set: func(_ *Config, v value) { r.Max = v.count(math.MinInt32, math.MaxInt32) }},
-		{names: "expires expiration ttl", set: func(_ *Config, v value) { r.Expires = v.duration() }},
+		{names: "expires expiration ttl", set: func(_ *Config, v value) { r.Expires = v.span(-longest) }},
 	})
 	return r
 }
@@ -129,7 +139,7 @@ func newAccount(name string) AccountConfig {
 func (v value) account(name string) AccountConfig {
 	a := newAccount(name)
 	v.block(block{
-		{names: "users", set: func(_ *Config, v value) { a.Users = v.users() }},
+		{names: "users", set: func(c *Config, v value) { c.Auth.configured, a.Users = true, v.users() }},
 		{names: "jetstream", set: func(_ *Config, v value) { v.accountJetStream(&a) }},
 		{names: "default_permission default_permissions permissions", set: func(_ *Config, v value) { a.Default = v.permissions() }},
 		{names: "limits", set: func(_ *Config, v value) {

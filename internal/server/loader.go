@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,8 +50,6 @@ type row struct {
 	names string // one or several, separated by spaces
 	set   func(c *Config, v value)
 	note  string
-	// fixed settings can not change while the server runs.
-	fixed bool
 }
 
 // loadFile reads a configuration file.
@@ -70,9 +70,6 @@ func load(m map[string]any, path, digest string) (*Config, error) {
 	l.readBlock(value{l: l, v: m, file: path}, topKeys)
 	if len(l.errs) > 0 {
 		return nil, errors.Join(l.errs...)
-	}
-	if err := l.c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	l.c.Warnings = l.warn
 	return l.c, nil
@@ -185,37 +182,55 @@ func (v value) count(low, high int64) int {
 	return int(n)
 }
 
+var sized = regexp.MustCompile(`^-?[0-9]{1,18}[a-zA-Z]{0,3}$`)
+
 // bytes is a number of bytes, which may be a text such as "1GB".
 func (v value) bytes() int64 {
 	if s, ok := v.v.(string); ok {
-		m, err := conf.Parse("v: " + s)
-		n, isInt := m["v"].(int64)
-		if err != nil || !isInt {
-			v.fail("must be a number of bytes, such as 64MB")
-			return 0
+		if sized.MatchString(s) {
+			if m, err := conf.Parse("v: " + s); err == nil {
+				if n, ok := m["v"].(int64); ok {
+					return n
+				}
+			}
 		}
-		return n
+		v.fail("must be a number of bytes, such as 64MB")
+		return 0
 	}
 	return v.integer()
 }
 
-// duration is a text such as "2m", or a number of seconds.
-func (v value) duration() time.Duration {
+// longest is the longest duration that can be configured.
+const longest = 100 * 365 * 24 * time.Hour
+
+// duration is a text such as "2m", or a number of seconds; not negative.
+func (v value) duration() time.Duration { return v.span(0) }
+
+// span is a duration from low on.
+func (v value) span(low time.Duration) time.Duration {
+	d := longest + 1
 	switch x := v.v.(type) {
 	case string:
-		d, err := time.ParseDuration(x)
-		if err != nil {
-			v.fail("must be a duration, such as \"10s\"")
+		if p, err := time.ParseDuration(x); err == nil {
+			d = p
 		}
-		return d
 	case int64:
-		return time.Duration(x) * time.Second
+		if x > -longestSeconds && x < longestSeconds {
+			d = time.Duration(x) * time.Second
+		}
 	case float64:
-		return time.Duration(x * float64(time.Second))
+		if math.Abs(x) < float64(longestSeconds) {
+			d = time.Duration(x * float64(time.Second))
+		}
 	}
-	v.fail("must be a duration, such as \"10s\"")
-	return 0
+	if d < low || d > longest {
+		v.fail("must be a duration, such as \"10s\"")
+		return 0
+	}
+	return d
 }
+
+const longestSeconds = int64(longest / time.Second)
 
 // each calls f for every element of a list, or for a single value.
 func (v value) each(f func(e value)) {
@@ -239,9 +254,13 @@ func (v value) strs() []string {
 // hostPort splits an address, which may be a port alone.
 func (v value) hostPort() (host string, port int, ok bool) {
 	if n, isInt := v.v.(int64); isInt {
-		return "", int(n), true
+		return "", v.count(-1, 65535), n >= -1 && n <= 65535
 	}
-	s := v.str()
+	s, ok := v.v.(string)
+	if !ok {
+		v.fail("must be HOST:PORT or a port")
+		return "", 0, false
+	}
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {
 		v.fail("must be HOST:PORT or a port")

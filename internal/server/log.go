@@ -30,7 +30,7 @@ func openLogs(c *LogConfig, stderr io.Writer) (*logs, error) {
 		}
 	}
 	l.setLevel(c)
-	o := &slog.HandlerOptions{Level: l.level}
+	o := &slog.HandlerOptions{Level: l.level, ReplaceAttr: l.shapeTime}
 	if c.Format == "json" {
 		l.Logger = slog.New(slog.NewJSONHandler(l.out, o))
 	} else {
@@ -54,11 +54,28 @@ func (l *logs) openFile() error {
 	return nil
 }
 
+// setLevel puts into force what may change while the server runs.
 func (l *logs) setLevel(c *LogConfig) {
+	l.noTime.Store(c.NoTime)
+	l.utc.Store(c.UTC)
 	l.level.Set(slog.LevelInfo)
 	if c.Debug || c.Trace {
 		l.level.Set(slog.LevelDebug)
 	}
+}
+
+// shapeTime writes a line's time as configured, or leaves it out.
+func (l *logs) shapeTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) > 0 || a.Key != slog.TimeKey || a.Value.Kind() != slog.KindTime {
+		return a
+	}
+	switch {
+	case l.noTime.Load():
+		return slog.Attr{}
+	case l.utc.Load():
+		return slog.Time(a.Key, a.Value.Time().UTC())
+	}
+	return a
 }
 
 // reopen opens the log file anew.

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -45,6 +46,10 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if f.Test {
 		for _, w := range c.Warnings {
 			fmt.Fprintln(stderr, "weir: warning:", w)
+		}
+		if c.File == "" {
+			fmt.Fprintln(stderr, "weir: flags are valid")
+			return 0
 		}
 		fmt.Fprintf(stderr, "weir: configuration file %s is valid (%s)\n", c.File, c.Digest)
 		return 0
@@ -215,4 +220,6 @@ type logs struct {
 	level *slog.LevelVar
 	path  string
 	out   *reopened
+
+	noTime, utc atomic.Bool // how a line's time is written
 }
