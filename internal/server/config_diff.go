@@ -39,7 +39,7 @@ var settings = []setting{
 	{"system_account", false, func(c *Config) any { return c.SystemAccount }},
 	{"no_system_account", false, func(c *Config) any { return c.NoSystem }},
 	{"jetstream", false, func(c *Config) any { return c.JetStream }},
-	{"http", false, func(c *Config) any { return c.HTTP.without(c.namedHost()) }},
+	{"http", false, func(c *Config) any { return c.HTTP.asNamed() }},
 	{"debug", true, func(c *Config) any { return c.Log.Debug }},
 	{"trace", true, func(c *Config) any { return c.Log.Trace }},
 	{"logtime", true, func(c *Config) any { return c.Log.NoTime }},
@@ -59,10 +59,10 @@ func (c *Config) namedHost() string {
 	return ""
 }
 
-// without leaves out a host that follows from the one of the clients.
-func (h HTTPConfig) without(named string) HTTPConfig {
+// asNamed leaves out a host that follows from the one of the clients.
+func (h HTTPConfig) asNamed() HTTPConfig {
 	if !h.HostNamed {
-		h.Host = named
+		h.Host = ""
 	}
 	return h
 }
