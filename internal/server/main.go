@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/weirmq/weir/internal/listen"
 )
 
 // Main runs the server with the arguments of its command line, until a signal
@@ -122,10 +124,14 @@ func (p *process) open() error {
 	r.start(context.Background())
 	p.http.attach(r)
 	addr := net.JoinHostPort(p.config.Host, strconv.Itoa(max(p.config.Port, 0)))
-	if p.ln, err = net.Listen("tcp", addr); err != nil {
+	ln, err := listen.TCP(addr, func(err error, pause time.Duration) {
+		p.log.Warn("client not accepted", "error", err, "retry_in", pause)
+	})
+	if err != nil {
 		err = fmt.Errorf("listen for NATS clients: %w: is another server running there? -p chooses another port", err)
 		return errors.Join(err, r.close(context.Background()))
 	}
+	p.ln = ln
 	if err := p.advertise(); err != nil {
 		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
 	}
