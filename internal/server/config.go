@@ -56,7 +56,7 @@ type AuthConfig struct {
 	NoAuthUser            string
 	Timeout               time.Duration
 	Default               *PermissionConfig
-	configured            bool // there was such a block
+	configured            bool // there was a block that names, or should name, who may come in
 }
 
 // UserConfig is a configured user.
