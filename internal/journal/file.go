@@ -66,7 +66,7 @@ func (j *Journal) openForWriting(f *file) (err error) {
 	full := path.Join(j.opts.Dir, f.name)
 	d, can := j.opts.FS.(vfs.DirectOpener)
 	if can && !j.opts.Buffered && j.opts.Sync.every == 0 {
-		f.f, err = d.OpenDirect(full)
+		f.f, err = d.OpenDirect(full, true)
 		f.direct = err == nil
 		if !errors.Is(err, vfs.ErrNoDirect) {
 			return err

@@ -9,9 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenDirect implements DirectOpener with O_DIRECT and O_DSYNC.
-func (OS) OpenDirect(name string) (File, error) {
-	f, err := openOS(name, os.O_RDWR|unix.O_DIRECT|unix.O_DSYNC)
+// OpenDirect implements DirectOpener with O_DIRECT and, for durable, O_DSYNC.
+func (OS) OpenDirect(name string, durable bool) (File, error) {
+	flags := os.O_RDWR | unix.O_DIRECT
+	if durable {
+		flags |= unix.O_DSYNC
+	}
+	f, err := openOS(name, flags)
 	if errors.Is(err, syscall.EINVAL) {
 		return nil, fmt.Errorf("%w: %w", ErrNoDirect, err)
 	}

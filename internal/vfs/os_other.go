@@ -5,7 +5,7 @@ package vfs
 import "os"
 
 // OpenDirect implements DirectOpener: there is no direct write here.
-func (OS) OpenDirect(string) (File, error) { return nil, ErrNoDirect }
+func (OS) OpenDirect(string, bool) (File, error) { return nil, ErrNoDirect }
 
 func datasync(f *os.File) error { return f.Sync() }
 

@@ -68,7 +68,7 @@ func TestOSDirectWritesAreReadable(t *testing.T) {
 	must(t, err)
 	must(t, f.Allocate(4*DirectAlign))
 	must(t, f.Close())
-	d, err := o.OpenDirect(name)
+	d, err := o.OpenDirect(name, true)
 	if errors.Is(err, ErrNoDirect) {
 		t.Skip(err)
 	}

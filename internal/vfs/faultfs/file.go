@@ -15,7 +15,8 @@ type file struct {
 	n        *node
 	name     string
 	writable bool
-	direct   bool
+	direct   bool // writes are aligned
+	durable  bool // and synced
 	closed   bool // guarded by fs.mu
 }
 
@@ -67,7 +68,7 @@ func (h *file) WriteAt(p []byte, off int64) (int, error) {
 		return n, err
 	}
 	n, err := h.write(p, off)
-	if err == nil && h.direct {
+	if err == nil && h.durable {
 		if err = h.Datasync(); err != nil {
 			return 0, err
 		}

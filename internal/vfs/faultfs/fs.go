@@ -228,9 +228,9 @@ func (f *FS) open(name string, writable bool) (*file, error) {
 	return &file{fs: f, n: n, name: name, writable: writable}, nil
 }
 
-// OpenDirect implements vfs.DirectOpener: each write of such a file counts as a
-// write and a sync. It refuses what is not aligned.
-func (f *FS) OpenDirect(name string) (vfs.File, error) {
+// OpenDirect implements vfs.DirectOpener: each durable write of such a file counts
+// as a write and a sync. It refuses what is not aligned.
+func (f *FS) OpenDirect(name string, durable bool) (vfs.File, error) {
 	f.mu.Lock()
 	direct := f.direct
 	f.mu.Unlock()
@@ -241,7 +241,7 @@ func (f *FS) OpenDirect(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.direct = true
+	h.direct, h.durable = true, durable
 	return h, nil
 }
 
