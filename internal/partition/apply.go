@@ -75,6 +75,9 @@ func flightValue(fl *Flight) any {
 // landed tells of what waited for the entry.
 func (p *Partition) landed(fl *Flight) {
 	after, retired := p.land(fl)
+	if fl.frame != nil {
+		fl.frame.Applied()
+	}
 	if fl.batch != nil {
 		p.observer.Committed(fl.batch, false)
 	}

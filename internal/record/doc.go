@@ -14,6 +14,7 @@
 //
 // The package knows nothing of protocols: a header block is bytes. It is pure:
 // no I/O, no goroutine, no lock, no clock. Values are not safe for concurrent
-// writes; a sealed Frame is immutable and may be shared. Anything may import it
+// writes; a sealed Frame is immutable and may be shared, until its sealer and its
+// log both said that they are done with it (see Frame.Applied). Anything may import it
 // except wire codecs.
 package record

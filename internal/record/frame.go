@@ -89,6 +89,8 @@ type Frame struct {
 	Header
 	Head []byte
 	Area []byte
+
+	use use
 }
 
 func slotSize(flags uint8) int {

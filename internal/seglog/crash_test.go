@@ -41,7 +41,7 @@ type scenario struct {
 }
 
 func crashVolume(fs vfs.FS) (*Volume, error) {
-	return Open(VolumeOptions{FS: fs, Dir: "data", SegmentBytes: 24_000, FlushBytes: 6_000, TailCache: -1, MaxFiles: 2, Log: quiet})
+	return Open(VolumeOptions{FS: fs, Dir: "data", SegmentBytes: 24_000, FlushBytes: 6_000, DirectFrom: 4_000, TailCache: -1, MaxFiles: 2, Log: quiet})
 }
 
 // run does all of it, up to the first error.
@@ -227,9 +227,23 @@ func (s *scenario) checkDropped(v *Volume) error {
 	return nil
 }
 
-func scenarioOps(t *testing.T) uint64 {
+// crashDisk is a disk with or without direct writes.
+func crashDisk(t *testing.T, direct bool) *faultfs.FS {
 	t.Helper()
 	fs := newDisk(t)
+	fs.SetDirect(direct)
+	return fs
+}
+
+// both runs a test on a disk with direct writes and on one without.
+func both(t *testing.T, f func(t *testing.T, direct bool)) {
+	t.Run("buffered", func(t *testing.T) { f(t, false) })
+	t.Run("direct", func(t *testing.T) { f(t, true) })
+}
+
+func scenarioOps(t *testing.T, direct bool) uint64 {
+	t.Helper()
+	fs := crashDisk(t, direct)
 	var s scenario
 	must(t, s.run(fs))
 	must(t, s.v.Close())
@@ -240,9 +254,13 @@ func scenarioOps(t *testing.T) uint64 {
 }
 
 func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
-	ops := scenarioOps(t)
+	both(t, crashAnywhere)
+}
+
+func crashAnywhere(t *testing.T, direct bool) {
+	ops := scenarioOps(t, direct)
 	for n := uint64(2); n <= ops; n += min(sparser, 3) {
-		fs := newDisk(t)
+		fs := crashDisk(t, direct)
 		fs.StopAfter(n)
 		var s scenario
 		if err := s.run(fs); err != nil && !errors.Is(err, faultfs.ErrStopped) {
@@ -261,9 +279,13 @@ func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
 
 // A recovery that crashes, too, leaves what the next one needs.
 func TestACrashWhileRecoveringKeepsTheLastCheckpoint(t *testing.T) {
-	ops := scenarioOps(t)
+	both(t, crashTwice)
+}
+
+func crashTwice(t *testing.T, direct bool) {
+	ops := scenarioOps(t, direct)
 	for n := uint64(2); n <= ops; n += 17 + sparser {
-		fs := newDisk(t)
+		fs := crashDisk(t, direct)
 		fs.StopAfter(n)
 		var s scenario
 		_ = s.run(fs)

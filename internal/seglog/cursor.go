@@ -175,6 +175,7 @@ func (c *cursor) gatherLocked() {
 	from := tail.Find(c.next)
 	for i, size := from, 0; i < tail.Len() && c.memN < gatherFrames && size < gatherBytes; i++ {
 		f := tail.At(i)
+		f.Lent()
 		c.mem[c.memN] = f
 		c.memN++
 		size += f.Len()

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/record"
-	"github.com/weirmq/weir/internal/vfs"
 )
 
 // Log keeps the committed frames of one partition in order. Open it with
@@ -42,19 +41,6 @@ type Log struct {
 	resets    uint64        // calls of Reset
 	queued    bool          // the flusher knows of it
 	cacheElem *list.Element // guarded by the volume's cacheMu
-}
-
-// output is what the writer of a log knows of its files.
-type output struct {
-	born    bool   // the directory and a manifest are durable
-	next    uint64 // number of the next segment
-	pending uint64 // number of a segment that has a file but no frame yet; 0: none
-	// files are those with writes that are not synced, by segment number. They
-	// stay open until they are, so that no error of writing them back is missed.
-	files   map[uint64]vfs.File
-	names   bool     // files were made whose names are not durable
-	garbage []string // files that no manifest will name again
-	failed  error    // a sync failed: nothing becomes durable any more
 }
 
 func newLog(v *Volume, id record.Identity) *Log {
@@ -195,8 +181,10 @@ func (l *Log) evict(size int64) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for size > 0 && l.tail.Len() > 0 && l.tail.At(0).Last() <= l.written {
-		size -= int64(l.tail.At(0).Len())
+		f := l.tail.At(0)
+		size -= int64(f.Len())
 		l.popLocked()
+		f.Dropped() // neither a reader nor the flusher has it
 	}
 	return l.cached > 0
 }

@@ -16,9 +16,12 @@ var testID = record.Identity{ID: 4, Incarnation: 2}
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// small makes everything happen often.
+// small makes everything happen often. Where the disk has direct writes, about
+// every second write is one.
 func small(fs vfs.FS) VolumeOptions {
-	return VolumeOptions{FS: fs, Dir: "data", SegmentBytes: 40_000, FlushBytes: 8_000, TailCache: 10_000, MaxFiles: 2, Log: quiet}
+	return VolumeOptions{
+		FS: fs, Dir: "data", SegmentBytes: 40_000, FlushBytes: 8_000, DirectFrom: 6_000, TailCache: 10_000, MaxFiles: 2, Log: quiet,
+	}
 }
 
 // newDisk is a disk with an empty data directory that a crash does not take.
@@ -54,16 +57,19 @@ func openLog(t testing.TB, v *Volume, id record.Identity) *Log {
 
 func TestLogMatchesTheModel(t *testing.T) {
 	for name, cache := range map[string]int64{"cached": 10_000, "uncached": -1} {
-		t.Run(name, func(t *testing.T) { matchModel(t, cache) })
+		t.Run(name, func(t *testing.T) { matchModel(t, cache, false) })
+		t.Run(name+"/direct", func(t *testing.T) { matchModel(t, cache, true) })
 	}
 }
 
-func matchModel(t *testing.T, cache int64) {
+func matchModel(t *testing.T, cache int64, direct bool) {
 	logtest.Run(t, logtest.Config{
 		ID:    testID,
 		Seeds: 20 / min(sparser, 4),
 		Open: func(t *testing.T) logtest.Log {
-			o := small(newDisk(t))
+			disk := newDisk(t)
+			disk.SetDirect(direct)
+			o := small(disk)
 			o.TailCache = cache
 			return openLog(t, openVolume(t, o), testID)
 		},

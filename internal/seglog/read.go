@@ -43,7 +43,9 @@ func (l *Log) find(seq uint64) (*record.Frame, *segment, error) {
 	}
 	if seq > l.evicted {
 		if i := l.tail.Find(seq); i < l.tail.Len() {
-			return l.tail.At(i), nil, nil
+			f := l.tail.At(i)
+			f.Lent()
+			return f, nil, nil
 		}
 		return nil, nil, ErrNotFound
 	}

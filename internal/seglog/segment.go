@@ -12,8 +12,9 @@ import (
 // castagnoli is the polynomial of every checksum in this package.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Segment file: a header, whole frames back to back, and in a sealed one a
-// footer (see footer.go). Header, little endian:
+// Segment file: a header, whole frames, and in a sealed one a footer (see
+// footer.go). A frame begins where the one before it ends, or, with zeros between
+// them, at the next multiple of 4 KiB. Header, little endian:
 //
 //	offset size
 //	0      4    magic "WSG1"
@@ -30,6 +31,7 @@ const (
 	segmentMagic   = "WSG1"
 	segmentVersion = 1
 	segmentHeader  = 64
+	gapAlign       = 4096
 )
 
 // segment is what a log knows of one of its files. It is immutable: growth and

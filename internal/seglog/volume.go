@@ -24,6 +24,7 @@ const (
 	DefaultTailCache    = 64 << 20
 	DefaultMaxFiles     = 512
 	DefaultRetryEvery   = time.Second
+	DefaultDirectFrom   = 256 << 10
 )
 
 // VolumeOptions are for Open. FS and Dir must be given.
@@ -33,6 +34,7 @@ type VolumeOptions struct {
 
 	SegmentBytes int64         // length of a segment, not counting its footer; the first ones are smaller. 0: 64 MiB
 	FlushBytes   int64         // a log with that much in memory only is written behind. 0: 1 MiB
+	DirectFrom   int64         // writes of that many bytes go past the page cache, where the file system can. 0: 256 KiB; below 0: none
 	TailCache    int64         // bytes of written frames that stay readable in memory. 0: 64 MiB; below 0: none
 	MaxFiles     int           // segments open for readers. 0: 512
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
@@ -46,6 +48,7 @@ type Volume struct {
 	streams      string
 	segmentBytes int64
 	flushBytes   int64
+	directFrom   int64
 	tailCache    int64
 	retryEvery   time.Duration
 	log          *slog.Logger
@@ -77,6 +80,7 @@ func Open(o VolumeOptions) (*Volume, error) {
 		streams:      path.Join(o.Dir, streamsDir),
 		segmentBytes: orDefault(o.SegmentBytes, DefaultSegmentBytes),
 		flushBytes:   orDefault(o.FlushBytes, DefaultFlushBytes),
+		directFrom:   orDefault(o.DirectFrom, DefaultDirectFrom),
 		tailCache:    orDefault(o.TailCache, DefaultTailCache),
 		retryEvery:   orDefault(o.RetryEvery, DefaultRetryEvery),
 		log:          o.Log,

@@ -52,7 +52,10 @@ func (w *walker) start(seg *segment, seq uint64) error {
 // it was.
 func (w *walker) frameFor(seq uint64) (ok bool, err error) {
 	for w.next < w.seg.length {
-		off := w.next
+		off, err := w.skipGap(w.next)
+		if err != nil {
+			return false, err
+		}
 		total, err := w.load(off)
 		if err != nil {
 			if !errors.Is(err, record.ErrDamaged) {
@@ -76,6 +79,28 @@ func (w *walker) frameFor(seq uint64) (ok bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// skipGap gives where the frame behind off begins: there, or at the next block if
+// zeros lead to it.
+func (w *walker) skipGap(off int64) (int64, error) {
+	next := (off + gapAlign - 1) &^ (gapAlign - 1)
+	if next == off || next >= w.seg.length {
+		return off, nil
+	}
+	b, err := w.at(off, int(next-off))
+	if errors.Is(err, record.ErrDamaged) {
+		return off, nil // said where the frame is read
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range b {
+		if c != 0 {
+			return off, nil
+		}
+	}
+	return next, nil
 }
 
 // pass goes behind the damaged frame at off. It gives the error to report, if
@@ -164,7 +189,10 @@ func (w *walker) belongs(f *record.Frame) error {
 // to a frame they are believed; else the next head that verifies counts.
 func (w *walker) resync(off int64) (int64, uint64, error) {
 	if h, head, err := w.header(off); err == nil {
-		next := off + int64(head) + int64(h.AreaLen)
+		next, err := w.skipGap(off + int64(head) + int64(h.AreaLen))
+		if err != nil {
+			return 0, 0, err
+		}
 		if base, ok, err := w.probe(next); ok || err != nil {
 			return next, base, err
 		}

@@ -26,12 +26,6 @@ const (
 	maxSegment = 1 << 40
 )
 
-// batch is what one write needs; it is kept from one to the next.
-type batch struct {
-	frames []*record.Frame
-	buf    []byte
-}
-
 var batches = sync.Pool{New: func() any { return &batch{frames: make([]*record.Frame, 0, batchFrames)} }}
 
 // Flush writes what is in memory only, without making it durable.
@@ -50,9 +44,7 @@ func (l *Log) flush(upto uint64, most int64) (wrote int64, err error) {
 	b := batches.Get().(*batch)
 	defer func() {
 		clear(b.frames)
-		if cap(b.buf) > 4*int(l.v.flushBytes)+segmentHeader {
-			b.buf = nil
-		}
+		b.gather = gatherer{}
 		batches.Put(b)
 	}()
 	for wrote < most {
@@ -193,8 +185,14 @@ func (l *Log) replaceLocked(seg *segment) {
 // seal writes the footer of a segment. Nothing is written to it after that.
 func (l *Log) seal(seg *segment) error {
 	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index)
-	if _, err := l.out.files[seg.no].WriteAt(b, seg.length); err != nil {
+	f := l.out.files[seg.no]
+	if _, err := f.WriteAt(b, seg.length); err != nil {
 		return fmt.Errorf("write footer: %w", err)
+	}
+	if f.direct != nil { // its last block may be longer than a short footer
+		if err := f.Truncate(seg.length + int64(len(b))); err != nil {
+			return fmt.Errorf("cut segment behind its footer: %w", err)
+		}
 	}
 	sealed := *seg
 	sealed.sealed, sealed.footer, sealed.index, sealed.indexed = true, int64(len(b)), nil, false
@@ -229,34 +227,24 @@ func (l *Log) create() error {
 // write appends as many frames of b to seg as it takes, at least one, and makes
 // them visible in it.
 func (l *Log) write(b *batch, seg *segment) (int64, error) {
-	file := l.out.files[seg.no]
-	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
-	off, end, n := seg.length, seg.length, 0
-	b.buf = b.buf[:0]
-	if off == 0 {
-		b.buf = appendSegmentHeader(b.buf, l.id, seg.no, seg.base)
-		end = segmentHeader
+	n, size := l.fit(b.frames, seg)
+	b.head = b.head[:0]
+	if seg.length == 0 {
+		b.head = appendSegmentHeader(b.head, l.id, seg.no, seg.base)
+		size += segmentHeader
 	}
-	for _, f := range b.frames {
-		if n > 0 && end+int64(f.Len()) > l.v.target(seg.no) {
-			break
-		}
+	file := l.out.files[seg.no]
+	off, err := file.place(l.v, seg.length, size)
+	if err != nil {
+		return 0, err
+	}
+	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
+	end := off + int64(len(b.head))
+	for _, f := range b.frames[:n] {
 		x.add(f, end)
 		end += int64(f.Len())
-		n++
-		b.buf = append(b.buf, f.Head...)
-		if len(f.Area) < copyBelow {
-			b.buf = append(b.buf, f.Area...)
-			continue
-		}
-		for _, part := range [...][]byte{b.buf, f.Area} {
-			if err := writeAt(file, part, &off); err != nil {
-				return 0, err
-			}
-		}
-		b.buf = b.buf[:0]
 	}
-	if err := writeAt(file, b.buf, &off); err != nil {
+	if err := file.writeFrames(b, off, size, b.head, b.frames[:n]); err != nil {
 		return 0, err
 	}
 	grown := *seg
@@ -264,18 +252,20 @@ func (l *Log) write(b *batch, seg *segment) (int64, error) {
 	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
 	l.out.pending = 0
 	l.commit(&grown, b.frames[:n])
-	return end - seg.length, nil
+	return size, nil
 }
 
-func writeAt(f vfs.File, b []byte, off *int64) error {
-	if len(b) == 0 {
-		return nil
+// fit is how many of the frames seg takes, at least one, and their bytes.
+func (l *Log) fit(frames []*record.Frame, seg *segment) (n int, size int64) {
+	room := l.v.target(seg.no) - max(seg.length, segmentHeader)
+	for _, f := range frames {
+		if n > 0 && size+int64(f.Len()) > room {
+			break
+		}
+		size += int64(f.Len())
+		n++
 	}
-	if _, err := f.WriteAt(b, *off); err != nil {
-		return fmt.Errorf("write segment: %w", err)
-	}
-	*off += int64(len(b))
-	return nil
+	return n, size
 }
 
 // commit makes written frames readable from their segment.
@@ -295,19 +285,4 @@ func (l *Log) commit(seg *segment, frames []*record.Frame) {
 	l.trimTailLocked()
 	l.mu.Unlock()
 	l.v.cache(l)
-}
-
-func (o *output) add(no uint64, f vfs.File) {
-	if o.files == nil {
-		o.files = make(map[uint64]vfs.File)
-	}
-	o.files[no] = f
-}
-
-// closeFiles closes what was written.
-func (o *output) closeFiles() {
-	for _, f := range o.files {
-		closeAll([]vfs.File{f})
-	}
-	o.files = nil
 }

@@ -31,7 +31,7 @@ func (s *Stream) newStaged(size int) *staged {
 	b := stagedPool.Get().(*staged)
 	b.stream = s
 	b.Owner = b
-	b.Area.Buf = make([]byte, 0, size)
+	b.Area.Buf = record.NewArea(size)
 	return b
 }
 
