@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"unsafe"
 )
 
 // A batch, little-endian, padded with zeros to a multiple of 4 KiB:
 //
 //	 0  4  magic "WJNL"
 //	 4  2  format version, 1
-//	 6  2  flags: 1 the journal was closed after this batch
+//	 6  2  flags: 1 the journal was closed after this batch, 2 the data begins at
+//	       the next block behind the directory
 //	 8  8  identity of the data directory
 //	16  8  generation of the file
 //	24  8  number of the batch, from 1, without gaps over all files
@@ -38,6 +38,7 @@ const (
 	magic         = "WJNL"
 
 	flagClosed = 1
+	flagApart  = 2
 )
 
 var (
@@ -70,8 +71,16 @@ type header struct {
 // headLen is the length of header and directory.
 func (h *header) headLen() int64 { return headerSize + int64(h.count)*recordSize }
 
+// dataOff is where the data begins.
+func (h *header) dataOff() int64 {
+	if h.flags&flagApart != 0 {
+		return padded(h.headLen())
+	}
+	return h.headLen()
+}
+
 // len is the length of the batch on disk.
-func (h *header) len() int64 { return padded(h.headLen() + int64(h.dataLen)) }
+func (h *header) len() int64 { return padded(h.dataOff() + int64(h.dataLen)) }
 
 func padded(n int64) int64 { return (n + blockSize - 1) &^ (blockSize - 1) }
 
@@ -200,7 +209,7 @@ func parseBatch(b []byte) (batch, error) {
 	if err != nil {
 		return batch{}, err
 	}
-	bt.data = b[bt.headLen():][:bt.dataLen]
+	bt.data = b[bt.dataOff():][:bt.dataLen]
 	return bt, nil
 }
 
@@ -231,11 +240,4 @@ func (b *batch) intact() bool {
 		}
 		return nil
 	}) == nil
-}
-
-// alignedBuffer gives n zero bytes at an address that direct writes accept.
-func alignedBuffer(n int64) []byte {
-	b := make([]byte, n+blockSize)
-	skip := -int64(uintptr(unsafe.Pointer(&b[0]))) & (blockSize - 1)
-	return b[skip : skip+n : skip+n]
 }

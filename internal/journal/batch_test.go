@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,14 +14,14 @@ import (
 
 // encode builds a batch of one run.
 func encode(h *header, entries ...pending) []byte {
-	size := int64(headerSize)
+	b := newGathered(MaxBatch)
+	b.runs = []run{{g: &Group{id: 0x0102}, a: entries}}
 	for i := range entries {
-		size += int64(entries[i].cost())
+		b.cost += int64(entries[i].cost())
 	}
-	buf := alignedBuffer(padded(size))
-	runs := []run{{g: &Group{id: 0x0102}, a: entries}}
-	build(h, buf, runs)
-	return buf
+	b.add(0)
+	b.shape(h)
+	return b.seal(h)
 }
 
 func entry(index uint64, data string) pending {
@@ -51,9 +52,15 @@ func TestBatchBytesAreAsDocumented(t *testing.T) {
 }
 
 func TestBatchRoundTrip(t *testing.T) {
+	for _, size := range []int{0, 1, 3000, 9000, apartFrom - 3, apartFrom, 1 << 20, 3<<20 + 1} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) { roundTrip(t, size) })
+	}
+}
+
+func roundTrip(t *testing.T, size int) {
 	h := testHeader()
 	h.flags = flagClosed
-	entries := []pending{entry(1, "one"), entry(2, strings.Repeat("two", 3000)), entry(3, "")}
+	entries := []pending{entry(1, "one"), entry(2, strings.Repeat("x", size)), entry(3, "")}
 	buf := encode(h, entries...)
 	b, err := parseBatch(buf)
 	must(t, err)
@@ -106,6 +113,7 @@ func TestGivenChecksumIsUsed(t *testing.T) {
 func FuzzBatch(f *testing.F) {
 	good := encode(testHeader(), entry(1, "one"), entry(2, "two"))
 	f.Add(good)
+	f.Add(encode(testHeader(), entry(1, strings.Repeat("x", apartFrom))))
 	f.Add(good[:100])
 	f.Add([]byte(magic))
 	long := bytes.Clone(good)

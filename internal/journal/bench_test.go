@@ -42,7 +42,7 @@ func BenchmarkDevice(b *testing.B) {
 			f, err := j.makeFile(1)
 			must(b, err)
 			defer func() { must(b, f.close()) }()
-			buf := alignedBuffer(blockSize)
+			buf := vfs.AlignedBuffer(blockSize)
 			took := make([]time.Duration, 0, b.N)
 			for i := 0; b.Loop(); i++ {
 				start := time.Now()

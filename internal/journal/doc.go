@@ -16,13 +16,14 @@
 // knows by its own checkpoint what to skip. The same holds for dropped groups,
 // whose owner calls Forget for each id of Unclaimed that exists no more.
 //
-// Goroutines: the writer; the teller, which runs completions while the writer is
-// busy with a next batch (else the writer runs them itself, one batch at a time in
-// any case); and the preparer, which makes files ahead. Open starts them, Close
-// joins them.
+// Goroutines: the writer; the assistant, which gathers the next batch while the
+// writer is busy, and runs completions then (else the writer runs them itself, one
+// batch at a time in any case); and the preparer, which makes files ahead. Open
+// starts them, Close joins them.
 //
-// Locks: Journal.mu, a leaf; neither I/O nor a call out of the package happens
-// with it held. Appends may come from any goroutine, also from a completion.
+// Locks: writer.gathering, the right to put entries into the next batch, and
+// Journal.mu, a leaf: neither I/O nor a call out of the package happens with one
+// held. Appends may come from any goroutine, also from a completion.
 // Rooms of floor 1 and assembly call this package; it never looks into the data
 // of an entry.
 package journal

@@ -6,35 +6,37 @@ const quantum = 64 << 10
 // run is what one group has in a batch.
 type run struct {
 	g    *Group
+	from uint64 // place of its first entry
 	a, b []pending
 	last uint64 // index of its last entry
 	high uint64 // its highest index
 }
 
-// takeLocked moves waiting entries into the writer's batch: all of them if they
-// fit, else in turns between groups, each as much as its deficit allows, so that
-// a group that floods the journal does not delay the others. It gives the runs
-// and the sum of their costs.
-func (j *Journal) takeLocked(runs []run) ([]run, int64) {
+// takeLocked moves waiting entries into a batch that has cost bytes already: all
+// of them if they fit, else in turns between groups, each as much as its deficit
+// allows, so that a group that floods the journal does not delay the others. It
+// adds their runs, and gives the sum of their costs.
+func (j *Journal) takeLocked(runs []run, cost int64) ([]run, int64) {
+	w := &j.w
+	w.runs = runs
+	from := len(runs)
+	left := int64(j.maxBatch) - cost
 	var took int64
-	if j.bytes <= int64(j.maxBatch) {
+	if j.bytes <= left {
 		took = j.takeAllLocked()
 	} else {
-		took = j.takeTurnsLocked()
+		took = j.takeTurnsLocked(left, cost == 0)
 	}
 	j.bytes -= took
 	if j.bytes == 0 {
 		j.urgent = false
 	}
-	w := &j.w
-	for _, g := range w.touched {
-		g.inBatch = false
-		r := run{g: g}
-		r.a, r.b = g.spanLocked()
-		runs = append(runs, r)
+	runs, w.runs = w.runs, nil
+	for i := from; i < len(runs); i++ {
+		r := &runs[i]
+		r.g.inBatch = false
+		r.a, r.b = r.g.spanLocked(r.from, r.g.taken)
 	}
-	clear(w.touched)
-	w.touched = w.touched[:0]
 	return runs, took
 }
 
@@ -51,20 +53,20 @@ func (j *Journal) takeAllLocked() int64 {
 func (j *Journal) touchLocked(g *Group) {
 	if !g.inBatch {
 		g.inBatch = true
-		j.w.touched = append(j.w.touched, g)
+		j.w.runs = append(j.w.runs, run{g: g, from: g.taken})
 	}
 }
 
-// takeTurnsLocked goes round the active groups until the batch is full. The
-// group whose entry did not fit is first in the next batch.
-func (j *Journal) takeTurnsLocked() int64 {
-	left, took := int64(j.maxBatch), int64(0)
+// takeTurnsLocked goes round the active groups until the batch is full, which has
+// room for left bytes. The group whose entry did not fit is first in the next one.
+func (j *Journal) takeTurnsLocked(left int64, empty bool) int64 {
+	took := int64(0)
 	queue, full := j.active, false
 	for len(queue) > 0 && !full {
 		g := queue[0]
 		g.deficit = min(g.deficit+quantum, j.maxBatch+quantum)
 		var n int64
-		n, full = j.takeTurnLocked(g, left, took == 0)
+		n, full = j.takeTurnLocked(g, left, empty && took == 0)
 		took += n
 		left -= n
 		if g.taken == g.tail {

@@ -65,7 +65,7 @@ func TestShortWriteIsAFailure(t *testing.T) {
 
 // The failure test must fail where a write only claims to be done.
 func TestFailureTestSeesALostWrite(t *testing.T) {
-	for n := 1; n <= 60; n++ {
+	for n := 1; n <= 250; n++ {
 		fs := faultfs.New()
 		fs.Inject(faultfs.OnName("00000", faultfs.FailNth(faultfs.Write, n, nil)))
 		h := newHistory()

@@ -11,11 +11,13 @@ type Group struct {
 	// Guarded by j.mu.
 	ring     []pending // a power of two of them
 	head     uint64    // the oldest that is not completed
-	taken    uint64    // from head to here they are in the writer's batch
+	taken    uint64    // from head to here they are in batches
 	tail     uint64    // the next one's place
 	deficit  int       // what it may still take this turn, in bytes
 	active   bool      // in j.active
 	inBatch  bool      // in the batch being gathered
+	toldIn   uint64    // number of the batch that it is told of last
+	toldAt   int       // its place in that batch's list
 	released uint64
 	dropped  bool
 }
@@ -114,24 +116,25 @@ func (g *Group) slotLocked() *pending {
 	return p
 }
 
-// spanLocked gives the entries of the batch as two slices. They stay as they
-// are until finishLocked, even if the ring grows.
-func (g *Group) spanLocked() (a, b []pending) {
-	n := g.taken - g.head
+// spanLocked gives the entries from one place to another as two slices. They stay
+// as they are until finishLocked, even if the ring grows.
+func (g *Group) spanLocked(from, to uint64) (a, b []pending) {
+	n := to - from
 	if n == 0 {
 		return nil, nil
 	}
-	at := g.head & uint64(len(g.ring)-1)
+	at := from & uint64(len(g.ring)-1)
 	first := min(n, uint64(len(g.ring))-at)
 	return g.ring[at : at+first], g.ring[:n-first]
 }
 
-// finishLocked gives the places of the batch's entries back.
-func (g *Group) finishLocked() {
-	a, b := g.spanLocked()
+// finishLocked gives the places of a run's entries back, which are the group's
+// oldest.
+func (g *Group) finishLocked(r *run) {
+	a, b := g.spanLocked(r.from, r.from+uint64(len(r.a)+len(r.b)))
 	clear(a)
 	clear(b)
-	g.head = g.taken
+	g.head = r.from + uint64(len(a)+len(b))
 	if n := len(a) + len(b); g.head == g.tail && len(g.ring) > max(idleRing, 8*n) {
 		g.ring = nil
 	}

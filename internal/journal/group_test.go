@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -169,6 +170,16 @@ type gate struct {
 	open    chan struct{}
 }
 
+// prepared waits until the journal has made its files ahead, whose syncs would be
+// taken for the writer's.
+func prepared(j *Journal) {
+	for ready := 0; ready < ahead; runtime.Gosched() {
+		j.mu.Lock()
+		ready = len(j.ready)
+		j.mu.Unlock()
+	}
+}
+
 func newGate() *gate { return &gate{make(chan struct{}, 1000), make(chan struct{})} }
 
 func (g *gate) injector() faultfs.Injector {
@@ -242,6 +253,7 @@ func TestOneCompletionAGroupAndBatch(t *testing.T) {
 	g := j.Group(1, l)
 	appendOne(t, j, g, 1)
 	must(t, l.wait(t, 1))
+	prepared(j)
 	hold := newGate()
 	fs.Inject(hold.injector())
 	appendOne(t, j, g, 2)
@@ -341,6 +353,7 @@ func TestIntervalCompletesBeforeTheSync(t *testing.T) {
 	g := j.Group(1, l)
 	appendOne(t, j, g, 1)
 	must(t, l.wait(t, 1))
+	prepared(j)
 	hold := newGate()
 	fs.Inject(hold.injector())
 	for i := uint64(2); i <= 5; i++ {
@@ -380,4 +393,47 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	}
 	close(hold.open)
 	must(t, j.Close())
+}
+
+func TestWhatWaitsIsGatheredWhileTheDiskIsBusy(t *testing.T) {
+	fs := faultfs.New()
+	fs.SetDirect(true)
+	j, _ := open(t, fs)
+	l, m := newListener(), newListener()
+	g, h := j.Group(1, l), j.Group(2, m)
+	appendOne(t, j, g, 1)
+	must(t, l.wait(t, 1))
+	prepared(j)
+	hold := newGate()
+	fs.Inject(hold.injector())
+	appendOne(t, j, g, 2)
+	<-hold.entered
+	gathered := func() int64 {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.gathered
+	}
+	last := uint64(2)
+	for gathered() == 0 {
+		last++
+		appendOne(t, j, g, last)
+		appendOne(t, j, h, last)
+	}
+	appendOne(t, j, g, last+1) // what comes now joins the same batch
+	close(hold.open)
+	must(t, l.wait(t, last+1))
+	must(t, m.wait(t, last))
+	must(t, j.Close())
+	j, got := open(t, fs)
+	must(t, j.Close())
+	want := map[GroupID]uint64{1: 0, 2: 2}
+	for _, e := range got {
+		want[e.Group]++
+		if e.Index != want[e.Group] || e.Data != string(entryData(e.Group, e.Index)) {
+			t.Fatalf("group %d: entry %d in place of %d, or other data", e.Group, e.Index, want[e.Group])
+		}
+	}
+	if want[1] != last+1 || want[2] != last {
+		t.Fatalf("replay ends at %v, want %d and %d", want, last+1, last)
+	}
 }

@@ -20,9 +20,14 @@ const (
 	// RideLimit is how long a riding entry waits for a batch.
 	RideLimit = 50 * time.Millisecond
 
+	// overlapFrom is how many bytes must wait for the assistant to gather them while
+	// the writer writes, and for it to tell the groups of a batch while the writer
+	// goes on with the next one. With less, waking it costs more than it gains.
+	overlapFrom = 64 << 10
+
 	defaultFileSize = 64 << 20
 	minFileSize     = 2 * blockSize
-	defaultMaxBytes = 1 << 30
+	defaultMaxBytes = 256 << 20
 )
 
 // Errors of the journal.
@@ -83,6 +88,7 @@ type Journal struct {
 	opts      Options
 	fileSize  int64
 	maxBatch  int
+	overlap   int64 // overlapFrom, less for small files
 	log       *slog.Logger
 	recovered Recovery
 	wake      chan struct{} // to the writer, one deep
@@ -91,27 +97,31 @@ type Journal struct {
 	stop      chan struct{} // closed by Close
 	quit      chan struct{} // to the preparer, closed when the writer is done
 	done      sync.WaitGroup
-	teller    chan []told   // to the teller, closed when the writer is done
-	toldAll   chan struct{} // from the teller, one for each list
+	teller    chan []told   // to the assistant, one deep, closed when the writer is done
+	toldAll   chan struct{} // from the assistant, one for each list
+	ahead     chan struct{} // to the assistant, one deep: gather ahead
 
 	// Metrics may be read at any time.
 	Metrics Metrics
 
-	mu      sync.Mutex
-	groups  map[GroupID]*Group
-	active  []*Group // those with entries not yet taken, in turn
-	bytes   int64    // cost of all entries not yet taken
-	urgent  bool     // one of them is urgent
-	idle    bool     // the writer sleeps or is about to
-	closed  bool
-	err     error   // the failure
-	files   []*file // with batches that are needed, oldest first; the last is written to
-	retired []*file // not needed, but no durable batch says so yet
-	ready   []*file // to be written to, or recycled
-	spareUp chan struct{}
-	noSpace error  // why the preparer could not make a file
-	tell    bool   // the writer is to report noSpace
-	nextID  uint64 // of a file's name
+	mu       sync.Mutex
+	groups   map[GroupID]*Group
+	active   []*Group // those with entries not yet taken, in turn
+	bytes    int64    // cost of all entries not yet taken
+	gathered int64    // cost of those in the next batch
+	urgent   bool     // one of them is urgent
+	idle     bool     // the writer sleeps or is about to
+	writing  bool     // the writer writes a batch
+	asked    bool     // the assistant was asked to gather ahead
+	closed   bool
+	err      error   // the failure
+	files    []*file // with batches that are needed, oldest first; the last is written to
+	retired  []*file // not needed, but no durable batch says so yet
+	ready    []*file // to be written to, or recycled
+	spareUp  chan struct{}
+	noSpace  error  // why the preparer could not make a file
+	tell     bool   // the writer is to report noSpace
+	nextID   uint64 // of a file's name
 
 	// Only the writer, after recovery.
 	w writer
@@ -123,7 +133,7 @@ type Journal struct {
 func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	j := &Journal{
 		opts: o, log: o.Log, groups: make(map[GroupID]*Group),
-		wake: make(chan struct{}, 1), prepare: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), prepare: make(chan struct{}, 1), ahead: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
 		dead: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if j.log == nil {
@@ -139,7 +149,7 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	j.w.init(j)
 	j.done.Add(3)
 	go j.runWriter()
-	go j.runTeller()
+	go j.runAssistant()
 	go j.runPreparer()
 	j.kick(j.prepare)
 	return j, nil
@@ -185,7 +195,8 @@ func (j *Journal) setSizes() error {
 		return fmt.Errorf("journal file size %d is below %d", size, minFileSize)
 	}
 	j.fileSize = size &^ (blockSize - 1)
-	j.maxBatch = int(min(MaxBatch, j.fileSize)) - headerSize
+	j.maxBatch = int(min(MaxBatch, j.fileSize-blockSize)) - headerSize
+	j.overlap = min(overlapFrom, int64(j.maxBatch)/4)
 	if o.MaxBytes == 0 {
 		j.opts.MaxBytes = min(defaultMaxBytes, max(4*j.fileSize, free/4))
 	}
@@ -230,10 +241,15 @@ func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgen
 	// A sleeping writer is woken by the first riding entry, too, to set its timer.
 	wake := j.idle && (urgency == Urgent && !j.urgent || j.bytes == cost)
 	j.urgent = j.urgent || urgency == Urgent
+	ask := j.writing && j.urgent && !j.asked && j.bytes >= j.overlap
+	j.asked = j.asked || ask
 	j.mu.Unlock()
 	j.Metrics.Appends.Add(1)
 	if wake {
 		j.kick(j.wake)
+	}
+	if ask {
+		j.kick(j.ahead)
 	}
 	return nil
 }

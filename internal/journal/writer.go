@@ -2,16 +2,22 @@ package journal
 
 import (
 	"fmt"
-	"hash/crc32"
+	"sync"
 	"time"
 )
 
 // writer is the state of the writer's goroutine.
 type writer struct {
-	buf     []byte // aligned; the batch being built
-	runs    []run
-	touched []*Group
-	spare   []*Group // the other array behind Journal.active
+	// gathering is held by whoever puts entries into next: the writer, and while
+	// that writes the assistant. Taken before Journal.mu.
+	gathering sync.Mutex
+	next      *gathered // guarded by gathering
+
+	runs  []run    // of takeLocked; guarded by Journal.mu
+	spare []*Group // the other array behind Journal.active; guarded by Journal.mu
+
+	// What follows is the writer's alone.
+	batch *gathered // the batch being written
 
 	number     uint64 // of the next batch
 	prev       uint32 // checksum of the last batch
@@ -30,18 +36,19 @@ type writer struct {
 }
 
 func (w *writer) init(j *Journal) {
-	w.buf = alignedBuffer(padded(int64(j.maxBatch + headerSize)))
+	w.next, w.batch = newGathered(j.maxBatch), newGathered(j.maxBatch)
 	w.lastSync = time.Now()
 	w.ride = time.NewTimer(time.Hour)
 	w.ride.Stop()
-	j.teller = make(chan []told)
-	j.toldAll = make(chan struct{})
+	j.teller = make(chan []told, 1)
+	j.toldAll = make(chan struct{}, 1)
 }
 
 // runWriter writes batches until Close or a failure.
 func (j *Journal) runWriter() {
 	defer j.done.Done()
 	defer close(j.quit)
+	favour()
 	defer j.w.ride.Stop()
 	defer close(j.teller)
 	for {
@@ -84,21 +91,33 @@ func (j *Journal) finish() error {
 	if !j.markable() {
 		return nil
 	}
-	if err := j.writeBatch(nil, 0, flagClosed); err != nil {
+	if err := j.writeBatch(flagClosed); err != nil {
 		return err
 	}
 	return j.syncNow()
 }
 
-// markable says whether a mark is wanted, and there is a place for it at once.
+// markable says whether a mark is wanted, and there is a place for it. Where the
+// last file is full it waits for the next one, unless none can be made.
 func (j *Journal) markable() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.files) == 0 || j.w.marked {
+	if j.w.marked {
 		return false
 	}
-	f := j.files[len(j.files)-1]
-	return f.written+blockSize <= f.size || len(j.ready) > 0
+	for {
+		j.mu.Lock()
+		if len(j.files) == 0 {
+			j.mu.Unlock()
+			return false
+		}
+		f := j.files[len(j.files)-1]
+		room, noSpace := f.written+blockSize <= f.size || len(j.ready) > 0, j.noSpace
+		j.mu.Unlock()
+		if room || noSpace != nil {
+			return room
+		}
+		j.kick(j.prepare)
+		<-j.spareUp
+	}
 }
 
 // step writes one batch, if an urgent entry or a riding one that waited long
@@ -112,17 +131,12 @@ func (j *Journal) step() (got bool, err error) {
 		j.reportPressure()
 		j.mu.Lock()
 	}
-	if !j.urgent {
-		j.idle = true
-		j.mu.Unlock()
+	j.mu.Unlock()
+	if !j.gatherRest() {
 		return false, j.syncIfDue()
 	}
-	j.idle = false
-	var took int64
-	w.runs, took = j.takeLocked(w.runs[:0])
-	j.mu.Unlock()
 	w.rideSet = false
-	if err := j.writeBatch(w.runs, took, 0); err != nil {
+	if err := j.writeBatch(0); err != nil {
 		return false, err
 	}
 	if j.opts.Sync.every == 0 {
@@ -133,6 +147,53 @@ func (j *Journal) step() (got bool, err error) {
 		err = j.syncIfDue()
 	}
 	return err == nil, err
+}
+
+// gatherRest makes what is gathered ahead, and what waits beside it, the batch to
+// be written. False says that there is nothing: the writer is idle then.
+func (j *Journal) gatherRest() bool {
+	w := &j.w
+	w.gathering.Lock()
+	defer w.gathering.Unlock()
+	b := w.next
+	from := len(b.runs)
+	j.mu.Lock()
+	if !j.urgent && from == 0 {
+		j.idle = true
+		j.mu.Unlock()
+		return false
+	}
+	j.idle = false
+	j.takeMoreLocked(b)
+	j.gathered = 0
+	j.mu.Unlock()
+	b.add(from)
+	w.next, w.batch = w.batch, w.next
+	return true
+}
+
+// gatherAhead copies what waits into the next batch while the writer writes.
+func (j *Journal) gatherAhead() {
+	w := &j.w
+	w.gathering.Lock()
+	defer w.gathering.Unlock()
+	b := w.next
+	from := len(b.runs)
+	j.mu.Lock()
+	j.asked = false
+	if j.writing && j.urgent {
+		j.takeMoreLocked(b)
+		j.gathered = b.cost
+	}
+	j.mu.Unlock()
+	b.add(from)
+}
+
+// takeMoreLocked adds runs of what waits to a batch.
+func (j *Journal) takeMoreLocked(b *gathered) {
+	var took int64
+	b.runs, took = j.takeLocked(b.runs, b.cost)
+	b.cost += took
 }
 
 // sleep waits for work. stopping says that Close was called.
@@ -161,83 +222,35 @@ func (j *Journal) sleep() (stopping bool) {
 	return false
 }
 
-// writeBatch builds a batch, finds its place and writes it. Where writes sync by
+// writeBatch finds a place for the batch and writes it. Where writes sync by
 // themselves it is durable after that.
-func (j *Journal) writeBatch(runs []run, cost int64, flags uint16) error {
+func (j *Journal) writeBatch(flags uint16) error {
 	w := &j.w
-	size := padded(headerSize + cost)
+	h := header{flags: flags, identity: j.opts.Identity, number: w.number, durableUpto: w.durable, prev: w.prev}
+	w.batch.shape(&h)
+	size := h.len()
 	f, err := j.place(size)
 	if err != nil {
 		return err
 	}
-	buf := w.buf
-	if size > int64(len(buf)) {
-		buf = alignedBuffer(size)
-	}
-	buf = buf[:size]
 	j.mu.Lock()
-	firstLive := j.files[0].generation
+	h.generation, h.firstLive = f.generation, j.files[0].generation
+	j.writing = true
 	j.mu.Unlock()
-	h := header{
-		flags: flags, identity: j.opts.Identity, generation: f.generation, number: w.number,
-		durableUpto: w.durable, firstLive: firstLive, prev: w.prev,
-	}
-	build(&h, buf, runs)
-	if err := j.write(f, buf); err != nil {
+	err = j.write(f, w.batch.seal(&h))
+	j.mu.Lock()
+	j.writing = false
+	j.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	f.written += size
 	w.number++
 	w.prev = h.checksum
-	w.firstLive = firstLive
+	w.firstLive = h.firstLive
 	w.marked = flags&flagClosed != 0
 	j.count(int(h.count), size)
 	return nil
-}
-
-// build fills buf with a batch of the runs, and each run's last and high.
-func build(h *header, buf []byte, runs []run) {
-	count := 0
-	for i := range runs {
-		count += len(runs[i].a) + len(runs[i].b)
-	}
-	h.count = uint32(count)
-	head := buf[:h.headLen()]
-	b := builder{buf: buf, line: headerSize, at: len(head)}
-	for i := range runs {
-		r := &runs[i]
-		b.add(r, r.a)
-		b.add(r, r.b)
-	}
-	h.dataLen = uint32(b.at - len(head))
-	clear(buf[b.at:])
-	h.seal(head)
-}
-
-// builder knows where the next entry's record and data go.
-type builder struct {
-	buf  []byte
-	line int
-	at   int
-}
-
-func (b *builder) add(r *run, span []pending) {
-	for i := range span {
-		p := &span[i]
-		start := b.at
-		for _, part := range p.parts() {
-			b.at += copy(b.buf[b.at:], part)
-		}
-		// The entry stays as it is: its ring may be copied to a larger one meanwhile.
-		sum := p.sum
-		if !p.summed {
-			sum = crc32.Checksum(b.buf[start:b.at], castagnoli)
-		}
-		rec := record{group: r.g.id, term: p.term, index: p.index, length: uint32(p.size), sum: sum, kind: p.kind}
-		rec.put(b.buf[b.line:])
-		b.line += recordSize
-		r.last, r.high = p.index, max(r.high, p.index)
-	}
 }
 
 // place gives the file that a batch of this size goes to, beginning a new one
@@ -351,27 +364,31 @@ func (j *Journal) count(entries int, size int64) {
 // recycles files that a durable batch said are not needed.
 func (j *Journal) complete() {
 	w := &j.w
-	j.mu.Lock()
-	f := j.files[len(j.files)-1]
-	for i := range w.runs {
-		r := &w.runs[i]
-		r.g.finishLocked()
-		if !r.g.dropped && r.high > r.g.released {
-			f.hold(r.g.id, r.high)
-		}
-	}
-	recycled := !w.dirty && j.recycleLocked(w.firstLive)
-	waiting := j.bytes
-	j.mu.Unlock()
 	w.turn = 1 - w.turn
 	list := w.tell[w.turn][:0]
-	for i := range w.runs {
-		list = append(list, told{w.runs[i].g.completer, w.runs[i].last})
+	runs := w.batch.runs
+	j.mu.Lock()
+	f := j.files[len(j.files)-1]
+	for i := range runs {
+		r := &runs[i]
+		g := r.g
+		g.finishLocked(r)
+		if !g.dropped && r.high > g.released {
+			f.hold(g.id, r.high)
+		}
+		if g.toldIn != w.number {
+			g.toldIn, g.toldAt = w.number, len(list)
+			list = append(list, told{g.completer, r.last})
+		}
+		list[g.toldAt].last = r.last
 	}
+	recycled := !w.dirty && j.recycleLocked(w.firstLive)
+	waiting := j.bytes + j.gathered
+	j.mu.Unlock()
 	w.tell[w.turn] = list
-	clear(w.runs)
+	w.batch.reset(j.maxBatch)
 	j.waitTold()
-	if waiting >= overlap {
+	if waiting >= j.overlap {
 		w.telling = true
 		j.teller <- list
 	} else {
@@ -381,11 +398,6 @@ func (j *Journal) complete() {
 		j.kick(j.prepare)
 	}
 }
-
-// overlap is how many bytes must wait for the next batch for it to be written
-// while the groups are told of the last one. With less, waking another goroutine
-// costs more than it gains.
-const overlap = 64 << 10
 
 // told is a group's share of a batch that is durable.
 type told struct {
@@ -400,12 +412,21 @@ func tellAll(list []told) {
 	clear(list)
 }
 
-// runTeller tells groups of a batch while the writer writes the next one.
-func (j *Journal) runTeller() {
+// runAssistant does beside the writer what else would keep the disk waiting: it
+// tells groups of a batch, and gathers the next one.
+func (j *Journal) runAssistant() {
 	defer j.done.Done()
-	for list := range j.teller {
-		tellAll(list)
-		j.toldAll <- struct{}{}
+	for {
+		select {
+		case list, more := <-j.teller:
+			if !more {
+				return
+			}
+			tellAll(list)
+			j.toldAll <- struct{}{}
+		case <-j.ahead:
+			j.gatherAhead()
+		}
 	}
 }
 

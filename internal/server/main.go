@@ -88,7 +88,7 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	defer signal.Stop(signals)
 
 	if c.JetStream.Enabled {
-		spareProcessor()
+		spareProcessors()
 	}
 	p := &process{flags: f, config: c, log: lg, served: make(chan error, 1)}
 	for _, w := range c.Warnings {
@@ -105,12 +105,12 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	return p.serve(signals)
 }
 
-// spareProcessor lets one more goroutine run than there are processors: the one
-// that waits in the kernel for the journal's sync counts as running until the
-// runtime notices. Whoever sets GOMAXPROCS decides for himself.
-func spareProcessor() {
+// spareProcessors lets two more goroutines run than there are processors: those
+// that wait in the kernel, for the journal's sync and for a segment's write, count
+// as running until the runtime notices. Whoever sets GOMAXPROCS decides for himself.
+func spareProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	}
 }
 
