@@ -98,7 +98,15 @@ func (r *recovery) rewrite(s *source, blocks []int64) error {
 func (r *recovery) handOver() error {
 	j := r.j
 	j.ready = nil
-	for _, s := range slices.Concat(r.live, r.free) {
+	// What said that a file is not needed may have been cut: then it waits for a
+	// durable batch that says so again.
+	waiting := slices.IndexFunc(r.passed, func(s *source) bool { return s.generation >= r.proven })
+	if waiting < 0 {
+		waiting = len(r.passed)
+	}
+	r.free = append(r.free, r.passed[:waiting]...)
+	r.passed = r.passed[waiting:]
+	for _, s := range slices.Concat(r.live, r.free, r.passed) {
 		if err := s.file.close(); err != nil {
 			return fmt.Errorf("close journal file: %w", err)
 		}
@@ -108,6 +116,12 @@ func (r *recovery) handOver() error {
 			return fmt.Errorf("open journal file: %w", err)
 		}
 		j.ready = append(j.ready, s.file)
+	}
+	for _, s := range r.passed {
+		if err := j.openForWriting(s.file); err != nil {
+			return fmt.Errorf("open journal file: %w", err)
+		}
+		j.retired = append(j.retired, s.file)
 	}
 	for _, s := range r.live {
 		if err := j.openForWriting(s.file); err != nil {

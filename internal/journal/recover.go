@@ -22,6 +22,7 @@ type recovery struct {
 	j      *Journal
 	replay func(Entry) error
 	live   []*source // with a generation, oldest first
+	passed []*source // older ones, which a batch said are not needed
 	free   []*source
 	window window
 
@@ -31,7 +32,8 @@ type recovery struct {
 	number   uint64
 	prev     uint32
 	durable  uint64
-	first    uint64 // first_live of the last batch
+	first    uint64 // the highest first_live that was found
+	proven   uint64 // first_live of the last batch of the chain
 	anything bool   // a batch was read
 }
 
@@ -162,7 +164,7 @@ func (r *recovery) findLive() error {
 	for n < len(r.live)-1 && r.live[n].generation < r.first {
 		n++
 	}
-	r.free = append(r.free, r.live[:n]...)
+	r.passed = r.live[:n:n]
 	r.live = r.live[n:]
 	return nil
 }
@@ -274,7 +276,7 @@ func (r *recovery) advance(s *source, h header) {
 	r.j.recovered.Clean = h.flags&flagClosed != 0
 	r.off += h.len()
 	r.number, r.prev = h.number+1, h.checksum
-	r.durable = max(r.durable, h.durableUpto)
+	r.durable, r.proven = max(r.durable, h.durableUpto), h.firstLive
 	s.written, s.last = r.off, h.number
 }
 

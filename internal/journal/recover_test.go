@@ -218,3 +218,44 @@ func TestSizeFollowsTheDiskAndStays(t *testing.T) {
 	}
 	must(t, j.Close())
 }
+
+// A batch that was torn may have said that older files are not needed. Nobody
+// knows that durably once it is cut: they may not be written to before a batch
+// that is durable says it again.
+func TestAFileThatOnlyATornBatchFreedIsNotWrittenTo(t *testing.T) {
+	fs := faultfs.New()
+	j, _ := open(t, fs, damagedOptions)
+	l := newListener()
+	g := j.Group(1, l)
+	for i := uint64(1); i <= 6; i++ { // four fill the first file
+		appendOne(t, j, g, i)
+		must(t, l.wait(t, i))
+	}
+	g.Release(5) // the next batch says that the first file is not needed
+	appendOne(t, j, g, 7)
+	must(t, l.wait(t, 7))
+	torn := fs.CrashClone(faultfs.KeepAll, 0)
+	must(t, j.Close())
+	must(t, torn.Corrupt("j/"+fileName(1), 2*blockSize+105, 1))
+
+	j, got := open(t, torn, damagedOptions)
+	if !slices.Equal(indices(got), []uint64{5, 6}) || !j.Recovered().Torn {
+		t.Fatalf("replayed %v, %+v", indices(got), j.Recovered())
+	}
+	isReady := func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return slices.ContainsFunc(j.ready, func(f *file) bool { return f.name == fileName(0) })
+	}
+	if isReady() {
+		t.Error("the first file may be written to")
+	}
+	l = newListener()
+	g = j.Group(1, l)
+	appendOne(t, j, g, 7)
+	must(t, l.wait(t, 7))
+	if !isReady() {
+		t.Error("the first file is not used again")
+	}
+	must(t, j.Close())
+}
