@@ -28,6 +28,9 @@ type Proposer interface {
 type Watcher interface {
 	Created(s Spec, value any)
 	Dropped(s Spec)
+	// Reconfigured says that the stream is opened with another configuration from
+	// now on.
+	Reconfigured(s Spec)
 }
 
 // Catalog knows the streams.
@@ -113,6 +116,29 @@ func (c *Catalog) Drop(ctx context.Context, id uint64) error {
 	return o.wait(ctx)
 }
 
+// Reconfigure replaces the configuration that a stream is opened with. It is for
+// streams whose own log does not outlive the process.
+func (c *Catalog) Reconfigure(ctx context.Context, id uint64, config json.RawMessage) error {
+	c.mu.Lock()
+	if c.dead != nil {
+		c.mu.Unlock()
+		return c.dead
+	}
+	o := c.queueLocked(record.KindStreamConfig, encode(&reconfiguration{id, config}), nil)
+	c.mu.Unlock()
+	c.drain()
+	return o.wait(ctx)
+}
+
+// Dropped says whether an identity was given to a stream that is no more. It is
+// false for those that the catalog never heard of.
+func (c *Catalog) Dropped(id uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, there := c.streams[id]
+	return !there && id >= FirstID && id < c.next
+}
+
 func (c *Catalog) queueLocked(kind record.Kind, data []byte, value any) *op {
 	o := &op{value: value, done: make(chan error, 1)}
 	c.queue = append(c.queue, proposal{kind, data, o})
@@ -192,6 +218,21 @@ func (c *Catalog) applyKind(kind record.Kind, data []byte, o *op) error {
 		c.mu.Unlock()
 		if ok {
 			c.watcher.Dropped(s)
+		}
+	case record.KindStreamConfig:
+		r, err := decodeReconfiguration(data)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		s, ok := c.streams[r.ID]
+		if ok {
+			s.Config = r.Config
+			c.streams[r.ID] = s
+		}
+		c.mu.Unlock()
+		if ok {
+			c.watcher.Reconfigured(s)
 		}
 	default:
 		return fmt.Errorf("entry of kind %d in group 0: %w", kind, record.ErrDamaged)

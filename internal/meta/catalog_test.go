@@ -47,6 +47,9 @@ func (r *rig) Created(s Spec, value any) {
 	r.told = append(r.told, fmt.Sprintf("+%s/%s %v", s.Account, s.Name, value))
 }
 func (r *rig) Dropped(s Spec) { r.told = append(r.told, fmt.Sprintf("-%s/%s", s.Account, s.Name)) }
+func (r *rig) Reconfigured(s Spec) {
+	r.told = append(r.told, fmt.Sprintf("~%s/%s %s", s.Account, s.Name, s.Config))
+}
 
 // sync makes all entries durable.
 func (r *rig) sync() {
@@ -191,6 +194,50 @@ func TestASnapshotAndTheEntriesAfterItGiveTheCatalog(t *testing.T) {
 	}
 }
 
+func TestAReconfiguredStreamKeepsItsLastConfiguration(t *testing.T) {
+	r := newRig(t)
+	a := r.spec("a")
+	r.create(a, 1)
+	_, before := r.c.Snapshot()
+	out := r.start(func(ctx context.Context) error { return r.c.Reconfigure(ctx, a.ID, []byte(`{"new":1}`)) })
+	r.sync()
+	if err := <-out; err != nil {
+		t.Fatal(err)
+	}
+	r.want("+A/a 1", "~A/a {\"new\":1}")
+	again := newRig(t)
+	if err := again.c.Restore(before); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range r.log {
+		if err := again.c.Apply(uint64(i+1), e.kind, e.data, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*Catalog{r.c, again.c} {
+		if got := c.Streams(); string(got[0].Config) != `{"new":1}` {
+			t.Errorf("configuration %s", got[0].Config)
+		}
+	}
+}
+
+func TestOnlyIdentitiesThatWereGivenAreOfDroppedStreams(t *testing.T) {
+	r := newRig(t)
+	a, b := r.spec("a"), r.spec("b")
+	r.create(a, 1)
+	r.create(b, 2)
+	out := r.start(func(ctx context.Context) error { return r.c.Drop(ctx, a.ID) })
+	r.sync()
+	if err := <-out; err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[uint64]bool{a.ID: true, b.ID: false, b.ID + 1: false, FirstID - 1: false} {
+		if r.c.Dropped(id) != want {
+			t.Errorf("identity %d: dropped is %v", id, !want)
+		}
+	}
+}
+
 func TestAFailedLogTellsEverybodyWhoWaits(t *testing.T) {
 	r := newRig(t)
 	out := r.start(func(ctx context.Context) error { return r.c.Create(ctx, r.spec("x"), nil) })
@@ -225,6 +272,7 @@ func TestDamagedEntriesAreRefused(t *testing.T) {
 		{kind: record.KindStreamCreate, data: []byte("{")},
 		{kind: record.KindStreamCreate, data: []byte(`{"id":3,"name":"x"}`)},
 		{kind: record.KindStreamDrop, data: []byte(`"x"`)},
+		{kind: record.KindStreamConfig, data: []byte(`{"id":16}`)},
 		{kind: record.KindFrame},
 	} {
 		if err := r.c.Apply(uint64(i+1), e.kind, e.data, nil); !errors.Is(err, record.ErrDamaged) {

@@ -19,7 +19,8 @@ type Spec struct {
 	Name        string `json:"name"`
 	Created     int64  `json:"created"` // Unix ns
 	// Config is the configuration at creation, in the encoding of the room that
-	// reads it. Later ones are entries of the stream's own group.
+	// reads it. Later ones are entries of the stream's own group, but for a stream
+	// in memory: there it is the last one.
 	Config json.RawMessage `json:"config"`
 }
 
@@ -46,4 +47,20 @@ func decodeSpec(b []byte) (Spec, error) {
 		return s, fmt.Errorf("stream entry %d %q: %w", s.ID, s.Name, record.ErrDamaged)
 	}
 	return s, nil
+}
+
+// reconfiguration is the entry that replaces a configuration.
+type reconfiguration struct {
+	ID     uint64          `json:"id"`
+	Config json.RawMessage `json:"config"`
+}
+
+func decodeReconfiguration(b []byte) (r reconfiguration, err error) {
+	if err = json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("configuration entry: %w: %w", record.ErrDamaged, err)
+	}
+	if r.ID < FirstID || len(r.Config) == 0 {
+		return r, fmt.Errorf("configuration entry of stream %d: %w", r.ID, record.ErrDamaged)
+	}
+	return r, nil
 }

@@ -23,4 +23,5 @@ const (
 	// KindStreamCreate, and those after it, are entries of the meta group.
 	KindStreamCreate Kind = 64
 	KindStreamDrop   Kind = 65
+	KindStreamConfig Kind = 66
 )

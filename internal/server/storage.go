@@ -116,6 +116,30 @@ func (s *storage) recover(w meta.Watcher) error {
 	for _, id := range s.journal.Unclaimed() {
 		s.journal.Forget(id) // streams that were deleted
 	}
+	return s.removeOrphans()
+}
+
+// removeOrphans removes what a crash between the deletion of a stream and that of
+// its files left. A directory whose stream the catalog never heard of stays.
+func (s *storage) removeOrphans() error {
+	ids, err := s.volume.Logs()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if !s.catalog.Dropped(id.ID) {
+			continue
+		}
+		l, err := s.volume.OpenLog(id)
+		if err == nil {
+			err = l.Drop()
+		}
+		if err != nil {
+			s.log.Warn("files of a deleted stream stay", "id", id.ID, "error", err)
+			continue
+		}
+		s.log.Info("files of a deleted stream removed", "id", id.ID)
+	}
 	return nil
 }
 
@@ -204,7 +228,6 @@ func (s *storage) relieve(ctx context.Context) {
 		for _, id := range p.Oldest {
 			if err := s.checkpoint(id); err != nil {
 				s.log.Error("checkpoint failed", "group", id, "error", err)
-				return
 			}
 		}
 		if s.journal.Pressure().Files >= p.Files {

@@ -205,6 +205,60 @@ func TestTwoServersNeverShareADirectory(t *testing.T) {
 	}
 }
 
+// A kill between the deletion of a stream and the removal of its files leaves
+// them; what the catalog never knew is not the server's to remove.
+func TestFilesThatADeletionLeftGoAtTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
+	n.request("s", "x")
+	if err := n.storage.checkpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := n.storage.volume.Logs()
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("logs %v, %v", ids, err)
+	}
+	left := filepath.Join(dir, "streams", fmt.Sprintf("%d-%d", ids[0].ID, ids[0].Incarnation))
+	if err := os.CopyFS(filepath.Join(dir, "copy"), os.DirFS(left)); err != nil {
+		t.Fatal(err)
+	}
+	n.request("$JS.API.STREAM.DELETE.S", "")
+	n.shut()
+	foreign := filepath.Join(dir, "streams", "999-1")
+	for _, name := range []string{left, foreign} {
+		if err := os.CopyFS(name, os.DirFS(filepath.Join(dir, "copy"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir).shut()
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the deleted stream's files: %v", err)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Errorf("files of a stream that was never known: %v", err)
+	}
+}
+
+func TestAMemoryStreamKeepsItsConfigurationOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"],"storage":"memory"}`)
+	n.request("$JS.API.STREAM.UPDATE.S", `{"name":"S","subjects":["s","t"],"storage":"memory","max_msgs":3}`)
+	next := t.TempDir()
+	copyDir(t, next, dir) // as a kill leaves it: by the journal alone
+	n.shut()
+	for _, dir := range []string{dir, next} {
+		n := open(t, dir)
+		s := n.streams.Find("$G", "S")
+		if s == nil || len(s.Config().Subjects) != 2 || s.Partition().Limits().MaxRecords != 3 {
+			t.Errorf("after a restart: %+v", s.Config())
+		}
+		n.request("t", "x")
+		n.shut()
+	}
+}
+
 func TestADeletedStreamLeavesNoFiles(t *testing.T) {
 	dir := t.TempDir()
 	n := open(t, dir)

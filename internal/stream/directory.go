@@ -163,6 +163,25 @@ func (d *Directory) Created(spec meta.Spec, value any) {
 	}
 }
 
+// Reconfigured gives a stream in memory, in replay, the configuration that it had
+// last. While the server serves, whoever changes it does so.
+func (d *Directory) Reconfigured(spec meta.Spec) {
+	d.mu.Lock()
+	s := d.accounts[spec.Account][spec.Name]
+	serving := d.serving
+	d.mu.Unlock()
+	if s == nil || serving {
+		return
+	}
+	c, err := decodeConfig(spec.Config)
+	if err == nil {
+		err = s.part.ProposeLimits(c.Limits, spec.Config, newWaiter())
+	}
+	if err != nil {
+		d.log.Error("configuration not restored", "stream", spec.Name, "account", spec.Account, "error", err)
+	}
+}
+
 // Dropped closes a stream that is deleted.
 func (d *Directory) Dropped(spec meta.Spec) {
 	d.mu.Lock()

@@ -139,8 +139,14 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 	if _, err := s.dialect.Open(c.Doc); err != nil {
 		return err
 	}
+	doc := encodeConfig(&c)
+	if c.Memory {
+		if err := s.dir.o.Catalog.Reconfigure(ctx, s.spec.ID, doc); err != nil {
+			return fmt.Errorf("keep the configuration of stream %q: %w", s.spec.Name, err)
+		}
+	}
 	w := newWaiter()
-	if err := s.part.ProposeLimits(c.Limits, encodeConfig(&c), w); err != nil {
+	if err := s.part.ProposeLimits(c.Limits, doc, w); err != nil {
 		return err
 	}
 	return w.wait(ctx)
