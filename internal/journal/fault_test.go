@@ -120,47 +120,104 @@ func TestADeadJournalRefusesAndTellsAllGroupsOnce(t *testing.T) {
 	}
 }
 
-func TestAFullDiskIsToldWhileTheReserveLasts(t *testing.T) {
-	fs := faultfs.New()
-	pressed := make(chan Pressure, 100)
-	j, _ := open(t, fs, smallFiles, func(o *Options) { o.OnPressure = func(p Pressure) { pressed <- p } })
-	l := newListener()
-	g := j.Group(1, l)
-	appendOne(t, j, g, 1)
-	must(t, l.wait(t, 1))
-	awaitFiles(t, j, 3)
-	fs.SetCapacity(1)
-	index := uint64(1)
-	next := func() error {
-		index++
-		must(t, j.Append(g, 1, index, 7, Urgent, entryData(1, index)))
-		return l.wait(t, index)
+// full is a journal on a disk that takes nothing more, told of it.
+type full struct {
+	fs      *faultfs.FS
+	j       *Journal
+	g       *Group
+	l       *listener
+	index   uint64
+	pressed chan Pressure
+}
+
+func newFull(t *testing.T) *full {
+	f := &full{fs: faultfs.New(), l: newListener(), pressed: make(chan Pressure, 1000)}
+	f.j, _ = open(t, f.fs, smallFiles, func(o *Options) { o.OnPressure = func(p Pressure) { f.pressed <- p } })
+	f.g = f.j.Group(1, f.l)
+	f.append(t)
+	must(t, f.l.wait(t, 1))
+	awaitFiles(t, f.j, 3)
+	f.fs.SetCapacity(1)
+	for f.j.Pressure().Files < 2 {
+		f.append(t)
+		must(t, f.l.wait(t, f.index))
 	}
-	for j.Pressure().Files < 2 {
-		must(t, next())
-	}
-	select {
-	case p := <-pressed:
-		if !errors.Is(p.NoSpace, syscall.ENOSPC) {
-			t.Fatalf("told %+v", p)
+	f.awaitPressure(t, true)
+	return f
+}
+
+func (f *full) append(t *testing.T) {
+	f.index++
+	must(t, f.j.Append(f.g, 1, f.index, 7, Urgent, entryData(1, f.index)))
+}
+
+// awaitPressure waits until the journal told that the disk is full, or that it
+// is no more.
+func (f *full) awaitPressure(t *testing.T, noSpace bool) {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		select {
+		case p := <-f.pressed:
+			if errors.Is(p.NoSpace, syscall.ENOSPC) == noSpace {
+				return
+			}
+		case <-limit:
+			t.Fatalf("not told that the disk is full: %v", noSpace)
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("a full disk is not told")
 	}
-	var err error
-	for err == nil && index < 1000 {
-		err = next()
+}
+
+// fill appends until the writer waits for a file.
+func (f *full) fill(t *testing.T) {
+	waits := func() bool {
+		f.j.mu.Lock()
+		defer f.j.mu.Unlock()
+		last := f.j.files[len(f.j.files)-1]
+		return len(f.j.ready) == 0 && f.j.bytes+f.j.gathered > last.size
 	}
-	if !errors.Is(err, syscall.ENOSPC) || index < 8 {
-		t.Fatalf("a full disk gives %v after %d entries", err, index)
+	for !waits() {
+		f.append(t)
 	}
-	if err := j.Close(); !errors.Is(err, syscall.ENOSPC) {
+}
+
+func TestAFullDiskIsToldAndWritingGoesOnWhenThereIsSpace(t *testing.T) {
+	f := newFull(t)
+	f.fill(t)
+	if f.j.Err() != nil {
+		t.Fatal(f.j.Err())
+	}
+	f.fs.SetCapacity(1 << 30)
+	must(t, f.l.wait(t, f.index))
+	f.awaitPressure(t, false)
+	must(t, f.j.Close())
+	j, got := open(t, f.fs, smallFiles)
+	if len(got) != int(f.index) {
+		t.Fatalf("%d entries are left of %d", len(got), f.index)
+	}
+	must(t, j.Close())
+}
+
+func TestFilesThatAreReleasedEndAFullDisk(t *testing.T) {
+	f := newFull(t)
+	f.g.Release(f.index)
+	f.awaitPressure(t, false)
+	f.append(t)
+	must(t, f.l.wait(t, f.index))
+	must(t, f.j.Close())
+}
+
+func TestClosingOnAFullDiskKeepsWhatWasDurable(t *testing.T) {
+	f := newFull(t)
+	f.fill(t)
+	if err := f.j.Close(); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("close: %v", err)
 	}
-	fs.SetCapacity(1 << 30)
-	j, got := open(t, fs, smallFiles)
-	if len(got) != int(index-1) {
-		t.Fatalf("%d entries are left of %d", len(got), index-1)
+	durable := f.l.upto()
+	f.fs.SetCapacity(1 << 30)
+	j, got := open(t, f.fs, smallFiles)
+	if uint64(len(got)) < durable || uint64(len(got)) > f.index {
+		t.Fatalf("%d entries are left, %d were durable of %d", len(got), durable, f.index)
 	}
 	must(t, j.Close())
 }

@@ -74,9 +74,9 @@ type Options struct {
 	// OnDamage decides whether recovery goes on after damage: nil, or an error,
 	// makes Open fail.
 	OnDamage func(*DamageError) error
-	// OnPressure is called on the writer's goroutine, without locks, when a
-	// file begins while more than MaxBytes are unreleased, and when another
-	// file cannot be made. It must not block.
+	// OnPressure is called without locks when a file begins while more than
+	// MaxBytes are unreleased, when another file cannot be made, and when one can
+	// be made again. It must not block, and calls may come at the same time.
 	OnPressure func(Pressure)
 	// Log: nil discards.
 	Log *slog.Logger
@@ -120,7 +120,7 @@ type Journal struct {
 	ready    []*file // to be written to, or recycled
 	spareUp  chan struct{}
 	noSpace  error  // why the preparer could not make a file
-	tell     bool   // the writer is to report noSpace
+	tried    uint64 // how often it tried
 	nextID   uint64 // of a file's name
 
 	// Only the writer, after recovery.

@@ -1,23 +1,35 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"path"
+	"syscall"
+	"time"
 )
 
 // ahead is how many files wait to be written to: the next one, and a reserve
 // for a disk that is full.
 const ahead = 2
 
+// retryEvery is how often a file is tried to be made while the disk is full.
+const retryEvery = time.Second
+
 // runPreparer makes files ahead of the writer and removes those that are too
 // many, until the writer ends.
 func (j *Journal) runPreparer() {
 	defer j.done.Done()
+	retry := time.NewTicker(retryEvery)
+	defer retry.Stop()
 	for {
 		select {
 		case <-j.quit:
 			return
 		case <-j.prepare:
+		case <-retry.C:
+			if !j.isFull() {
+				continue
+			}
 		}
 		if err := j.trimFiles(); err != nil {
 			j.Metrics.failed(err)
@@ -28,6 +40,27 @@ func (j *Journal) runPreparer() {
 				break
 			}
 		}
+		j.hasRoom()
+	}
+}
+
+func (j *Journal) isFull() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.noSpace != nil
+}
+
+// hasRoom ends the state of want where enough files were given back.
+func (j *Journal) hasRoom() {
+	j.mu.Lock()
+	changed := j.noSpace != nil && len(j.ready) >= ahead
+	if changed {
+		j.noSpace = nil
+	}
+	j.mu.Unlock()
+	if changed {
+		j.kick(j.spareUp)
+		j.reportPressure(true)
 	}
 }
 
@@ -49,18 +82,25 @@ func (j *Journal) prepareOne() bool {
 	j.nextID++
 	j.mu.Unlock()
 	f, err := j.makeFile(id)
-	if err != nil {
-		j.Metrics.failed(err)
-		j.log.Warn("journal file not prepared", "error", err)
-	}
 	j.mu.Lock()
-	j.noSpace, j.tell = err, err != nil
+	was := j.noSpace
+	j.noSpace = err
+	j.tried++
 	if err == nil {
 		j.ready = append(j.ready, f)
 	}
 	j.mu.Unlock()
+	if err != nil {
+		j.Metrics.failed(err)
+		if was == nil { // said once, however often it is tried
+			j.log.Warn("journal file not prepared", "error", err)
+		}
+	}
 	j.kick(j.spareUp)
 	j.kick(j.wake)
+	if (was == nil) != (err == nil) {
+		j.reportPressure(true)
+	}
 	return err == nil
 }
 
@@ -97,24 +137,38 @@ func (j *Journal) takeSurplus() *file {
 	return nil
 }
 
-// nextFile gives the writer a file, waiting for the preparer if it must. It
-// gives an error when a fresh attempt to make one fails.
+// nextFile gives the writer a file, waiting for the preparer if it must. While the
+// disk is full it waits for space, or for Close. It gives an error when a fresh
+// attempt to make a file fails for another reason.
 func (j *Journal) nextFile() (*file, error) {
-	for asked := false; ; asked = true {
-		f, low, err := j.takeReady(asked)
+	j.mu.Lock()
+	tried := j.tried
+	j.mu.Unlock()
+	for {
+		f, low, err := j.takeReady(tried)
 		if low {
 			j.kick(j.prepare)
 		}
-		if f != nil || err != nil {
-			return f, err
+		switch {
+		case f != nil:
+			return f, nil
+		case err == nil:
+			<-j.spareUp
+			continue
+		case !errors.Is(err, syscall.ENOSPC):
+			return nil, err
 		}
-		<-j.spareUp
+		select {
+		case <-j.spareUp:
+		case <-j.stop:
+			return nil, err
+		}
 	}
 }
 
 // takeReady takes a ready file, if there is one. low says that another should be
-// made. Once asked for, a failure to make one is an error.
-func (j *Journal) takeReady(asked bool) (f *file, low bool, err error) {
+// made. A failure to make one counts if it came after that many tries.
+func (j *Journal) takeReady(tried uint64) (f *file, low bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.ready) > 0 {
@@ -122,10 +176,7 @@ func (j *Journal) takeReady(asked bool) (f *file, low bool, err error) {
 		j.ready = append(j.ready[:0], j.ready[1:]...)
 		return f, len(j.ready) < ahead, nil
 	}
-	if !asked {
-		j.noSpace = nil
-	}
-	if j.noSpace != nil {
+	if j.noSpace != nil && j.tried > tried {
 		return nil, false, fmt.Errorf("no journal file left to write to: %w", j.noSpace)
 	}
 	return nil, true, nil
@@ -144,6 +195,9 @@ func (j *Journal) settleLocked() {
 	j.retired = append(j.retired, j.files[:n]...)
 	j.files = append(j.files[:0], j.files[n:]...)
 	j.countLiveLocked()
+	if j.noSpace != nil {
+		j.kick(j.wake) // to say so, and use them
+	}
 }
 
 func (j *Journal) countLiveLocked() {

@@ -12,7 +12,7 @@ type Pressure struct {
 	Max        int64     // Options.MaxBytes
 	Files      int       // files that are still needed
 	Oldest     []GroupID // who holds the oldest of them back, ascending
-	NoSpace    error     // why no further file could be made, or nil
+	NoSpace    error     // why no further file could be made, or nil; while the disk is full it is tried again
 }
 
 // Pressure tells the present state. Groups that release what they have in the

@@ -124,15 +124,7 @@ func (j *Journal) markable() bool {
 // enough is there. got says whether it did.
 func (j *Journal) step() (got bool, err error) {
 	w := &j.w
-	j.mu.Lock()
-	if j.tell {
-		j.tell = false
-		j.mu.Unlock()
-		j.reportPressure()
-		j.mu.Lock()
-	}
-	j.mu.Unlock()
-	if !j.gatherRest() {
+	if !j.gatherRest() && !j.wantsRetired() {
 		return false, j.syncIfDue()
 	}
 	w.rideSet = false
@@ -147,6 +139,18 @@ func (j *Journal) step() (got bool, err error) {
 		err = j.syncIfDue()
 	}
 	return err == nil, err
+}
+
+// wantsRetired says whether files wait only for a batch that says they are not
+// needed, while no others can be made: an empty one is written then.
+func (j *Journal) wantsRetired() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.noSpace == nil || len(j.retired) == 0 || j.err != nil {
+		return false
+	}
+	f := j.files[len(j.files)-1]
+	return f.written+blockSize <= f.size || len(j.ready) > 0
 }
 
 // gatherRest makes what is gathered ahead, and what waits beside it, the batch to
@@ -277,15 +281,16 @@ func (j *Journal) place(size int64) (*file, error) {
 	if err := next.grow(size); err != nil {
 		return nil, err
 	}
-	j.reportPressure()
+	j.reportPressure(false)
 	return next, nil
 }
 
-func (j *Journal) reportPressure() {
+// reportPressure tells of the pressure if there is some, or it has just changed.
+func (j *Journal) reportPressure(changed bool) {
 	if j.opts.OnPressure == nil {
 		return
 	}
-	if p := j.Pressure(); p.Unreleased > p.Max || p.NoSpace != nil {
+	if p := j.Pressure(); changed || p.Unreleased > p.Max || p.NoSpace != nil {
 		j.opts.OnPressure(p)
 	}
 }
