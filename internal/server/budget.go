@@ -11,9 +11,13 @@ import (
 type budget struct {
 	used  atomic.Uint64
 	limit atomic.Int64
+	shut  *atomic.Bool // nothing more is taken while it is set; nil: never
 }
 
 func (b *budget) reserve(n uint64) bool {
+	if b.shut != nil && b.shut.Load() {
+		return false
+	}
 	used := b.used.Add(n)
 	if limit := b.limit.Load(); limit >= 0 && used > uint64(limit) {
 		b.used.Add(^(n - 1))
@@ -22,9 +26,14 @@ func (b *budget) reserve(n uint64) bool {
 	return true
 }
 
+// giveBack never goes below nothing: records that were found at a start above a
+// lowered limit were not counted.
 func (b *budget) giveBack(n uint64) {
-	if n > 0 {
-		b.used.Add(^(n - 1))
+	for {
+		used := b.used.Load()
+		if b.used.CompareAndSwap(used, used-min(n, used)) {
+			return
+		}
 	}
 }
 
@@ -62,8 +71,10 @@ type budgets struct {
 	limits   func(account string) (disk, memory int64)
 }
 
-func newBudgets(disk, memory int64, limits func(account string) (disk, memory int64)) *budgets {
+// newBudgets makes the node's budgets. While full is set nothing goes to the disk.
+func newBudgets(disk, memory int64, full *atomic.Bool, limits func(account string) (disk, memory int64)) *budgets {
 	b := &budgets{accounts: map[string]*[2]budget{}, limits: limits}
+	b.disk.shut = full
 	b.disk.limit.Store(disk)
 	b.memory.limit.Store(memory)
 	return b

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirmq/weir/internal/account"
@@ -19,7 +20,7 @@ func (s *source) Health(q monitor.HealthQuery) []monitor.HealthProblem {
 		}
 		return nil
 	}
-	if err := s.storage.err(); err != nil {
+	if err := errors.Join(s.storage.err(), s.storage.fullErr()); err != nil {
 		return []monitor.HealthProblem{{Kind: monitor.JetStreamProblem, Text: err.Error()}}
 	}
 	switch {

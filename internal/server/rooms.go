@@ -54,7 +54,10 @@ type rooms struct {
 const serviceWorkers = 16
 
 // build makes the rooms for a configuration. Nothing is served yet.
-func build(c *Config, log *slog.Logger) (*rooms, error) {
+func build(c *Config, log *slog.Logger) (*rooms, error) { return buildOn(vfs.OS{}, c, log) }
+
+// buildOn is build with the data directory on a given file system.
+func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 	key, err := nkeys.CreateServer()
 	if err != nil {
 		return nil, fmt.Errorf("make a server key: %w", err)
@@ -70,7 +73,7 @@ func build(c *Config, log *slog.Logger) (*rooms, error) {
 	r.workers = broker.NewWorkers(serviceWorkers, 0)
 	r.spaces = broker.NewSpaces(r.workers)
 	if c.JetStream.Enabled {
-		if err := r.buildStreams(c); err != nil {
+		if err := r.buildStreams(disk, c); err != nil {
 			return nil, errors.Join(err, r.close(context.Background()))
 		}
 	}
@@ -81,14 +84,14 @@ func build(c *Config, log *slog.Logger) (*rooms, error) {
 }
 
 // buildStreams opens the data directory and what works on it.
-func (r *rooms) buildStreams(c *Config) error {
+func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	js := &c.JetStream
-	s, err := openStorage(storageOptions{FS: vfs.OS{}, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log})
+	s, err := openStorage(storageOptions{FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log})
 	if err != nil {
 		return err
 	}
 	r.storage = s
-	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, r.accountLimits)
+	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, &s.room.full, r.accountLimits)
 	r.js = jsdoor.New(jsdoor.Options{
 		ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
 		MaxRequestBatch: js.MaxRequestBatch, DuplicateWindow: js.DuplicateWindow, Log: r.log,

@@ -48,6 +48,7 @@ type storage struct {
 	catalog *meta.Catalog
 	metaRun *multiraft.Solo
 	squeeze chan struct{} // the journal is too long
+	room    *room
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -78,7 +79,7 @@ func openStorage(o storageOptions) (*storage, error) {
 	}
 	s := &storage{
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
-		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{},
+		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{}, room: newRoom(o.FS, o.Dir),
 	}
 	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, TailCache: tailCache, Log: o.Log})
 	if err != nil {
@@ -101,7 +102,7 @@ func (s *storage) recover(w meta.Watcher) error {
 	}
 	s.journal, err = journal.Open(journal.Options{
 		FS: s.o.FS, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
-		OnPressure: func(journal.Pressure) { s.wantCheckpoint() }, Log: s.log,
+		OnPressure: s.pressed, Log: s.log,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
@@ -116,7 +117,11 @@ func (s *storage) recover(w meta.Watcher) error {
 	for _, id := range s.journal.Unclaimed() {
 		s.journal.Forget(id) // streams that were deleted
 	}
-	return s.removeOrphans()
+	if err := s.removeOrphans(); err != nil {
+		return err
+	}
+	s.tend(context.Background())
+	return nil
 }
 
 // removeOrphans removes what a crash between the deletion of a stream and that of
@@ -206,12 +211,17 @@ const checkpointEvery = 5 * time.Minute
 func (s *storage) run(ctx context.Context) error {
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
+	tight := time.NewTicker(tightEvery)
+	defer tight.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.squeeze:
 		case <-t.C:
+		case <-tight.C:
+			s.tend(ctx)
+			continue
 		}
 		s.relieve(ctx)
 	}
@@ -226,8 +236,8 @@ func (s *storage) relieve(ctx context.Context) {
 			return
 		}
 		for _, id := range p.Oldest {
-			if err := s.checkpoint(id); err != nil {
-				s.log.Error("checkpoint failed", "group", id, "error", err)
+			if err := s.checkpointTight(id); err != nil {
+				s.checkpointFailed(id, err)
 			}
 		}
 		if s.journal.Pressure().Files >= p.Files {

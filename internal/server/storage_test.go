@@ -70,12 +70,14 @@ type node struct {
 	space *broker.Space
 }
 
-func open(t *testing.T, dir string) *node {
+func open(t *testing.T, dir string) *node { return openOn(t, vfs.OS{}, dir) }
+
+func openOn(t *testing.T, disk vfs.FS, dir string) *node {
 	t.Helper()
 	c := defaultConfig()
 	c.JetStream.StoreDir = dir
 	c.settle()
-	r, err := build(c, slog.New(slog.DiscardHandler))
+	r, err := buildOn(disk, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,8 +92,18 @@ func (n *node) shut() {
 	}
 }
 
-// request sends a message and reads the answer as JSON.
+// request sends a message and reads the answer as JSON, which is no error.
 func (n *node) request(subject, body string) map[string]any {
+	n.t.Helper()
+	m := n.try(subject, body)
+	if m["error"] != nil {
+		n.t.Fatalf("%s: %v", subject, m)
+	}
+	return m
+}
+
+// try sends a message and reads the answer as JSON.
+func (n *node) try(subject, body string) map[string]any {
 	n.t.Helper()
 	in := &inbox{c: make(chan []byte, 1)}
 	sub := &broker.Subscription{Subject: "_INBOX.test", Kind: broker.KindClient, Sink: in}
@@ -101,7 +113,7 @@ func (n *node) request(subject, body string) map[string]any {
 	select {
 	case b := <-in.c:
 		var m map[string]any
-		if err := json.Unmarshal(b, &m); err != nil || m["error"] != nil {
+		if err := json.Unmarshal(b, &m); err != nil {
 			n.t.Fatalf("%s: %s, %v", subject, b, err)
 		}
 		return m
@@ -176,7 +188,7 @@ func TestWhatWasAcknowledgedIsThereAfterAKill(t *testing.T) {
 
 func TestReloadedLimitsBoundWhatAnAccountStores(t *testing.T) {
 	limit := int64(100)
-	b := newBudgets(-1, -1, func(string) (int64, int64) { return limit, -1 })
+	b := newBudgets(-1, -1, nil, func(string) (int64, int64) { return limit, -1 })
 	account := b.of("A", false)
 	if !account.Reserve(100) || account.Reserve(1) {
 		t.Fatal("the limit does not bound")
@@ -187,6 +199,7 @@ func TestReloadedLimitsBoundWhatAnAccountStores(t *testing.T) {
 		t.Fatal("the new limit does not bound")
 	}
 	account.Return(150)
+	account.Return(10) // of records that were stored before the limit was lowered
 	if b.disk.used.Load() != 0 {
 		t.Fatalf("%d bytes are still counted", b.disk.used.Load())
 	}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/monitor"
+	"github.com/weirmq/weir/internal/vfs/faultfs"
+)
+
+// until waits for a condition that other goroutines bring about.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !ok(); runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Fatalf("%s: not in time", what)
+		}
+	}
+}
+
+// A purge on a full disk frees space, and publishing goes on by itself.
+func TestAPurgeEndsAFullDisk(t *testing.T) {
+	disk := faultfs.New()
+	disk.SetCapacity(32 << 20)
+	n := openOn(t, disk, "data")
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
+	n.request("$JS.API.STREAM.CREATE.T", `{"name":"T","subjects":["t"]}`)
+	n.request("t", "kept")
+	body := strings.Repeat("x", 60_000)
+	stored := 0
+	for n.try("s", body)["error"] == nil {
+		if stored++; stored > 2000 {
+			t.Fatal("the disk does not fill")
+		}
+	}
+	if stored < 50 {
+		t.Fatalf("the disk is full after %d messages", stored)
+	}
+	source := &source{rooms: n.rooms}
+	if p := source.Health(monitor.HealthQuery{}); len(p) != 1 || !strings.Contains(p[0].Text, "no space") {
+		t.Errorf("health says %+v", p)
+	}
+	if st := n.streams.Find("$G", "S").Partition().Status(); st.Records != uint64(stored) {
+		t.Fatalf("%d are stored, %d were acknowledged", st.Records, stored)
+	}
+	if n.try("t", "x")["error"] == nil {
+		t.Error("another stream takes messages on a full disk")
+	}
+	n.request("$JS.API.STREAM.PURGE.S", "")
+	until(t, "space", func() bool { return !n.storage.room.full.Load() })
+	for range 20 {
+		n.request("s", body)
+	}
+	if p := source.Health(monitor.HealthQuery{}); len(p) != 0 {
+		t.Errorf("health says %+v", p)
+	}
+	n.shut()
+	n = openOn(t, disk.CrashClone(faultfs.DropUnsynced, 1), "data")
+	if got := n.streams.Find("$G", "S").Partition().Status(); got.Records != 20 {
+		t.Errorf("after a restart there are %d records", got.Records)
+	}
+	if got := n.streams.Find("$G", "T").Partition().Status(); got.Records != 1 {
+		t.Errorf("after a restart the other stream has %d records", got.Records)
+	}
+	n.shut()
+}
+
+func TestTheReserveIsGivenUpAndKeptAgain(t *testing.T) {
+	disk := faultfs.New()
+	if err := makeDir(disk, "data"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRoom(disk, "data")
+	for range 2 {
+		if err := r.keep(); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := disk.Stat("data/reserve"); err != nil || info.Size < minReserve || info.Size > maxReserve {
+			t.Fatalf("reserve %+v, %v", info, err)
+		}
+		again := newRoom(disk, "data")
+		if err := again.keep(); err != nil || !again.held {
+			t.Fatalf("a reserve that is there: %v", err)
+		}
+		if err := r.give(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk.SetCapacity(100)
+	if err := r.keep(); err == nil || r.held {
+		t.Fatal("there is a reserve on a full disk")
+	}
+	if _, err := disk.Stat("data/reserve"); err == nil {
+		t.Error("half a reserve is left")
+	}
+}
