@@ -96,3 +96,22 @@ func TestTheReserveIsGivenUpAndKeptAgain(t *testing.T) {
 		t.Error("half a reserve is left")
 	}
 }
+
+// A log that has failed cannot say that something was purged.
+func TestAPurgeOfAFailedLogIsAnError(t *testing.T) {
+	disk := faultfs.New()
+	disk.SetCapacity(64 << 20)
+	n := openOn(t, disk, "data")
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
+	n.request("s", "x")
+	disk.StopAfter(disk.Ops())
+	if n.try("$JS.API.STREAM.MSG.DELETE.S", `{"seq":1}`)["error"] == nil {
+		t.Fatal("a deletion that is not durable is confirmed")
+	}
+	for _, body := range []string{"", `{"filter":"s"}`, `{"filter":"t"}`, `{"seq":2}`} {
+		if m := n.try("$JS.API.STREAM.PURGE.S", body); m["error"] == nil {
+			t.Errorf("purge %s: %v", body, m)
+		}
+	}
+	_ = n.close(t.Context()) // fails, like the disk
+}

@@ -188,6 +188,10 @@ type Purge struct {
 
 // Purge removes records and returns how many. It returns when that is durable.
 func (s *Stream) Purge(ctx context.Context, p Purge) (uint64, error) {
+	// A log that has failed may still be read, but nothing can be taken out of it.
+	if err := s.part.Err(); err != nil {
+		return 0, err
+	}
 	w := newWaiter()
 	var n uint64
 	var err error
@@ -238,8 +242,11 @@ func (s *Stream) purgeSubject(p Purge, w *waiter) (uint64, error) {
 		if errors.Is(err, io.EOF) || p.Below > 0 && r.Position() > p.Below {
 			break
 		}
+		if errors.Is(err, record.ErrDamaged) {
+			continue // its subject is not known
+		}
 		if err != nil {
-			continue // unreadable: its subject is not known
+			return 0, fmt.Errorf("read what to purge: %w", err)
 		}
 		if literal && string(v.Subject) == p.Subject || !literal && subject.Match(p.Subject, string(v.Subject)) {
 			seqs = append(seqs, v.Seq)
