@@ -20,6 +20,9 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 		return nil, err
 	}
 	g := &group{spec: spec, solo: multiraft.NewSolo(), memory: memory}
+	if seg, ok := store.(segStore); ok {
+		g.log = seg.Log
+	}
 	o.Store, o.Proposer = store, proposer{g.solo}
 	if g.part, err = partition.New(o); err != nil {
 		return nil, err

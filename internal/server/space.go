@@ -121,7 +121,7 @@ func (s *storage) tend(ctx context.Context) {
 		if n == s.room.removals[g.spec.ID] {
 			continue
 		}
-		if err := s.checkpointTight(journal.GroupID(g.spec.ID)); err != nil {
+		if err := s.checkpointTight(g); err != nil {
 			s.checkpointFailed(journal.GroupID(g.spec.ID), err)
 			continue
 		}
@@ -129,11 +129,13 @@ func (s *storage) tend(ctx context.Context) {
 	}
 }
 
-// checkpointTight is checkpoint where there may be no space: it gives the reserve
-// up for it.
-func (s *storage) checkpointTight(id journal.GroupID) error {
+// checkpointTight takes the checkpoint of a group that removed records where there
+// may be no space: it gives the reserve up for it. One that has much to write first
+// would only use the reserve up.
+func (s *storage) checkpointTight(g *group) error {
+	id := journal.GroupID(g.spec.ID)
 	err := s.checkpoint(id)
-	if !errors.Is(err, syscall.ENOSPC) || !s.room.held {
+	if !errors.Is(err, syscall.ENOSPC) || !s.room.held || g.log.Tail() > minReserve/2 {
 		return err
 	}
 	if err := s.room.give(); err != nil {

@@ -61,6 +61,7 @@ type group struct {
 	spec   *meta.Spec
 	solo   *multiraft.Solo
 	part   *partition.Partition
+	log    *seglog.Log // nil for memory
 	memory bool
 	held   *journal.Group // nil until the journal is open, and for memory
 }
@@ -236,7 +237,7 @@ func (s *storage) relieve(ctx context.Context) {
 			return
 		}
 		for _, id := range p.Oldest {
-			if err := s.checkpointTight(id); err != nil {
+			if err := s.checkpoint(id); err != nil {
 				s.checkpointFailed(id, err)
 			}
 		}
