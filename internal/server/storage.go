@@ -28,6 +28,11 @@ const metaGroup = journal.GroupID(1)
 // would not stay in the processor's caches while records are written.
 const tailCache = 8 << 20
 
+// flushBytes is how much of a stream waits in memory to be written behind the
+// journal at once: each such write makes the journal's next sync slower, however
+// long it is. What waits in all is bounded by the length of the journal.
+const flushBytes = 4 << 20
+
 // storageOptions for openStorage.
 type storageOptions struct {
 	FS   vfs.FS
@@ -82,7 +87,7 @@ func openStorage(o storageOptions) (*storage, error) {
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
 		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{}, room: newRoom(o.FS, o.Dir),
 	}
-	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, TailCache: tailCache, Log: o.Log})
+	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, Log: o.Log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
 	}
