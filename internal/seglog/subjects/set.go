@@ -1,0 +1,318 @@
+package subjects
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/subject"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// ErrClosed says that a set is closed.
+var ErrClosed = errors.New("subject index is closed")
+
+// Pace is called before n bytes are read or written in the background. It may
+// wait; its error ends the work.
+type Pace func(n int) error
+
+// Options say where a set lives.
+type Options struct {
+	FS vfs.FS
+	// Dir is the log's directory. It exists, and its name is durable, before
+	// the first run is written.
+	Dir string
+	ID  record.Identity
+	// Cache is shared by all sets of a process.
+	Cache *Cache
+}
+
+// Set is the subject index of one log on disk. See the package comment.
+type Set struct {
+	o   Options
+	key uint64 // names the set in the cache
+
+	merging sync.Mutex
+
+	mu     sync.Mutex
+	runs   []*run // oldest first; the slice is never changed in place; guarded by mu
+	old    []*run // replaced; their files may still be named by a list; guarded by mu
+	next   uint64 // number of the next run; guarded by mu
+	closed bool   // guarded by mu
+}
+
+// Open opens the runs that list names, which is what List gave for the
+// checkpoint that the caller came back to; empty if there is none. It reads the
+// head of each, then removes all other runs of the directory. A run that is
+// missing or damaged is an error that wraps record.ErrDamaged: the caller makes
+// the index again, beginning with Open and an empty list. Nothing is removed
+// then.
+func Open(o Options, list []byte) (*Set, error) {
+	next, names, err := parseList(list)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{o: o, key: o.Cache.sets.Add(1), next: next}
+	for _, n := range names {
+		r, err := s.openRun(n)
+		if err != nil {
+			return nil, err
+		}
+		s.runs = append(s.runs, r)
+	}
+	return s, s.removeOthers()
+}
+
+// removeOthers removes the runs of which the last checkpoint knows nothing.
+// Their numbers are not used again in this life.
+func (s *Set) removeOthers() error {
+	names, err := s.o.FS.List(s.o.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list runs: %w", err)
+	}
+	for _, name := range names {
+		no, ok := runNumber(name)
+		if !ok || slices.ContainsFunc(s.runs, func(r *run) bool { return r.no == no }) {
+			continue
+		}
+		s.next = max(s.next, no+1)
+		if err := s.o.FS.Remove(s.path(no)); err != nil {
+			return fmt.Errorf("remove run: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close ends the set. Runs stay as the last stored list names them. Calls that
+// run may go on or fail with ErrClosed.
+func (s *Set) Close() {
+	s.mu.Lock()
+	s.closed = true
+	runs := append(slices.Clone(s.runs), s.old...)
+	s.mu.Unlock()
+	for _, r := range runs {
+		s.o.Cache.forget(runKey{s.key, r.no})
+	}
+}
+
+// WriteRun makes a run of entries, which rise by subject, each newer than what
+// the set has of it. It is durable and read from when WriteRun returns, but
+// belongs to the index only once the caller has stored List. Names and entries
+// are not kept. Without entries nothing is written. One WriteRun at a time: the
+// order of two at once would be undefined.
+func (s *Set) WriteRun(entries iter.Seq2[[]byte, *Entry]) error {
+	no, err := s.number()
+	if err != nil {
+		return err
+	}
+	var w *writer
+	for name, e := range entries {
+		if w == nil {
+			if w, err = s.newWriter(no, nil); err != nil {
+				return err
+			}
+		}
+		if err := w.add(name, e); err != nil {
+			w.abandon()
+			return err
+		}
+	}
+	if w == nil {
+		return nil
+	}
+	r, err := w.finish()
+	if err != nil {
+		w.abandon()
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs = append(slices.Clip(s.runs), r)
+	return nil
+}
+
+// number takes the number of the next run.
+func (s *Set) number() (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, ErrClosed
+	}
+	s.next++
+	return s.next - 1, nil
+}
+
+// List names the runs of now, for the caller's checkpoint: 13 bytes and 12 for
+// each run.
+func (s *Set) List() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]named, len(s.runs))
+	for i, r := range s.runs {
+		names[i] = named{r.no, r.sum}
+	}
+	return appendList(nil, s.next, names)
+}
+
+// Saved says that a checkpoint with list is durable and that no older one will
+// be come back to. Replaced runs that list does not name are removed, once
+// nobody reads them. A removal that fails is done again by the next Open.
+func (s *Set) Saved(list []byte) error {
+	_, names, err := parseList(list)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	var gone []*run
+	s.old = slices.DeleteFunc(slices.Clone(s.old), func(r *run) bool {
+		if slices.Contains(names, named{r.no, r.sum}) {
+			return false
+		}
+		r.unwanted = true
+		if r.refs == 0 {
+			gone = append(gone, r)
+		}
+		return true
+	})
+	s.mu.Unlock()
+	return s.remove(gone)
+}
+
+func (s *Set) remove(runs []*run) error {
+	var errs []error
+	for _, r := range runs {
+		s.o.Cache.forget(runKey{s.key, r.no})
+		if err := s.o.FS.Remove(s.path(r.no)); err != nil {
+			errs = append(errs, fmt.Errorf("remove run: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// acquire gives the runs of now, which stay readable until release.
+func (s *Set) acquire() ([]*run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	for _, r := range s.runs {
+		r.refs++
+	}
+	return s.runs, nil
+}
+
+func (s *Set) release(runs []*run) {
+	var gone []*run
+	s.mu.Lock()
+	for _, r := range runs {
+		if r.refs--; r.refs == 0 && r.unwanted {
+			gone = append(gone, r)
+		}
+	}
+	s.mu.Unlock()
+	_ = s.remove(gone) // the next Open removes what stays
+}
+
+// Lookup finds the entry of a literal subject; false if it has no live record.
+// It may read the disk: one block a run, and block indexes that are not cached.
+func (s *Set) Lookup(name []byte) (Entry, bool, error) {
+	runs, err := s.acquire()
+	if err != nil {
+		return Entry{}, false, err
+	}
+	defer s.release(runs)
+	for _, r := range slices.Backward(runs) {
+		p := pages{run: r}
+		e, ok, err := p.find(name)
+		p.close()
+		if err != nil {
+			return Entry{}, false, err
+		}
+		if ok {
+			return e, !e.Tombstone(), nil
+		}
+	}
+	return Entry{}, false, nil
+}
+
+// Each calls f for each subject that pattern matches, rising, until f returns
+// false. An empty pattern matches all. name and e are valid during the call;
+// f may call the set. Its cost is linear in the subjects that begin as the
+// pattern does before its first wildcard.
+func (s *Set) Each(pattern string, f func(name []byte, e *Entry) bool) error {
+	if pattern != "" && !subject.HasWildcard(pattern) {
+		e, ok, err := s.Lookup([]byte(pattern))
+		if ok {
+			f([]byte(pattern), &e)
+		}
+		return err
+	}
+	runs, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.release(runs)
+	prefix, all := literalPrefix(pattern)
+	m := newMerged(runs, []byte(prefix), false, nil)
+	defer m.close()
+	for m.next() {
+		if !bytes.HasPrefix(m.name(), []byte(prefix)) {
+			break
+		}
+		if m.entry().Tombstone() || !all && !subject.MatchBytes(pattern, m.name()) {
+			continue
+		}
+		if !f(m.name(), m.entry()) {
+			break
+		}
+	}
+	return m.err
+}
+
+// literalPrefix is what every subject that a pattern matches begins with, and
+// whether the pattern matches whatever begins so.
+func literalPrefix(pattern string) (prefix string, all bool) {
+	if pattern == "" || pattern == ">" {
+		return "", true
+	}
+	end := 0
+	for rest := pattern; rest != ""; {
+		token, more, last := subject.Cut(rest)
+		if token == "*" || token == ">" || last {
+			break
+		}
+		end += len(token) + 1
+		rest = more
+	}
+	return pattern[:end], strings.HasSuffix(pattern, ".>") && end == len(pattern)-1
+}
+
+// Stats describe a set.
+type Stats struct {
+	Runs    int
+	Entries uint64 // of all runs: a subject counts once in each, tombstones too
+	Bytes   int64  // of all files
+}
+
+// Stats gives the numbers of now.
+func (s *Set) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var st Stats
+	for _, r := range s.runs {
+		st.Runs++
+		st.Entries += r.entries
+		st.Bytes += r.size()
+	}
+	return st
+}
