@@ -10,7 +10,7 @@ const module = "github.com/weirmq/weir"
 // package and its own subdirectories are one room and may import each other.
 var steps = [][]string{
 	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "wire/"},
-	{"routing", "outbox", "partition", "consumer", "seglog", "memlog", "journal", "multiraft"},
+	{"routing", "outbox", "partition", "consumer", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
 	{"account", "meta"},
 	{"auth", "broker"},
 	{"stream", "group"},

@@ -136,12 +136,23 @@ func (it *blockIter) next() bool {
 	return it.err == nil
 }
 
-// seek goes to the first entry at or behind name.
+// seek goes to the first entry at or behind name. It must stand at the start.
+// An entry that shares more bytes with the one before it than that one does with
+// name is before name, too: its bytes are not compared.
 func (it *blockIter) seek(name []byte) bool {
-	for it.next() {
-		if bytes.Compare(it.name, name) >= 0 {
+	same := 0 // how many bytes of name the entry before it begins with
+	for first := true; ; first = false {
+		n, _ := binary.Uvarint(it.rest)
+		if !it.next() {
+			return false
+		}
+		if !first && n > uint64(same) {
+			continue
+		}
+		n = min(n, uint64(same))
+		same = int(n) + sharedPrefix(it.name[n:], name[n:])
+		if bytes.Compare(it.name[same:], name[same:]) >= 0 {
 			return true
 		}
 	}
-	return false
 }

@@ -138,6 +138,11 @@ func (r *reader) fail(what string) {
 }
 
 func (r *reader) number() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // the usual case
+		v := uint64(r.b[0])
+		r.b = r.b[1:]
+		return v
+	}
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 {
 		r.fail("number")
