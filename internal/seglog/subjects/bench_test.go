@@ -104,3 +104,38 @@ func BenchmarkMerge(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTenMillionSubjects looks up subjects all over an index of ten million
+// in four runs, whose cache has 64 MiB, and tells the memory that this takes.
+func BenchmarkTenMillionSubjects(b *testing.B) {
+	const all, runs = 10 * benchSubjects, 4
+	before := heap()
+	s := benchSet(b, 64<<20)
+	for r := range runs {
+		must(b, s.WriteRun(func(yield func([]byte, *Entry) bool) {
+			var name []byte
+			for i := r; i < all; i += runs {
+				if name = deviceAt(name, i); !yield(name, &Entry{Count: 3, First: uint64(i + 1), Last: uint64(i + 9)}) {
+					return
+				}
+			}
+		}))
+	}
+	var name []byte
+	i := 0
+	for b.Loop() {
+		i = (i + 7_919_993) % all
+		name = deviceAt(name, i)
+		if _, ok, err := s.Lookup(name); !ok || err != nil {
+			b.Fatalf("%s: %v, %v", name, ok, err)
+		}
+	}
+	b.ReportMetric(float64(heap()-before)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(s.Stats().Bytes)/(1<<20), "disk-MiB")
+	runtime.KeepAlive(s)
+}
+
+// deviceAt gives subjects of which a block compresses little.
+func deviceAt(dst []byte, i int) []byte {
+	return fmt.Appendf(dst[:0], "devices.%08d.%016x.state", i, uint64(i)*0x9e3779b97f4a7c15)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -25,8 +26,8 @@ type Pace func(n int) error
 // Options say where a set lives.
 type Options struct {
 	FS vfs.FS
-	// Dir is the log's directory. It exists, and its name is durable, before
-	// the first run is written.
+	// Dir is the log's directory. The first run makes it, and its name durable,
+	// if it is not there; the directory above it exists.
 	Dir string
 	ID  record.Identity
 	// Cache is shared by all sets of a process.
@@ -45,6 +46,9 @@ type Set struct {
 	old    []*run // replaced; their files may still be named by a list; guarded by mu
 	next   uint64 // number of the next run; guarded by mu
 	closed bool   // guarded by mu
+
+	// made says that Dir is durable. Only WriteRun changes it.
+	made bool
 }
 
 // Open opens the runs that list names, which is what List gave for the
@@ -66,6 +70,7 @@ func Open(o Options, list []byte) (*Set, error) {
 		}
 		s.runs = append(s.runs, r)
 	}
+	s.made = len(s.runs) > 0
 	return s, s.removeOthers()
 }
 
@@ -117,6 +122,9 @@ func (s *Set) WriteRun(entries iter.Seq2[[]byte, *Entry]) error {
 	var w *writer
 	for name, e := range entries {
 		if w == nil {
+			if err := s.makeDir(); err != nil {
+				return err
+			}
 			if w, err = s.newWriter(no, nil); err != nil {
 				return err
 			}
@@ -137,6 +145,21 @@ func (s *Set) WriteRun(entries iter.Seq2[[]byte, *Entry]) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runs = append(slices.Clip(s.runs), r)
+	return nil
+}
+
+// makeDir makes the directory durable, which the log may not have written yet.
+func (s *Set) makeDir() error {
+	if s.made {
+		return nil
+	}
+	if err := s.o.FS.MkdirAll(s.o.Dir); err != nil {
+		return fmt.Errorf("make directory of runs: %w", err)
+	}
+	if err := s.o.FS.SyncDir(path.Dir(s.o.Dir)); err != nil {
+		return fmt.Errorf("sync directory of runs: %w", err)
+	}
+	s.made = true
 	return nil
 }
 
