@@ -1,0 +1,120 @@
+package seglog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Verify reads the log's files once and verifies its manifest, the headers,
+// frames and records of its segments, and their footers. found gets each damaged
+// place; where no sequence is lost its First and Last are 0. The result counts
+// the bytes of the segments read. It takes no lock that a writer holds during
+// I/O, and may run beside all other methods. It ends early with ctx's error or
+// another failure to read.
+func (l *Log) Verify(ctx context.Context, found func(*DamageError)) (int64, error) {
+	if err := l.verifyManifest(found); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	segments := l.segments
+	l.mu.Unlock()
+	var bytes int64
+	for _, seg := range segments {
+		err := l.verifySegment(ctx, seg, found)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return bytes, fmt.Errorf("verify %s: %w", l.path(segmentName(seg.no)), err)
+		}
+		bytes += seg.length + seg.footer
+	}
+	return bytes, nil
+}
+
+func (l *Log) verifyManifest(found func(*DamageError)) error {
+	b, err := l.readManifest()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was written yet; OpenLog refuses segments without one
+	}
+	if err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	if _, err := parseManifest(b); err != nil {
+		found(&DamageError{File: l.path(manifestName), Err: err})
+	}
+	return nil
+}
+
+func (l *Log) verifySegment(ctx context.Context, seg *segment, found func(*DamageError)) error {
+	if err := l.verifyFrames(ctx, seg, found); err != nil {
+		return err
+	}
+	h, err := l.v.files.acquire(l, seg)
+	if errors.Is(err, record.ErrDamaged) {
+		return nil // its frames told
+	}
+	if err != nil {
+		return err
+	}
+	defer l.v.files.release(h)
+	name := l.path(segmentName(seg.no))
+	var head [segmentHeader]byte
+	if n, _ := h.file.ReadAt(head[:], 0); n == len(head) {
+		if _, _, _, err := parseSegmentHeader(head[:]); err != nil {
+			found(&DamageError{File: name, Err: err})
+		}
+	}
+	if seg.footer == 0 {
+		return nil
+	}
+	b := make([]byte, seg.footer)
+	if n, err := h.file.ReadAt(b, seg.length); n < len(b) {
+		found(&DamageError{File: name, Offset: seg.length, Err: fmt.Errorf("footer is short: %w", errors.Join(record.ErrDamaged, err))})
+		return nil
+	}
+	if _, err := parseFooter(b, l.id, seg.no, seg.length); err != nil {
+		found(&DamageError{File: name, Offset: seg.length, Err: err})
+	}
+	return nil
+}
+
+func (l *Log) verifyFrames(ctx context.Context, seg *segment, found func(*DamageError)) error {
+	w := walker{l: l, seg: seg, next: segmentHeader, prev: seg.base - 1}
+	defer w.win.reset()
+	for ctx.Err() == nil {
+		ok, err := w.frameFor(w.prev + 1)
+		if d := damageOf(err); d != nil {
+			found(d)
+			continue
+		}
+		if err != nil || !ok {
+			return err
+		}
+		if err := w.verifyRecords(found); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// verifyRecords verifies the records of the current frame.
+func (w *walker) verifyRecords(found func(*DamageError)) error {
+	var v record.View
+	for i := range int(w.frame.Count) {
+		b, err := w.content(i)
+		if err == nil {
+			err = w.frame.OpenTo(&v, i, b)
+		}
+		if d := damageOf(w.failed(i, err)); d != nil {
+			found(d)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
