@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -16,6 +17,11 @@ import (
 // I/O, and may run beside all other methods. It ends early with ctx's error or
 // another failure to read.
 func (l *Log) Verify(ctx context.Context, found func(*DamageError)) (int64, error) {
+	return l.verify(ctx, func(int64) {}, found)
+}
+
+// verify is Verify; pace is told the bytes read since its last call and may wait.
+func (l *Log) verify(ctx context.Context, pace func(int64), found func(*DamageError)) (int64, error) {
 	if err := l.verifyManifest(found); err != nil {
 		return 0, err
 	}
@@ -24,7 +30,7 @@ func (l *Log) Verify(ctx context.Context, found func(*DamageError)) (int64, erro
 	l.mu.Unlock()
 	var bytes int64
 	for _, seg := range segments {
-		err := l.verifySegment(ctx, seg, found)
+		err := l.verifySegment(ctx, seg, pace, found)
 		if errors.Is(err, errGone) {
 			continue
 		}
@@ -50,8 +56,8 @@ func (l *Log) verifyManifest(found func(*DamageError)) error {
 	return nil
 }
 
-func (l *Log) verifySegment(ctx context.Context, seg *segment, found func(*DamageError)) error {
-	if err := l.verifyFrames(ctx, seg, found); err != nil {
+func (l *Log) verifySegment(ctx context.Context, seg *segment, pace func(int64), found func(*DamageError)) error {
+	if err := l.verifyFrames(ctx, seg, pace, found); err != nil {
 		return err
 	}
 	h, err := l.v.files.acquire(l, seg)
@@ -83,10 +89,10 @@ func (l *Log) verifySegment(ctx context.Context, seg *segment, found func(*Damag
 	return nil
 }
 
-func (l *Log) verifyFrames(ctx context.Context, seg *segment, found func(*DamageError)) error {
+func (l *Log) verifyFrames(ctx context.Context, seg *segment, pace func(int64), found func(*DamageError)) error {
 	w := walker{l: l, seg: seg, next: segmentHeader, prev: seg.base - 1}
 	defer w.win.reset()
-	for ctx.Err() == nil {
+	for at := w.next; ctx.Err() == nil; at = w.next {
 		ok, err := w.frameFor(w.prev + 1)
 		if d := damageOf(err); d != nil {
 			found(d)
@@ -98,6 +104,7 @@ func (l *Log) verifyFrames(ctx context.Context, seg *segment, found func(*Damage
 		if err := w.verifyRecords(found); err != nil {
 			return err
 		}
+		pace(w.next - at)
 	}
 	return ctx.Err()
 }
@@ -117,4 +124,36 @@ func (w *walker) verifyRecords(found func(*DamageError)) error {
 		}
 	}
 	return nil
+}
+
+// Scrub verifies all open logs once, at most rate bytes a second, and gives each
+// damaged place to found. Several calls see the same damage again. It holds no
+// file and no lock while it waits, and ends early with ctx's error. A log that
+// cannot be read is left to the next call; the result joins such errors.
+func (v *Volume) Scrub(ctx context.Context, rate int64, found func(*Log, *DamageError)) error {
+	pace := func(n int64) {
+		timer := time.NewTimer(time.Duration(float64(n) / float64(max(rate, 1)) * float64(time.Second)))
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+	v.mu.Lock()
+	logs := make([]*Log, 0, len(v.logs))
+	for _, l := range v.logs {
+		logs = append(logs, l)
+	}
+	v.mu.Unlock()
+	var errs []error
+	for _, l := range logs {
+		_, err := l.verify(ctx, pace, func(d *DamageError) { found(l, d) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

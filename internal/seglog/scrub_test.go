@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -71,5 +72,33 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := l.Verify(ctx, func(*DamageError) {}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("verify after its context ended: %v", err)
+	}
+}
+
+func TestScrubKeepsToItsRateAndStops(t *testing.T) {
+	disk := newDisk(t)
+	v := openVolume(t, small(disk))
+	l := openLog(t, v, testID)
+	appendDense(l, 1, 20, 100)
+	must(t, l.Checkpoint(nil))
+	seg := l.segments[0]
+	must(t, disk.Corrupt(l.path(segmentName(seg.no)), seg.length-1, 1))
+
+	const rate = 20_000
+	start, n := time.Now(), 0
+	must(t, v.Scrub(context.Background(), rate, func(in *Log, d *DamageError) {
+		if in != l || d.Last != 20 {
+			t.Errorf("found %v in %v", d, in.Identity())
+		}
+		n++
+	}))
+	least := time.Duration(float64(seg.length-segmentHeader) / rate * float64(time.Second))
+	if took := time.Since(start); n != 1 || took < least {
+		t.Fatalf("found %d places in %v; the rate allows %v", n, took, least)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := v.Scrub(ctx, 1, func(*Log, *DamageError) {}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("scrub after its context ended: %v", err)
 	}
 }
