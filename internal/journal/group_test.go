@@ -437,3 +437,36 @@ func TestWhatWaitsIsGatheredWhileTheDiskIsBusy(t *testing.T) {
 		t.Fatalf("replay ends at %v, want %d and %d", want, last+1, last)
 	}
 }
+
+// Releases come from other goroutines than the writer, and count what its file holds.
+func TestReleasesWhileTheWriterWritesCountRight(t *testing.T) {
+	fs := faultfs.New()
+	j, _ := open(t, fs, smallFiles)
+	l := newListener()
+	g := j.Group(1, l)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				g.Release(l.upto())
+			}
+		}
+	})
+	for i := uint64(1); i <= 400; i++ {
+		appendOne(t, j, g, i)
+		if i%10 == 0 {
+			must(t, l.wait(t, i))
+		}
+	}
+	close(stop)
+	wg.Wait()
+	g.Release(400)
+	if p := j.Pressure(); p.Files != 1 || p.Unreleased > 16<<10 {
+		t.Errorf("pressure %+v after everything was released", p)
+	}
+	must(t, j.Close())
+}

@@ -244,11 +244,13 @@ func (j *Journal) writeBatch(flags uint16) error {
 	err = j.write(f, w.batch.seal(&h))
 	j.mu.Lock()
 	j.writing = false
+	if err == nil {
+		f.written += size
+	}
 	j.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	f.written += size
 	w.number++
 	w.prev = h.checksum
 	w.firstLive = h.firstLive
