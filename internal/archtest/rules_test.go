@@ -9,7 +9,7 @@ const module = "github.com/weirmq/weir"
 // of lower steps; floor 2 has three steps. "wire/" stands for all below it. A
 // package and its own subdirectories are one room and may import each other.
 var steps = [][]string{
-	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "wire/"},
+	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "poller", "wire/"},
 	{"routing", "outbox", "partition", "consumer", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
 	{"account", "meta"},
 	{"auth", "broker"},
@@ -43,7 +43,7 @@ const (
 // whose doc.go names the goroutines they own and join.
 var mayStart = []string{
 	"cmd/weir", "weirtest",
-	"internal/outbox", "internal/journal", "internal/seglog", "internal/multiraft",
+	"internal/poller", "internal/outbox", "internal/journal", "internal/seglog", "internal/multiraft",
 	"internal/broker", "internal/stream", "internal/group",
 	"internal/door/", "internal/listen", "internal/peer", "internal/leaf",
 	"internal/monitor", "internal/sysevent", "internal/server", "internal/simtest",

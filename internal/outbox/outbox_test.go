@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/poller"
 	"go.uber.org/goleak"
 
 	"github.com/weirmq/weir/internal/chunk"
@@ -352,23 +353,54 @@ func pair(t *testing.T) (near, far net.Conn) {
 	return near, far
 }
 
-// plainConn hides a connection's descriptor.
-type plainConn struct{ net.Conn }
+// tcp is a socket with its far end.
+type tcp struct {
+	sock Socket
+	far  net.Conn
+	end  func() error // ends the stream
+}
+
+// sockets gives a socket for any connection and, where the system has a poller, one
+// that can write without waiting.
+func sockets(t *testing.T) []tcp {
+	near, far := pair(t)
+	all := []tcp{{NewSocket(near), far, near.(*net.TCPConn).CloseWrite}}
+	p, err := poller.Open(1)
+	if errors.Is(err, poller.ErrUnsupported) {
+		return all
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far = pair(t)
+	sock, err := p.Adopt(near.(*net.TCPConn), deaf{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sock.Start()
+	all = append(all, tcp{sock, far, sock.CloseWrite})
+	t.Cleanup(func() {
+		if err := errors.Join(sock.Close(), p.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return all
+}
+
+// deaf reads nothing.
+type deaf struct{}
+
+func (deaf) Ready(*poller.Socket) poller.Next { return poller.Wait }
 
 func TestRealSocketsTakeEverything(t *testing.T) {
-	for _, hide := range []bool{false, true} {
-		near, far := pair(t)
-		conn := near
-		if hide {
-			conn = plainConn{near}
-		}
-		o := New(NewSocket(conn), Limits{WriteDeadline: 10 * time.Second}, never(t))
+	for _, c := range sockets(t) {
+		o := New(c.sock, Limits{WriteDeadline: 10 * time.Second}, never(t))
+		const senders, each = 3, 300
 		got := make(chan []byte, 1)
 		go func() {
-			b, _ := io.ReadAll(far)
+			b, _ := io.ReadAll(c.far)
 			got <- b
 		}()
-		const senders, each = 3, 300
 		var wg sync.WaitGroup
 		for s := range senders {
 			wg.Add(1)
@@ -388,20 +420,17 @@ func TestRealSocketsTakeEverything(t *testing.T) {
 		}
 		wg.Wait()
 		o.Close(10 * time.Second)
-		_ = near.Close()
+		if err := c.end(); err != nil {
+			t.Error(err)
+		}
 		checkRecords(t, <-got, senders, each)
 	}
 }
 
 func TestARealSocketThatTakesNothingMissesTheDeadline(t *testing.T) {
-	for _, hide := range []bool{false, true} {
-		near, _ := pair(t)
-		conn := near
-		if hide {
-			conn = plainConn{near}
-		}
+	for _, c := range sockets(t) {
 		failed := make(chan Reason, 1)
-		o := New(NewSocket(conn), Limits{WriteDeadline: 30 * time.Millisecond}, func(r Reason, _ error) { failed <- r })
+		o := New(c.sock, Limits{WriteDeadline: 30 * time.Millisecond}, func(r Reason, _ error) { failed <- r })
 		for o.Send(batch(owned, make([]byte, 1<<20)), true) {
 		}
 		if got := <-failed; got != Deadline {

@@ -19,8 +19,10 @@ type Socket interface {
 	Interrupt()
 }
 
-// stream is a socket over any connection. It cannot write without blocking, so
-// that everything goes through the writer.
+// NewSocket gives the socket of any connection. It cannot write without blocking,
+// so that everything goes through the writer.
+func NewSocket(conn net.Conn) Socket { return &stream{conn: conn} }
+
 type stream struct {
 	conn        net.Conn
 	interrupted atomic.Bool

@@ -14,6 +14,7 @@ import (
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	"github.com/weirmq/weir/internal/journal"
+	"github.com/weirmq/weir/internal/poller"
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/vfs"
 	wire "github.com/weirmq/weir/internal/wire/nats"
@@ -42,6 +43,7 @@ type rooms struct {
 	storage  *storage // nil without streams
 	streams  *stream.Directory
 	js       *jsdoor.Door
+	poller   *poller.Poller // nil where the system has none
 	nats     *natsdoor.Door
 
 	cpu     cpuMeter
@@ -129,6 +131,10 @@ func syncPolicy(d time.Duration) journal.Policy {
 	return journal.Interval(d)
 }
 
+// pollers is the number of polling loops. One serves all connections that bring
+// little on several processors: those that bring much leave it.
+func pollers() int { return max(1, runtime.NumCPU()/4) }
+
 // buildNATS makes the door for NATS clients.
 func (r *rooms) buildNATS(c *Config) error {
 	keeper, err := r.authenticator(c)
@@ -143,13 +149,17 @@ func (r *rooms) buildNATS(c *Config) error {
 	if err != nil {
 		return fmt.Errorf("make a curve key: %w", err)
 	}
+	r.poller, err = poller.Open(pollers())
+	if err != nil && !errors.Is(err, poller.ErrUnsupported) {
+		return err
+	}
 	r.nats = natsdoor.New(natsdoor.Options{
 		Info: wire.Info{
 			ServerID: r.id, ServerName: r.name, Version: NATSVersion, Go: runtime.Version(),
 			Headers: !c.NoHeaderSupport, JetStream: c.JetStream.Enabled, Domain: c.JetStream.Domain,
 			APILevel: 2, XKey: xpub, WeirVersion: Version,
 		},
-		Limits: natsLimits(c), Auth: keeper, Log: r.log,
+		Limits: natsLimits(c), Auth: keeper, Log: r.log, Poller: r.poller,
 	})
 	return nil
 }
@@ -183,6 +193,9 @@ func (r *rooms) close(ctx context.Context) error {
 	}
 	if r.nats != nil {
 		errs = append(errs, r.nats.Shutdown(ctx))
+	}
+	if r.poller != nil {
+		errs = append(errs, r.poller.Close())
 	}
 	for _, f := range r.ended {
 		f()

@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,10 +20,26 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// polled says whether rigs give their doors a poller, where the system has one.
+var polled bool
+
+// TestMain runs all tests twice: with a goroutine for each connection, and with
+// the poller.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if polled = runtime.GOOS == "linux"; polled && code == 0 {
+		code = m.Run()
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 const patience = 5 * time.Second
 
@@ -46,6 +64,13 @@ func newRig(t *testing.T, change func(*Options, *broker.Spaces)) *rig {
 		Auth: &Open{Account: "$G", Space: r.space},
 		Log:  slog.New(slog.NewTextHandler(r.log, nil)),
 	}
+	if polled {
+		p, err := poller.Open(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Poller = p
+	}
 	if change != nil {
 		change(&o, spaces)
 	}
@@ -65,6 +90,11 @@ func newRig(t *testing.T, change func(*Options, *broker.Spaces)) *rig {
 		}
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
+		}
+		if o.Poller != nil {
+			if err := o.Poller.Close(); err != nil {
+				t.Errorf("close poller: %v", err)
+			}
 		}
 		workers.Close()
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/outbox"
+	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
@@ -29,15 +30,17 @@ var (
 // Conn is one client.
 type Conn struct {
 	// Set at construction.
-	door  *Door
-	id    uint64
-	net   net.Conn
-	host  string
-	port  int
-	start time.Time
-	nonce string
-	out   *outbox.Outbox
-	done  chan struct{} // closed when closing is set
+	door   *Door
+	id     uint64
+	link   link
+	sock   *poller.Socket // the link where it is polled, else nil
+	stream net.Conn       // below the link where it is not
+	host   string
+	port   int
+	start  time.Time
+	nonce  string
+	out    *outbox.Outbox
+	done   chan struct{} // closed when closing is set
 
 	// Only the reader.
 	in        input
@@ -47,6 +50,7 @@ type Conn struct {
 	connected bool // a CONNECT was accepted
 	greeted   bool // the INFO after the first PING was sent
 	published bool // since the last hand-over
+	bulk      int  // reads until the connection counts as one that brings little
 	pub       *broker.Publisher
 	op        wire.Op
 	inMsgs    uint64 // of this buffer, not yet in the counters
@@ -62,9 +66,7 @@ type Conn struct {
 	active   atomic.Int64               // Unix nanoseconds of the last read
 	counts   counts
 	ping     pinger
-	reads    atomic.Uint32 // wake-ups, for the sweeper
-	watched  atomic.Bool   // the sweeper looks after it
-	rejudge  atomic.Bool   // the authenticator has changed
+	rejudge  atomic.Bool // the authenticator has changed
 
 	mu       sync.Mutex
 	subs     map[string]*broker.Subscription // guarded by mu, by SID
@@ -81,18 +83,19 @@ type counts struct {
 
 func (d *Door) newConn(conn net.Conn) *Conn {
 	c := &Conn{
-		door: d, id: d.lastID.Add(1), net: conn, start: time.Now(),
+		door: d, id: d.lastID.Add(1), start: time.Now(),
 		done: make(chan struct{}), subs: make(map[string]*broker.Subscription),
 		connect: wire.NewConnect(),
 	}
 	c.settings = c.connect
+	d.newLink(conn, c)
 	host, port, err := net.SplitHostPort(conn.RemoteAddr().String())
 	if err == nil {
 		c.host = host
 		c.port, _ = strconv.Atoi(port)
 	}
 	limits := d.limits.Load()
-	c.out = outbox.New(outbox.NewSocket(conn), limits.outbox(), c.outFailed)
+	c.out = outbox.New(c.link, limits.outbox(), c.outFailed)
 	c.active.Store(c.start.UnixNano())
 	if (*d.auth.Load()).Nonce() {
 		c.nonce = newNonce()
@@ -107,14 +110,20 @@ func newNonce() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// serve is the life of a connection, on its reader's goroutine.
+// serve begins the life of a connection. Its reader ends it.
 func (c *Conn) serve() {
 	c.greet()
 	if c.closing.Load() == nil {
 		c.startTimers()
-		c.read()
 	}
-	c.teardown()
+	if c.sock != nil {
+		c.sock.Start()
+		return
+	}
+	go func() {
+		c.readStream()
+		c.teardown()
+	}()
 }
 
 // greet sends the first INFO.
@@ -138,7 +147,7 @@ func (c *Conn) close(why *wire.Error) {
 		return
 	}
 	close(c.done)
-	_ = c.net.SetReadDeadline(past)
+	c.link.Wake()
 }
 
 // outFailed is told that the outbox died.
@@ -163,7 +172,7 @@ func (c *Conn) slow(why *wire.Error) {
 
 // logger is for events that are rare.
 func (c *Conn) logger() *slog.Logger {
-	l := c.door.log.With("cid", c.id, "remote", c.net.RemoteAddr().String())
+	l := c.door.log.With("cid", c.id, "remote", c.link.RemoteAddr().String())
 	if id := c.identity.Load(); id != nil {
 		l = l.With("account", id.Account, "user", id.User)
 	}
@@ -185,8 +194,9 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// teardown ends everything that the connection holds, on the reader's goroutine.
+// teardown ends everything that the connection holds. It is the reader's last act.
 func (c *Conn) teardown() {
+	defer c.door.wg.Done()
 	why := c.closing.Load()
 	c.stopTimers()
 	if c.pub != nil {
@@ -206,7 +216,7 @@ func (c *Conn) teardown() {
 	if why.Text != "" {
 		c.linger()
 	}
-	if err := c.net.Close(); err != nil {
+	if err := c.link.Close(); err != nil {
 		c.logger().Debug("close failed", "error", err)
 	}
 	c.in.release()
@@ -227,19 +237,7 @@ func (c *Conn) teardown() {
 
 // linger ends our side of the stream and discards what the client still sends.
 func (c *Conn) linger() {
-	half, ok := c.net.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	if c.net.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
-		return
-	}
-	buf := c.in.scratch()
-	for left := lingerBytes; left > 0; {
-		n, err := c.net.Read(buf)
-		if err != nil {
-			return
-		}
-		left -= n
+	if c.link.CloseWrite() == nil {
+		c.link.Discard(c.in.scratch(), lingerBytes, lingerTime)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 // handleConnect reads a CONNECT, the first or a later one.
 func (c *Conn) handleConnect(arg []byte) {
+	c.detach() // a password takes long to check
 	next := c.connect
 	err := next.Decode(arg)
 	if err == nil {
@@ -47,7 +48,7 @@ func (c *Conn) letIn() bool {
 }
 
 func (c *Conn) credentials(connect wire.Connect, sent bool) *Credentials {
-	return &Credentials{Connect: connect, Sent: sent, Nonce: c.nonce, Remote: c.net.RemoteAddr(), Connection: c.id}
+	return &Credentials{Connect: connect, Sent: sent, Nonce: c.nonce, Remote: c.link.RemoteAddr(), Connection: c.id}
 }
 
 // authenticate asks who the client is and makes it that.

@@ -11,9 +11,14 @@
 // connection that does not read. An -ERR reaches the client before the end of
 // the stream does. No message costs an allocation once its subject is known.
 //
-// Goroutines: one for each listener, one reader for each connection, what the
-// connections' outboxes start, and the sweeper, which ends when nobody needs it;
-// Shutdown joins them. Timers run short callbacks. Locks: Door.mu, Conn.mu and
-// the sweeper's are never held together, and the routing table is not called with
-// one held. Assembly builds the door; telling rooms read its snapshots.
+// A plain TCP connection is read by the poller: on a loop that serves many while
+// it brings little, on a goroutine of its own while it brings much or waits. Any
+// other connection has a reader's goroutine. "The reader" is whichever it is.
+//
+// Goroutines: one for each listener, one for each connection that is not polled,
+// and what the connections' outboxes start; Shutdown joins them, and waits for the
+// readers. The poller's goroutines are the poller's. Timers run short callbacks.
+// Locks: Door.mu and Conn.mu are never held together, and the routing table is not
+// called with one held. Assembly builds the door; telling rooms read its
+// snapshots.
 package nats

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
@@ -24,6 +25,9 @@ type Options struct {
 	Log    *slog.Logger   // nil: slog.Default
 	Budget *broker.Budget // bound of all connections' routing caches; nil: 256 MiB
 	Events Events         // may be nil
+	// Poller reads for TCP connections and must outlive the door; nil: each has a
+	// goroutine of its own.
+	Poller *poller.Poller
 }
 
 // Events is told about connections. Its methods are called on the connection's
@@ -42,7 +46,7 @@ type Door struct {
 	budget *broker.Budget
 	events Events
 	start  time.Time
-	sweep  sweeper
+	poller *poller.Poller // nil: each connection has a goroutine of its own
 
 	info   atomic.Pointer[wire.Info]
 	limits atomic.Pointer[Limits]
@@ -71,7 +75,7 @@ type totals struct {
 // New gives a door. Serve lets clients in.
 func New(o Options) *Door {
 	d := &Door{
-		log: o.Log, budget: o.Budget, events: o.Events, start: time.Now(),
+		log: o.Log, budget: o.Budget, events: o.Events, poller: o.Poller, start: time.Now(),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[uint64]*Conn),
 	}
 	if d.log == nil {
@@ -123,13 +127,13 @@ func (d *Door) Serve(ln net.Listener) error {
 	}
 }
 
-// ServeConn serves one connection on a goroutine of its own.
+// ServeConn serves one connection, on goroutines of the door or of its poller.
 func (d *Door) ServeConn(conn net.Conn) {
 	c := d.newConn(conn)
 	d.mu.Lock()
 	if d.stopped {
 		d.mu.Unlock()
-		_ = conn.Close()
+		_ = c.link.Close()
 		return
 	}
 	full := len(d.conns) >= d.limits.Load().MaxConnections
@@ -140,10 +144,7 @@ func (d *Door) ServeConn(conn net.Conn) {
 	if full {
 		c.close(wire.ErrMaxConns)
 	}
-	go func() {
-		defer d.wg.Done()
-		c.serve()
-	}()
+	c.serve()
 }
 
 // forget moves a connection to those that were closed.
@@ -197,15 +198,13 @@ func (d *Door) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		d.sweep.stop()
 		return nil
 	case <-ctx.Done():
 	}
 	for _, c := range d.all() {
-		_ = c.net.Close()
+		c.link.Abort()
 	}
 	<-done
-	d.sweep.stop()
 	return fmt.Errorf("close client connections: %w", ctx.Err())
 }
 

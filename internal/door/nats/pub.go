@@ -110,6 +110,7 @@ const firstPause = time.Millisecond
 // at most the ingest stall; then the message is dropped there, and counted. Other
 // destinations have got it already.
 func (c *Conn) stall(m *broker.Message) {
+	c.detach()
 	c.door.totals.ingestStalls.Add(1)
 	limit := c.door.limits.Load().IngestStall
 	for pause := firstPause; limit > 0; pause *= 2 {

@@ -6,14 +6,88 @@ import (
 	"os"
 	"time"
 
+	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
+
+// bulkFrom is how many bytes at once make a connection one that brings much: it
+// does not share a loop with others until some reads brought less.
+const bulkFrom, bulkReads = 2 << 10, 16
+
+// Ready implements poller.Input: one read, and what follows from it.
+func (c *Conn) Ready(s *poller.Socket) poller.Next {
+	next := poller.Again
+	if c.closing.Load() == nil {
+		next = c.readOnce(s)
+	}
+	if c.closing.Load() == nil {
+		return next
+	}
+	s.Detach()
+	c.teardown()
+	return poller.Done
+}
+
+func (c *Conn) readOnce(s *poller.Socket) poller.Next {
+	room := c.in.space()
+	n, err := s.Read(room)
+	if err != nil {
+		c.readFailed(err)
+		return poller.Again
+	}
+	if n == 0 {
+		c.settle()
+		c.in.rest()
+		return c.wait()
+	}
+	c.took(n, len(room))
+	switch {
+	case n > bulkFrom:
+		c.bulk = bulkReads
+	case c.bulk > 0:
+		c.bulk--
+	}
+	if n == len(room) {
+		c.giveWay(s)
+		return poller.Again
+	}
+	c.in.rest()
+	if s.Ended() {
+		return poller.Again
+	}
+	return c.wait()
+}
+
+// wait says on whose goroutine the next input is to be handled.
+func (c *Conn) wait() poller.Next {
+	if c.bulk > 0 {
+		return poller.Apart
+	}
+	return poller.Wait
+}
+
+// detach is called before what takes long, so that no other connection waits.
+func (c *Conn) detach() {
+	if c.sock != nil {
+		c.sock.Detach()
+	}
+}
+
+// giveWay is called after a read that has not emptied the socket. Such a reader
+// may never sleep, and then its thread keeps its processor for whole time slices,
+// while threads that wait for one message wait for those slices to end. It gives
+// the rest of its slice away where others have published meanwhile.
+func (c *Conn) giveWay(s *poller.Socket) {
+	if c.crowded {
+		s.Yield()
+	}
+}
 
 // readStream reads any connection until it ends or is being closed.
 func (c *Conn) readStream() {
 	for c.closing.Load() == nil {
 		room := c.in.space()
-		n, err := c.net.Read(room)
+		n, err := c.stream.Read(room)
 		if n > 0 {
 			c.took(n, len(room))
 		}
@@ -28,10 +102,10 @@ func (c *Conn) readStream() {
 }
 
 // interrupted is called when a deadline in the past has ended the wait for input:
-// the sweeper wants another read, somebody has changed the rules, or close has
-// set closing before. Whatever it is can be seen once the deadline is lifted.
+// somebody has changed the rules, or close has set closing before. Whatever it is
+// can be seen once the deadline is lifted.
 func (c *Conn) interrupted() error {
-	err := c.net.SetReadDeadline(time.Time{})
+	err := c.stream.SetReadDeadline(time.Time{})
 	if c.closing.Load() == nil {
 		c.settle()
 	}

@@ -34,7 +34,7 @@ func (d *Door) Reauthenticate(auth Authenticator) {
 	d.auth.Store(&auth)
 	for _, c := range d.all() {
 		c.rejudge.Store(true)
-		_ = c.net.SetReadDeadline(past)
+		c.link.Wake()
 	}
 }
 
@@ -53,6 +53,7 @@ func (c *Conn) judgeAgain() {
 	if old == nil || c.closing.Load() != nil {
 		return
 	}
+	c.detach()
 	id, err := (*c.door.auth.Load()).Reauthenticate(c.credentials(c.connect, c.connected), old)
 	switch {
 	case errors.Is(err, ErrUnknownUser):

@@ -1,0 +1,21 @@
+// Package poller waits for the input of many TCP connections on few goroutines.
+//
+// A Poller has loops, each an epoll instance of its own and the goroutine that
+// waits for it. A Socket is a connection that was taken over from the net
+// package, whose own poller does not see it any more: a message that comes in
+// wakes one thread, which reads and handles it and waits again. The net package
+// would wake one to find the goroutine and often a second to look for more.
+//
+// Promises: a socket's Input is called by one goroutine at a time, again for each
+// arrival and each Wake after the last call began, and never after it said Done.
+// It is called on the loop while connections bring little at a time; one that
+// brings much, or has to wait, gets a goroutine for as long as that lasts, so that
+// no connection keeps the others of a loop waiting.
+//
+// Goroutines: one for each loop, and one for each socket that is served apart;
+// Close joins all. Locks: loop.mu and Socket.mu, never together, never during a
+// wait or a callback. Doors call it. Where there is no epoll, Open says so and
+// doors read with one goroutine for each connection.
+//
+// Source: epoll(7), edge-triggered.
+package poller

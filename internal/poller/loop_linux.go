@@ -1,0 +1,184 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// eventsMost is how many events one wait may give.
+const eventsMost = 128
+
+// Poller has the loops. Its methods may be called by any goroutine.
+type Poller struct {
+	loops []*loop
+	wg    sync.WaitGroup
+
+	mu   sync.Mutex
+	next int // guarded by mu: loop of the next socket
+}
+
+// loop is one epoll instance.
+type loop struct {
+	p      *Poller
+	epoll  int
+	wakeup int // an eventfd that ends the loop
+
+	// Only the goroutine whose turn it is.
+	events [eventsMost]unix.EpollEvent
+	at, n  int // events[at:n] are not handled yet
+
+	mu      sync.Mutex
+	sockets map[int32]*Socket // guarded by mu, by descriptor
+}
+
+// turn is one goroutine's time as a loop's goroutine.
+type turn struct {
+	loop *loop
+	lost bool // another goroutine has it now
+}
+
+// Open starts n loops. The error is ErrUnsupported where there is no epoll.
+func Open(n int) (*Poller, error) {
+	p := &Poller{}
+	for range n {
+		l, err := p.openLoop()
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.loops = append(p.loops, l)
+		p.wg.Add(1)
+		go l.run()
+	}
+	return p, nil
+}
+
+func (p *Poller) openLoop() (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll instance: %w", err)
+	}
+	wakeup, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("create event descriptor: %w", err), unix.Close(epoll))
+	}
+	l := &loop{p: p, epoll: epoll, wakeup: wakeup, sockets: make(map[int32]*Socket)}
+	if err := l.add(wakeup, unix.EPOLLIN); err != nil {
+		return nil, errors.Join(err, unix.Close(wakeup), unix.Close(epoll))
+	}
+	return l, nil
+}
+
+// Close ends the loops and waits for all goroutines. The sockets must have been
+// closed before.
+func (p *Poller) Close() error {
+	var errs []error
+	for _, l := range p.loops {
+		if _, err := unix.Write(l.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0}); err != nil {
+			errs = append(errs, fmt.Errorf("end polling loop: %w", err))
+		}
+	}
+	p.wg.Wait()
+	for _, l := range p.loops {
+		errs = append(errs, unix.Close(l.wakeup), unix.Close(l.epoll))
+	}
+	return errors.Join(errs...)
+}
+
+// Adopt takes a connection over; conn is closed, its stream goes on. Nothing is
+// handled before Start. After an error conn is as it was.
+func (p *Poller) Adopt(conn *net.TCPConn, input Input) (*Socket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("reach connection's descriptor: %w", err)
+	}
+	fd := -1
+	var dupErr error
+	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, dupErr); err != nil {
+		return nil, fmt.Errorf("duplicate connection's descriptor: %w", err)
+	}
+	s := newSocket(fd, conn.RemoteAddr(), input)
+	if err := p.pick().register(s); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	_ = conn.Close() // only the net package's descriptor
+	return s, nil
+}
+
+// pick gives the loops in turn.
+func (p *Poller) pick() *loop {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = (p.next + 1) % len(p.loops)
+	return p.loops[p.next]
+}
+
+func (l *loop) add(fd int, events uint32) error {
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+		return fmt.Errorf("poll descriptor: %w", err)
+	}
+	return nil
+}
+
+func (l *loop) register(s *Socket) error {
+	s.loop = l
+	l.mu.Lock()
+	l.sockets[int32(s.fd)] = s
+	l.mu.Unlock()
+	err := l.add(s.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff)
+	if err != nil {
+		l.forget(s)
+	}
+	return err
+}
+
+func (l *loop) forget(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sockets, int32(s.fd))
+}
+
+func (l *loop) socket(fd int32) *Socket {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sockets[fd]
+}
+
+// run handles events until Close, or until its turn is lost.
+func (l *loop) run() {
+	defer l.p.wg.Done()
+	t := &turn{loop: l}
+	for {
+		for l.at < l.n {
+			ev := &l.events[l.at]
+			l.at++
+			if int(ev.Fd) == l.wakeup {
+				return
+			}
+			// A descriptor that was closed and opened meanwhile gets an event too
+			// many, which does no harm.
+			if s := l.socket(ev.Fd); s != nil {
+				s.event(ev.Events, t)
+			}
+			if t.lost {
+				return
+			}
+		}
+		n, err := unix.EpollWait(l.epoll, l.events[:], -1)
+		if err != nil && err != unix.EINTR {
+			panic(fmt.Sprintf("wait for events: %v", err)) // only our own mistakes
+		}
+		l.at, l.n = 0, max(n, 0)
+	}
+}
+
+// pass lets another goroutine go on with the loop.
+func (t *turn) pass() {
+	t.lost = true
+	t.loop.p.wg.Add(1)
+	go t.loop.run()
+}
