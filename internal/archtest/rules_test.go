@@ -9,7 +9,7 @@ const module = "github.com/weirmq/weir"
 // of lower steps; floor 2 has three steps. "wire/" stands for all below it. A
 // package and its own subdirectories are one room and may import each other.
 var steps = [][]string{
-	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "poller", "wire/"},
+	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "atrest", "poller", "wire/"},
 	{"routing", "outbox", "partition", "consumer", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
 	{"account", "meta"},
 	{"auth", "broker"},
@@ -51,7 +51,7 @@ var mayStart = []string{
 
 // decoders are packages whose exported Decode and Parse functions take bytes
 // that anybody may have written.
-var decoders = []string{"wire/", "record", "journal", "seglog", "seqset", "consumer"}
+var decoders = []string{"wire/", "record", "atrest", "journal", "seglog", "seqset", "consumer"}
 
 // moreDecoders are decoders under other names: package and function.
 var moreDecoders = map[string]string{"wire/nats": "Next"}

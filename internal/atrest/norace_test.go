@@ -1,0 +1,5 @@
+//go:build !race
+
+package atrest
+
+const raceEnabled = false
