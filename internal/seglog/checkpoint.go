@@ -146,7 +146,7 @@ func (l *Log) writeManifest(m *manifest) error {
 	if err != nil {
 		return fmt.Errorf("create manifest: %w", err)
 	}
-	if _, err := f.WriteAt(appendManifest(nil, m), 0); err != nil {
+	if _, err := f.WriteAt(l.sealManifest(appendManifest(nil, m)), 0); err != nil {
 		return fmt.Errorf("write manifest: %w", errors.Join(err, f.Close()))
 	}
 	if err := f.Sync(); err != nil {

@@ -32,6 +32,7 @@ type saved struct {
 
 // scenario is a run of a log of which the disk may stop at any operation.
 type scenario struct {
+	how     way // of keeping files
 	v       *Volume
 	l       *Log
 	frames  int
@@ -40,15 +41,17 @@ type scenario struct {
 	drop    string // "": not begun; "made", "dropping", "dropped"
 }
 
-func crashVolume(fs vfs.FS) (*Volume, error) {
-	return Open(VolumeOptions{FS: fs, Dir: "data", SegmentBytes: 24_000, FlushBytes: 6_000, DirectFrom: 4_000, TailCache: -1, MaxFiles: 2, Log: quiet})
+func (s *scenario) volume(fs vfs.FS) (*Volume, error) {
+	o := VolumeOptions{FS: fs, Dir: "data", SegmentBytes: 24_000, FlushBytes: 6_000, DirectFrom: 4_000, TailCache: -1, MaxFiles: 2, Log: quiet}
+	s.how.set(&o)
+	return Open(o)
 }
 
 // run does all of it, up to the first error.
 func (s *scenario) run(fs vfs.FS) error {
 	s.durable = saved{first: 1}
 	var err error
-	if s.v, err = crashVolume(fs); err != nil {
+	if s.v, err = s.volume(fs); err != nil {
 		return err
 	}
 	if s.l, err = s.v.OpenLog(testID); err != nil {
@@ -125,7 +128,7 @@ func (s *scenario) dropIt() error {
 
 // check opens what a crash left and holds it against what the scenario knows.
 func (s *scenario) check(fs vfs.FS) error {
-	v, err := crashVolume(fs)
+	v, err := s.volume(fs)
 	if err != nil {
 		return err
 	}
@@ -228,23 +231,17 @@ func (s *scenario) checkDropped(v *Volume) error {
 }
 
 // crashDisk is a disk with or without direct writes.
-func crashDisk(t *testing.T, direct bool) *faultfs.FS {
+func crashDisk(t *testing.T, how way) *faultfs.FS {
 	t.Helper()
 	fs := newDisk(t)
-	fs.SetDirect(direct)
+	fs.SetDirect(how.direct)
 	return fs
 }
 
-// both runs a test on a disk with direct writes and on one without.
-func both(t *testing.T, f func(t *testing.T, direct bool)) {
-	t.Run("buffered", func(t *testing.T) { f(t, false) })
-	t.Run("direct", func(t *testing.T) { f(t, true) })
-}
-
-func scenarioOps(t *testing.T, direct bool) uint64 {
+func scenarioOps(t *testing.T, how way) uint64 {
 	t.Helper()
-	fs := crashDisk(t, direct)
-	var s scenario
+	fs := crashDisk(t, how)
+	s := scenario{how: how}
 	must(t, s.run(fs))
 	must(t, s.v.Close())
 	if s.frames != scenarioFrames {
@@ -254,15 +251,15 @@ func scenarioOps(t *testing.T, direct bool) uint64 {
 }
 
 func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
-	both(t, crashAnywhere)
+	eachWay(t, crashAnywhere)
 }
 
-func crashAnywhere(t *testing.T, direct bool) {
-	ops := scenarioOps(t, direct)
+func crashAnywhere(t *testing.T, how way) {
+	ops := scenarioOps(t, how)
 	for n := uint64(2); n <= ops; n += min(sparser, 3) {
-		fs := crashDisk(t, direct)
+		fs := crashDisk(t, how)
 		fs.StopAfter(n)
-		var s scenario
+		s := scenario{how: how}
 		if err := s.run(fs); err != nil && !errors.Is(err, faultfs.ErrStopped) {
 			t.Fatalf("stop after %d: %v", n, err)
 		}
@@ -279,15 +276,15 @@ func crashAnywhere(t *testing.T, direct bool) {
 
 // A recovery that crashes, too, leaves what the next one needs.
 func TestACrashWhileRecoveringKeepsTheLastCheckpoint(t *testing.T) {
-	both(t, crashTwice)
+	eachWay(t, crashTwice)
 }
 
-func crashTwice(t *testing.T, direct bool) {
-	ops := scenarioOps(t, direct)
+func crashTwice(t *testing.T, how way) {
+	ops := scenarioOps(t, how)
 	for n := uint64(2); n <= ops; n += 17 + sparser {
-		fs := crashDisk(t, direct)
+		fs := crashDisk(t, how)
 		fs.StopAfter(n)
-		var s scenario
+		s := scenario{how: how}
 		_ = s.run(fs)
 		mode := faultfs.Modes[int(n)%len(faultfs.Modes)]
 		first := fs.CrashClone(mode, n)

@@ -124,10 +124,13 @@ func TestWritesGoOnWhenTheDiskHasSpaceAgain(t *testing.T) {
 	expect(t, l, 1, 500)
 }
 
-func TestFailedReadsAreErrorsAndNotAbsence(t *testing.T) {
+func TestFailedReadsAreErrorsAndNotAbsence(t *testing.T) { eachWay(t, failReads) }
+
+func failReads(t *testing.T, how way) {
 	disk := newDisk(t)
 	o := small(disk)
 	o.TailCache = -1
+	how.set(&o)
 	l := openLog(t, openVolume(t, o), testID)
 	appendDense(l, 1, 300, 200)
 	must(t, l.Checkpoint(nil))
@@ -222,10 +225,14 @@ func TestAManifestOfAnotherLogIsRefused(t *testing.T) {
 }
 
 // Each byte of each file is damaged, in turn.
-func TestAFlippedBitCostsOnlyItsOwnRecords(t *testing.T) {
+func TestAFlippedBitCostsOnlyItsOwnRecords(t *testing.T) { eachWay(t, flipBits) }
+
+func flipBits(t *testing.T, how way) {
 	build := newDisk(t)
+	build.SetDirect(how.direct)
 	o := small(build)
 	o.SegmentBytes, o.TailCache = 6_000, -1
+	how.set(&o)
 	v := openVolume(t, o)
 	l := openLog(t, v, testID)
 	want := map[uint64]logtest.Rec{}
@@ -247,10 +254,10 @@ func TestAFlippedBitCostsOnlyItsOwnRecords(t *testing.T) {
 	for _, name := range names {
 		info, err := build.Stat(l.path(name))
 		must(t, err)
-		for off := int64(0); off < info.Size; off += (1 + off%3) * sparser {
+		for off := int64(0); off < info.Size; off += (1 + off%3) * sparser * how.sparser() {
 			disk := build.CrashClone(faultfs.KeepAll, 1)
 			must(t, disk.Corrupt(l.path(name), off, 1<<(off%8)))
-			lost, err := survivors(disk, want)
+			lost, err := survivors(disk, how, want)
 			if strings.HasPrefix(name, manifestName) {
 				if !errors.Is(err, record.ErrDamaged) {
 					t.Fatalf("byte %d of %s: %v", off, name, err)
@@ -265,8 +272,10 @@ func TestAFlippedBitCostsOnlyItsOwnRecords(t *testing.T) {
 }
 
 // survivors reads a damaged log in both ways and counts what it does not give.
-func survivors(disk *faultfs.FS, want map[uint64]logtest.Rec) (lost int, err error) {
-	v, err := Open(VolumeOptions{FS: disk, Dir: "data", TailCache: -1, Log: quiet})
+func survivors(disk *faultfs.FS, how way, want map[uint64]logtest.Rec) (lost int, err error) {
+	o := VolumeOptions{FS: disk, Dir: "data", TailCache: -1, Log: quiet}
+	how.set(&o)
+	v, err := Open(o)
 	if err != nil {
 		return 0, err
 	}

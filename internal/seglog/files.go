@@ -38,6 +38,8 @@ type handle struct {
 	refs  int           // guarded by files.mu
 	elem  *list.Element // nil: not in the cache; guarded by files.mu
 	index atomic.Pointer[[]indexEntry]
+	// blocks is the table of a segment of blocks, as far as it was written then.
+	blocks atomic.Pointer[blockTable]
 }
 
 func newFiles(fs vfs.FS, most int) *files {

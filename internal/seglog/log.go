@@ -18,6 +18,9 @@ type Log struct {
 	id  record.Identity
 	dir string
 
+	// compression of what is written, an atrest.Compression; none is the volume's.
+	compression atomic.Uint32
+
 	first atomic.Uint64 // sequences below it are forgotten; at least 1
 	last  atomic.Uint64 // written under mu
 

@@ -120,8 +120,12 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func TestLargeFramesAndRecordsAreReadFromDisk(t *testing.T) {
-	v := openVolume(t, VolumeOptions{FS: newDisk(t), Dir: "data", SegmentBytes: 8 << 20, TailCache: -1, Log: quiet})
+func TestLargeFramesAndRecordsAreReadFromDisk(t *testing.T) { eachWay(t, readLarge) }
+
+func readLarge(t *testing.T, how way) {
+	o := VolumeOptions{FS: newDisk(t), Dir: "data", SegmentBytes: 8 << 20, TailCache: -1, Log: quiet}
+	how.set(&o)
+	v := openVolume(t, o)
 	l := openLog(t, v, testID)
 	want := map[uint64]logtest.Rec{}
 	base := uint64(1)
@@ -289,7 +293,8 @@ func FuzzFooter(f *testing.F) {
 }
 
 func FuzzSegmentHeader(f *testing.F) {
-	f.Add(appendSegmentHeader(nil, testID, 7, 1000))
+	f.Add(appendSegmentHeader(nil, testID, 7, 1000, layoutFrames))
+	f.Add(appendSegmentHeader(nil, testID, 7, 1000, layoutBlocks))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > segmentHeader {
 			b = b[:segmentHeader]
@@ -300,7 +305,7 @@ func FuzzSegmentHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		id2, no2, base2, err := parseSegmentHeader(appendSegmentHeader(nil, id, no, base))
+		id2, no2, base2, err := parseSegmentHeader(appendSegmentHeader(nil, id, no, base, b[9]))
 		if err != nil || id2 != id || no2 != no || base2 != base {
 			t.Fatalf("%v %d %d became %v %d %d, %v", id, no, base, id2, no2, base2, err)
 		}
@@ -324,7 +329,7 @@ func FuzzSegment(f *testing.F) {
 		must(t, disk.MkdirAll(l.dir))
 		file, err := disk.Create(l.path("1.seg"))
 		must(t, err)
-		_, err = file.WriteAt(append(appendSegmentHeader(nil, testID, 1, 1), b...), 0)
+		_, err = file.WriteAt(append(appendSegmentHeader(nil, testID, 1, 1, layoutFrames), b...), 0)
 		must(t, err)
 		must(t, file.Close())
 		must(t, l.writeManifest(&manifest{id: testID, first: 1, last: 50, next: 2, segments: []*segment{

@@ -36,7 +36,8 @@ import (
 //	40     8    length of header and frames, synced
 //	48     8    length of the footer, synced; 0: none
 //	56     1    1 if sealed
-//	57     7    0
+//	57     1    layout: 0 frames as they are, 1 frames in blocks
+//	58     6    length of header and blocks in the file, with blocks
 const (
 	manifestMagic   = "WSM1"
 	manifestVersion = 1
@@ -88,6 +89,8 @@ func appendManifest(dst []byte, m *manifest) []byte {
 		if s.sealed {
 			p[56] = 1
 		}
+		p[57] = s.layout
+		putUint48(p[58:], s.stored)
 	}
 	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
 	return dst
@@ -141,15 +144,30 @@ func parseManifestSegment(p []byte) *segment {
 		length:  int64(binary.LittleEndian.Uint64(p[40:])),
 		footer:  int64(binary.LittleEndian.Uint64(p[48:])),
 		sealed:  p[56] != 0,
+		layout:  p[57],
+		stored:  uint48(p[58:]),
 	}
+}
+
+func putUint48(b []byte, n int64) {
+	binary.LittleEndian.PutUint16(b, uint16(n))
+	binary.LittleEndian.PutUint32(b[2:], uint32(n>>16))
+}
+
+func uint48(b []byte) int64 {
+	return int64(binary.LittleEndian.Uint16(b)) | int64(binary.LittleEndian.Uint32(b[2:]))<<16
 }
 
 // checkSegment holds segment i against what every log keeps: numbers and
 // sequences rise, and only the last segment may still grow.
 func (m *manifest) checkSegment(i int) error {
 	s := m.segments[i]
+	if s.layout > layoutBlocks {
+		return fmt.Errorf("segment %d has layout %d, which this program does not know", s.no, s.layout)
+	}
 	ok := s.base <= s.last && s.last <= m.last && s.no < m.next &&
-		s.length > segmentHeader && s.length <= maxSegment && s.footer >= 0 && s.footer <= maxSegment
+		s.length > segmentHeader && s.length <= maxSegment && s.footer >= 0 && s.footer <= maxSegment &&
+		(s.layout == layoutBlocks) == (s.stored > segmentHeader) && s.stored <= maxSegment
 	if i > 0 {
 		p := m.segments[i-1]
 		ok = ok && p.sealed && s.no > p.no && s.base >= p.base && s.last > p.last

@@ -57,20 +57,22 @@ func openLog(t testing.TB, v *Volume, id record.Identity) *Log {
 
 func TestLogMatchesTheModel(t *testing.T) {
 	for name, cache := range map[string]int64{"cached": 10_000, "uncached": -1} {
-		t.Run(name, func(t *testing.T) { matchModel(t, cache, false) })
-		t.Run(name+"/direct", func(t *testing.T) { matchModel(t, cache, true) })
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, how way) { matchModel(t, cache, how) })
+		})
 	}
 }
 
-func matchModel(t *testing.T, cache int64, direct bool) {
+func matchModel(t *testing.T, cache int64, how way) {
 	logtest.Run(t, logtest.Config{
 		ID:    testID,
 		Seeds: 20 / min(sparser, 4),
 		Open: func(t *testing.T) logtest.Log {
 			disk := newDisk(t)
-			disk.SetDirect(direct)
+			disk.SetDirect(how.direct)
 			o := small(disk)
 			o.TailCache = cache
+			how.set(&o)
 			return openLog(t, openVolume(t, o), testID)
 		},
 		Reopen: func(t *testing.T, l logtest.Log) logtest.Log {

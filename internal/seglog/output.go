@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -47,6 +48,9 @@ type outFile struct {
 	// tail is the beginning of the block in which the last direct write ended, up
 	// to its end; nil before the first one.
 	tail []byte
+	// sealer encrypts the blocks of this file as long as it is open; nil before the
+	// first one, and without a key.
+	sealer *atrest.Sealer
 }
 
 // close closes the file. Whatever counts has been synced before.
@@ -215,6 +219,8 @@ type batch struct {
 	buf    []byte // aligned, whole blocks
 	head   []byte
 	gather gatherer
+	plain  []byte // a block that is put together
+	stored []byte // blocks that wait to be written
 }
 
 // buffer gives a buffer of whole blocks for size bytes, or as much as is gathered.

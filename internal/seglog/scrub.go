@@ -47,10 +47,12 @@ func (l *Log) verifyManifest(found func(*DamageError)) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing was written yet; OpenLog refuses segments without one
 	}
-	if err != nil {
+	if err == nil {
+		_, err = parseManifest(b)
+	} else if !errors.Is(err, record.ErrDamaged) {
 		return fmt.Errorf("read manifest: %w", err)
 	}
-	if _, err := parseManifest(b); err != nil {
+	if err != nil {
 		found(&DamageError{File: l.path(manifestName), Err: err})
 	}
 	return nil
@@ -79,12 +81,12 @@ func (l *Log) verifySegment(ctx context.Context, seg *segment, pace func(int64),
 		return nil
 	}
 	b := make([]byte, seg.footer)
-	if n, err := h.file.ReadAt(b, seg.length); n < len(b) {
-		found(&DamageError{File: name, Offset: seg.length, Err: fmt.Errorf("footer is short: %w", errors.Join(record.ErrDamaged, err))})
+	if n, err := h.file.ReadAt(b, seg.end()); n < len(b) {
+		found(&DamageError{File: name, Offset: seg.end(), Err: fmt.Errorf("footer is short: %w", errors.Join(record.ErrDamaged, err))})
 		return nil
 	}
-	if _, err := parseFooter(b, l.id, seg.no, seg.length); err != nil {
-		found(&DamageError{File: name, Offset: seg.length, Err: err})
+	if _, _, err := l.parseFooters(b, seg); err != nil {
+		found(&DamageError{File: name, Offset: seg.end(), Err: err})
 	}
 	return nil
 }

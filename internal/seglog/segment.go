@@ -20,7 +20,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	0      4    magic "WSG1"
 //	4      4    checksum of the header from offset 8
 //	8      1    version (1)
-//	9      7    0
+//	9      1    layout: 0 frames as they are, 1 frames in blocks
+//	10     6    0
 //	16     8    partition id
 //	24     4    partition incarnation
 //	28     4    0
@@ -42,23 +43,34 @@ type segment struct {
 	last    uint64 // sequence of the last record
 	maxTime int64  // of all its records
 	count   uint64 // records
-	length  int64  // of header and frames, all of them written
+	length  int64  // of header and frames, all of them written; not counting transforms
 	footer  int64  // length of the footer; 0: none
 	sealed  bool   // never written again
+	layout  uint8
+	stored  int64 // of header and blocks in the file, where the layout is of blocks
 
 	index   []indexEntry // of the segment being written, if indexed
+	blocks  []blockEntry // as index
 	indexed bool
 	gone    *atomic.Bool // no longer in the log: its file may not be there
 }
 
+// end is where header and frames end in the file.
+func (s *segment) end() int64 {
+	if s.layout == layoutFrames {
+		return s.length
+	}
+	return s.stored
+}
+
 func segmentName(no uint64) string { return fmt.Sprintf("%d.seg", no) }
 
-func appendSegmentHeader(dst []byte, id record.Identity, no, base uint64) []byte {
+func appendSegmentHeader(dst []byte, id record.Identity, no, base uint64, layout uint8) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, segmentHeader)...)
 	b := dst[at:]
 	copy(b, segmentMagic)
-	b[8] = segmentVersion
+	b[8], b[9] = segmentVersion, layout
 	binary.LittleEndian.PutUint64(b[16:], id.ID)
 	binary.LittleEndian.PutUint32(b[24:], id.Incarnation)
 	binary.LittleEndian.PutUint64(b[32:], no)
@@ -76,6 +88,8 @@ func parseSegmentHeader(b []byte) (id record.Identity, no, base uint64, err erro
 		err = fmt.Errorf("checksum of the segment header: %w", record.ErrDamaged)
 	case b[8] != segmentVersion:
 		err = fmt.Errorf("segment version %d is not known", b[8])
+	case b[9] > layoutBlocks:
+		err = fmt.Errorf("segment layout %d is not known", b[9])
 	}
 	if err != nil {
 		return id, 0, 0, err

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -39,6 +40,12 @@ type VolumeOptions struct {
 	MaxFiles     int           // segments open for readers. 0: 512
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
 	Log          *slog.Logger  // nil: slog.Default
+
+	// Keys encrypt what is written from now on, and decrypt what was. nil: nothing is
+	// encrypted, and encrypted files cannot be read.
+	Keys *atrest.Keyring
+	// Compression of what is written to logs for which SetCompression says none.
+	Compression atrest.Compression
 }
 
 // Volume holds the logs below one data directory.
@@ -51,6 +58,8 @@ type Volume struct {
 	directFrom   int64
 	tailCache    int64
 	retryEvery   time.Duration
+	keys         *atrest.Keyring
+	compression  atrest.Compression
 	log          *slog.Logger
 	files        *files
 	wake         chan struct{} // 1 token: there is work for the flusher
@@ -83,6 +92,8 @@ func Open(o VolumeOptions) (*Volume, error) {
 		directFrom:   orDefault(o.DirectFrom, DefaultDirectFrom),
 		tailCache:    orDefault(o.TailCache, DefaultTailCache),
 		retryEvery:   orDefault(o.RetryEvery, DefaultRetryEvery),
+		keys:         o.Keys,
+		compression:  o.Compression,
 		log:          o.Log,
 		files:        newFiles(o.FS, orDefault(o.MaxFiles, DefaultMaxFiles)),
 		wake:         make(chan struct{}, 1),
@@ -226,7 +237,7 @@ func (l *Log) readManifest() ([]byte, error) {
 	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return nil, err
 	}
-	return b, nil
+	return l.openManifest(b)
 }
 
 // remove forgets a closed log.

@@ -119,6 +119,9 @@ func (w *walker) pass(off int64, seq uint64, cause error) error {
 }
 
 func (w *walker) damage(off int64, first, last uint64, cause error) error {
+	if w.seg.layout != layoutFrames && w.win.blocks != nil {
+		off, cause = w.win.blocks.blame(off, cause)
+	}
 	e := &DamageError{File: w.l.path(segmentName(w.seg.no)), Offset: off, First: first, Last: last, Err: cause}
 	w.l.v.log.Error("damage found", "file", e.File, "offset", off, "first", first, "last", last, "error", cause)
 	return e
@@ -249,7 +252,11 @@ func (w *walker) at(off int64, n int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = w.win.fill(h.file, off, n, w.seg.length)
+	if w.seg.layout == layoutFrames {
+		err = w.win.fill(h.file, off, n, w.seg.length)
+	} else {
+		err = w.fillBlocks(h, off, n)
+	}
 	w.l.v.files.release(h)
 	if err != nil {
 		if !errors.Is(err, record.ErrDamaged) {
@@ -297,9 +304,9 @@ func (l *Log) index(seg *segment) ([]indexEntry, error) {
 	}
 	if seg.footer > 0 {
 		b := make([]byte, seg.footer)
-		n, err := h.file.ReadAt(b, seg.length)
+		n, err := h.file.ReadAt(b, seg.end())
 		if n == len(b) {
-			index, err := parseFooter(b, l.id, seg.no, seg.length)
+			index, _, err := l.parseFooters(b, seg)
 			if err == nil {
 				h.index.Store(&index)
 				return index, nil

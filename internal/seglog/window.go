@@ -27,6 +27,8 @@ type window struct {
 	n     int             // bytes of buf that are read
 	ahead int             // size of the next read
 	most  int             // bound of ahead; 0: blockLen
+	// blocks reads segments of blocks; nil until there is one.
+	blocks *blockReader
 }
 
 // held gives the bytes from off on, if n of them are there.
@@ -50,6 +52,9 @@ func (w *window) rest(off int64) []byte {
 func (w *window) reset() {
 	if w.block != nil {
 		blocks.Put(w.block)
+	}
+	if w.blocks != nil {
+		w.blocks.rest()
 	}
 	*w = window{}
 }

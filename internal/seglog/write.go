@@ -94,7 +94,7 @@ func (l *Log) writable(f *record.Frame) (*segment, error) {
 			return nil, err
 		}
 		if seg = l.active(); seg != nil {
-			if seg.length+int64(f.Len()) <= l.v.target(seg.no) {
+			if seg.length+int64(f.Len()) <= l.v.target(seg.no) && (seg.layout == layoutBlocks || !l.transforms()) {
 				return seg, nil
 			}
 			if err := l.seal(seg); err != nil {
@@ -105,10 +105,14 @@ func (l *Log) writable(f *record.Frame) (*segment, error) {
 	if err := l.create(); err != nil {
 		return nil, err
 	}
-	return &segment{
+	seg := &segment{
 		no: l.out.pending, base: f.Base, maxTime: math.MinInt64,
 		indexed: true, gone: new(atomic.Bool),
-	}, nil
+	}
+	if l.transforms() {
+		seg.layout = layoutBlocks
+	}
+	return seg, nil
 }
 
 // active is the segment that still grows; nil if there is none.
@@ -136,8 +140,8 @@ func (l *Log) prepare(seg *segment) error {
 			return fmt.Errorf("open segment: %w", err)
 		}
 		// Bytes behind the end were never part of a checkpoint.
-		if size, err := f.Size(); err == nil && size > seg.length {
-			err = f.Truncate(seg.length)
+		if size, err := f.Size(); err == nil && size > seg.end() {
+			err = f.Truncate(seg.end())
 			if err != nil {
 				closeAll([]vfs.File{f})
 				return fmt.Errorf("cut what no checkpoint covers: %w", err)
@@ -155,6 +159,11 @@ func (l *Log) prepare(seg *segment) error {
 		return nil
 	}
 	grown := *seg
+	if seg.layout == layoutBlocks {
+		if grown.blocks, err = l.openTable(seg); err != nil {
+			return fmt.Errorf("find the blocks of a segment: %w", err)
+		}
+	}
 	grown.index, grown.indexed = x.entries, true
 	l.replace(&grown)
 	return nil
@@ -163,7 +172,7 @@ func (l *Log) prepare(seg *segment) error {
 // close ends a segment without a footer.
 func (l *Log) close(seg *segment) {
 	closed := *seg
-	closed.sealed, closed.index, closed.indexed = true, nil, false
+	closed.sealed, closed.index, closed.blocks, closed.indexed = true, nil, nil, false
 	l.replace(&closed)
 }
 
@@ -185,8 +194,11 @@ func (l *Log) replaceLocked(seg *segment) {
 // seal writes the footer of a segment. Nothing is written to it after that.
 func (l *Log) seal(seg *segment) error {
 	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index)
+	if seg.layout == layoutBlocks {
+		b = appendTable(b, l.context(seg.no), seg.blocks)
+	}
 	f := l.out.files[seg.no]
-	if _, err := f.WriteAt(b, seg.length); err != nil {
+	if _, err := f.WriteAt(b, seg.end()); err != nil {
 		return fmt.Errorf("write footer: %w", err)
 	}
 	if f.direct != nil { // its last block may be longer than a short footer
@@ -195,7 +207,7 @@ func (l *Log) seal(seg *segment) error {
 		}
 	}
 	sealed := *seg
-	sealed.sealed, sealed.footer, sealed.index, sealed.indexed = true, int64(len(b)), nil, false
+	sealed.sealed, sealed.footer, sealed.index, sealed.blocks, sealed.indexed = true, int64(len(b)), nil, nil, false
 	// A handle may hold an index of the segment's beginning only.
 	l.v.files.forget(fileKey{l.id, seg.no})
 	l.replace(&sealed)
@@ -230,8 +242,11 @@ func (l *Log) write(b *batch, seg *segment) (int64, error) {
 	n, size := l.fit(b.frames, seg)
 	b.head = b.head[:0]
 	if seg.length == 0 {
-		b.head = appendSegmentHeader(b.head, l.id, seg.no, seg.base)
+		b.head = appendSegmentHeader(b.head, l.id, seg.no, seg.base, seg.layout)
 		size += segmentHeader
+	}
+	if seg.layout == layoutBlocks {
+		return size, l.writeBlocks(b, seg, b.frames[:n])
 	}
 	file := l.out.files[seg.no]
 	off, err := file.place(l.v, seg.length, size)
