@@ -130,6 +130,14 @@ func (c *Catalog) Reconfigure(ctx context.Context, id uint64, config json.RawMes
 	return o.wait(ctx)
 }
 
+// Stream returns the stream of an identity.
+func (c *Catalog) Stream(id uint64) (Spec, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.streams[id]
+	return s, ok
+}
+
 // Dropped says whether an identity was given to a stream that is no more. It is
 // false for those that the catalog never heard of.
 func (c *Catalog) Dropped(id uint64) bool {

@@ -25,11 +25,15 @@ var (
 type DamageError struct {
 	File        string
 	Offset      int64
-	First, Last uint64 // some of them may never have been used
+	Length      int64  // bytes that do not verify; 0: not known, or they are not there
+	First, Last uint64 // some of them may never have been used; both 0: none
 	Err         error
 }
 
 func (e *DamageError) Error() string {
+	if e.Last == 0 {
+		return fmt.Sprintf("read %s at offset %d, no sequence is lost: %v", e.File, e.Offset, e.Err)
+	}
 	return fmt.Sprintf("read %s at offset %d, sequences %d to %d: %v", e.File, e.Offset, e.First, e.Last, e.Err)
 }
 

@@ -162,6 +162,7 @@ func (l *Log) reset(last uint64) []*segment {
 func (l *Log) discard(s *segment) {
 	s.gone.Store(true)
 	l.v.files.forget(fileKey{l.id, s.no})
+	l.v.damaged.forget(l.path(segmentName(s.no)))
 }
 
 // popLocked removes the first frame of the tail.

@@ -41,6 +41,10 @@ type VolumeOptions struct {
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
 	Log          *slog.Logger  // nil: slog.Default
 
+	// OnDamage is told of each damaged place once, by whoever comes upon it first, a
+	// reader or Scrub. It must not block. nil: it is logged.
+	OnDamage func(*Log, *DamageError)
+
 	// Keys encrypt what is written from now on, and decrypt what was. nil: nothing is
 	// encrypted, and encrypted files cannot be read.
 	Keys *atrest.Keyring
@@ -63,8 +67,11 @@ type Volume struct {
 	log          *slog.Logger
 	files        *files
 	wake         chan struct{} // 1 token: there is work for the flusher
+	onDamage     func(*Log, *DamageError)
 
-	cached atomic.Int64 // bytes of written frames in memory, of all logs
+	damaged  places
+	scrubbed atomic.Uint64
+	cached   atomic.Int64 // bytes of written frames in memory, of all logs
 
 	mu      sync.Mutex
 	logs    map[record.Identity]*Log
@@ -97,6 +104,7 @@ func Open(o VolumeOptions) (*Volume, error) {
 		log:          o.Log,
 		files:        newFiles(o.FS, orDefault(o.MaxFiles, DefaultMaxFiles)),
 		wake:         make(chan struct{}, 1),
+		onDamage:     o.OnDamage,
 		logs:         make(map[record.Identity]*Log),
 		failing:      make(map[*Log]error),
 	}

@@ -16,6 +16,7 @@ type walker struct {
 
 	next int64  // offset of the frame after the current one
 	prev uint64 // last sequence before next, as far as known
+	all  bool   // damage that costs no sequence is an error, too
 
 	frame   record.Frame // the current one; Area is not set
 	off     int64        // its offset
@@ -75,7 +76,7 @@ func (w *walker) frameFor(seq uint64) (ok bool, err error) {
 		first := max(seq, w.prev+1)
 		w.prev = w.seg.last
 		if first <= w.seg.last {
-			return false, w.damage(w.seg.length, first, w.seg.last, fmt.Errorf("frames are missing: %w", record.ErrDamaged))
+			return false, w.damage(w.seg.length, 0, first, w.seg.last, fmt.Errorf("frames are missing: %w", record.ErrDamaged))
 		}
 	}
 	return false, nil
@@ -112,18 +113,21 @@ func (w *walker) pass(off int64, seq uint64, cause error) error {
 	}
 	first := max(seq, w.prev+1)
 	w.next, w.prev = next, max(w.prev, base-1)
-	if first >= base {
-		return nil
+	if first < base {
+		return w.damage(off, next-off, first, base-1, cause)
 	}
-	return w.damage(off, first, base-1, cause)
+	if w.all {
+		return w.damage(off, next-off, 0, 0, cause)
+	}
+	return nil
 }
 
-func (w *walker) damage(off int64, first, last uint64, cause error) error {
+func (w *walker) damage(off, length int64, first, last uint64, cause error) error {
 	if w.seg.layout != layoutFrames && w.win.blocks != nil {
 		off, cause = w.win.blocks.blame(off, cause)
 	}
-	e := &DamageError{File: w.l.path(segmentName(w.seg.no)), Offset: off, First: first, Last: last, Err: cause}
-	w.l.v.log.Error("damage found", "file", e.File, "offset", off, "first", first, "last", last, "error", cause)
+	e := &DamageError{File: w.l.path(segmentName(w.seg.no)), Offset: off, Length: length, First: first, Last: last, Err: cause}
+	w.l.v.tell(w.l, e)
 	return e
 }
 
@@ -284,9 +288,9 @@ func (w *walker) failed(i int, err error) error {
 	if err == nil || !errors.Is(err, record.ErrDamaged) {
 		return err
 	}
-	off, _ := w.frame.Span(i)
+	off, n := w.frame.Span(i)
 	seq := w.frame.Seq(i)
-	return w.damage(w.area+int64(off), seq, seq, err)
+	return w.damage(w.area+int64(off), int64(n), seq, seq, err)
 }
 
 // index gives the sparse index of a segment.

@@ -92,7 +92,11 @@ type JetStreamConfig struct {
 	MaxFile   int64
 	Domain    string
 	// SyncInterval of 0 syncs before each acknowledgement; more relaxes that.
-	SyncInterval    time.Duration
+	SyncInterval time.Duration
+	// ScrubRate is how many bytes a second are verified in the background, 0 for none;
+	// ScrubInterval the time from the beginning of one pass to that of the next.
+	ScrubRate       int64
+	ScrubInterval   time.Duration
 	Strict          bool
 	MaxRequestBatch int
 	DuplicateWindow time.Duration
@@ -132,9 +136,16 @@ func defaultConfig() *Config {
 		LameDuckDuration: 2 * time.Minute, LameDuckGrace: 10 * time.Second,
 		SystemAccount: "$SYS",
 		Auth:          AuthConfig{Timeout: 2 * time.Second},
-		JetStream:     JetStreamConfig{MaxMemory: -1, MaxFile: -1, Strict: true, StoreDir: defaultStoreDir},
+		JetStream:     defaultJetStream(),
 		HTTP:          HTTPConfig{BasePath: ""},
 		Log:           LogConfig{Format: "text"},
+	}
+}
+
+func defaultJetStream() JetStreamConfig {
+	return JetStreamConfig{
+		MaxMemory: -1, MaxFile: -1, Strict: true, StoreDir: defaultStoreDir,
+		ScrubRate: defaultScrubRate, ScrubInterval: defaultScrubInterval,
 	}
 }
 

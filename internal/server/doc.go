@@ -14,6 +14,6 @@
 // # Goroutines
 //
 // The signal loop runs on Main's goroutine. rooms.start runs the shards, the
-// segments' flusher and the checkpoints under one errgroup, which close joins;
+// segments' flusher, the checkpoints and the scrub under one errgroup, which close joins;
 // the doors, the workers and the journal join their own.
 package server

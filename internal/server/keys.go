@@ -1,6 +1,9 @@
 package server
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // What is not honoured, and why.
 const (
@@ -153,6 +156,8 @@ var jetStreamKeys = block{
 	{names: "max_file_store max_file max_storage", set: func(c *Config, v value) { c.JetStream.MaxFile = unlimited(v.bytes()) }},
 	{names: "domain", set: func(c *Config, v value) { c.JetStream.Domain = v.str() }},
 	{names: "sync_interval sync", set: setSync},
+	{names: "scrub_rate", set: setScrubRate},
+	{names: "scrub_interval", set: func(c *Config, v value) { c.JetStream.ScrubInterval = v.span(time.Second) }},
 	{names: "strict", set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
 	{names: "limits", set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
 	{names: "key ek encryption_key cipher prev_key prev_ek prev_encryption_key", set: refuse("encryption at rest is not served yet: data would be stored in the clear")},
@@ -194,6 +199,13 @@ func setSync(c *Config, v value) {
 	}
 	if c.JetStream.SyncInterval = v.duration(); c.JetStream.SyncInterval > 0 {
 		v.warning("acknowledged messages of up to %v can be lost when the machine fails; the default is \"always\"", c.JetStream.SyncInterval)
+	}
+}
+
+// setScrubRate reads how many bytes a second are verified; 0 is none.
+func setScrubRate(c *Config, v value) {
+	if c.JetStream.ScrubRate = v.bytes(); c.JetStream.ScrubRate < 0 {
+		v.fail("must be a number of bytes a second, such as 8MB, or 0 for no scrub")
 	}
 }
 

@@ -55,6 +55,12 @@ func (s *source) meterStorage() {
 	s.set.Counter("weir_journal_failures_total", "Failed writes, syncs and preparations of the journal.", m.Failures.Load)
 	s.set.Gauge("weir_journal_files", "Files of the journal.", func() float64 { return float64(m.Files.Load()) })
 	s.set.Gauge("weir_journal_unreleased_bytes", "Bytes of the journal that no checkpoint covers yet.", func() float64 { return float64(m.LiveBytes.Load()) })
+	v, scrub := s.storage.volume, s.storage.scrub
+	s.set.Counter("weir_scrub_bytes_total", "Stored bytes that were verified in the background.", v.Scrubbed)
+	s.set.Counter("weir_damaged_ranges_total", "Damaged ranges of stored data, found by the scrub or by a reader since the start.", scrub.damaged.Load)
+	s.set.Gauge("weir_scrub_last_pass_timestamp_seconds", "When the last complete pass of the scrub ended, Unix time; 0: none since the start.", func() float64 {
+		return float64(scrub.passed.Load()) / 1e9
+	})
 	s.set.Histogram("weir_journal_sync_seconds", "Syncs of the journal, or writes that sync.", func() metrics.Distribution {
 		d := metrics.Distribution{Bounds: journal.SyncBuckets[:], Counts: make([]uint64, len(m.SyncLatency)), Sum: time.Duration(m.SyncNanos.Load())}
 		for i := range m.SyncLatency {

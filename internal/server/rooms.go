@@ -88,7 +88,10 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 // buildStreams opens the data directory and what works on it.
 func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	js := &c.JetStream
-	s, err := openStorage(storageOptions{FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log})
+	s, err := openStorage(storageOptions{
+		FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log,
+		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval,
+	})
 	if err != nil {
 		return err
 	}
@@ -174,6 +177,7 @@ func (r *rooms) start(ctx context.Context) {
 	r.running.Go(func() error { return r.streams.Run(ctx) })
 	r.running.Go(func() error { return r.storage.volume.Run(ctx) })
 	r.running.Go(func() error { return r.storage.run(ctx) })
+	r.running.Go(func() error { return r.storage.scrub.run(ctx, r.storage.volume) })
 	r.streams.Serve()
 	for _, a := range r.accounts.All() {
 		r.serveAccount(a)

@@ -39,6 +39,9 @@ type storageOptions struct {
 	Dir  string
 	Sync journal.Policy
 	Log  *slog.Logger
+	// ScrubRate in bytes a second, 0 for none, and the time from one pass to the next.
+	ScrubRate     int64
+	ScrubInterval time.Duration
 }
 
 // storage is the node's disk: the lock on the directory, the journal, the
@@ -54,6 +57,7 @@ type storage struct {
 	metaRun *multiraft.Solo
 	squeeze chan struct{} // the journal is too long
 	room    *room
+	scrub   *scrubber
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -87,7 +91,10 @@ func openStorage(o storageOptions) (*storage, error) {
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
 		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{}, room: newRoom(o.FS, o.Dir),
 	}
-	s.volume, err = seglog.Open(seglog.VolumeOptions{FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, Log: o.Log})
+	s.scrub = &scrubber{catalog: s.catalog, log: o.Log, rate: o.ScrubRate, interval: o.ScrubInterval}
+	s.volume, err = seglog.Open(seglog.VolumeOptions{
+		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, Log: o.Log, OnDamage: s.scrub.found,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
 	}
