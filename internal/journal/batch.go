@@ -12,7 +12,8 @@ import (
 //	 0  4  magic "WJNL"
 //	 4  2  format version, 1
 //	 6  2  flags: 1 the journal was closed after this batch, 2 the data begins at
-//	       the next block behind the directory
+//	       the next block behind the directory and the envelope, 4 the data is
+//	       encrypted
 //	 8  8  identity of the data directory
 //	16  8  generation of the file
 //	24  8  number of the batch, from 1, without gaps over all files
@@ -21,10 +22,11 @@ import (
 //	48  4  checksum of the previous batch (0 for the first)
 //	52  4  count of entries
 //	56  4  bytes of data
-//	60  4  checksum over bytes 0 to 59 and the directory
+//	60  4  checksum over bytes 0 to 59, the directory and the envelope
 //	64     directory: one record of 36 bytes an entry
 //	       0 8 group · 8 8 term · 16 8 index · 24 4 length · 28 4 checksum of the
-//	       data · 32 1 kind · 33 3 zero
+//	       data, 0 where it is encrypted · 32 1 kind · 33 3 zero
+//	       envelope of encrypted data, see package atrest
 //	       data of the entries, one after the other
 //
 // Checksums are CRC-32C. That of the batch starts from a value made of
@@ -37,8 +39,9 @@ const (
 	formatVersion = 1
 	magic         = "WJNL"
 
-	flagClosed = 1
-	flagApart  = 2
+	flagClosed    = 1
+	flagApart     = 2
+	flagEncrypted = 4
 )
 
 var (
@@ -68,8 +71,10 @@ type header struct {
 	checksum    uint32
 }
 
-// headLen is the length of header and directory.
-func (h *header) headLen() int64 { return headerSize + int64(h.count)*recordSize }
+// headLen is the length of header, directory and envelope.
+func (h *header) headLen() int64 { return headerSize + h.directoryLen() + h.envelopeLen() }
+
+func (h *header) directoryLen() int64 { return int64(h.count) * recordSize }
 
 // dataOff is where the data begins.
 func (h *header) dataOff() int64 {
@@ -91,9 +96,8 @@ func (h *header) seed() uint32 {
 	return uint32(x >> 32)
 }
 
-// seal writes the header in front of a directory that is in its place, and
-// gives the checksum. head covers header and directory.
-func (h *header) seal(head []byte) {
+// put writes the header, but for its checksum.
+func (h *header) put(head []byte) {
 	copy(head, magic)
 	le.PutUint16(head[4:], formatVersion)
 	le.PutUint16(head[6:], h.flags)
@@ -105,6 +109,11 @@ func (h *header) seal(head []byte) {
 	le.PutUint32(head[48:], h.prev)
 	le.PutUint32(head[52:], h.count)
 	le.PutUint32(head[56:], h.dataLen)
+}
+
+// seal writes the checksum of a header that is put in front of a directory. head
+// covers header, directory and envelope.
+func (h *header) seal(head []byte) {
 	h.checksum = h.sum(head)
 	le.PutUint32(head[60:], h.checksum)
 }
@@ -174,11 +183,14 @@ func parseRecord(b []byte) record {
 // batch is a decoded batch; it points into the bytes it was read from.
 type batch struct {
 	header
+	head      []byte // header, directory and envelope
 	directory []byte
+	envelope  []byte
 	data      []byte
+	lost      []int // pieces of decrypted data that are damaged
 }
 
-// parseHead checks header and directory. b holds at least them both.
+// parseHead checks header, directory and envelope. b holds at least them.
 func parseHead(b []byte, room int64) (batch, error) {
 	h, err := parseHeader(b, room)
 	if err != nil {
@@ -191,7 +203,8 @@ func parseHead(b []byte, room int64) (batch, error) {
 	if h.sum(head) != h.checksum {
 		return batch{}, errChecksum
 	}
-	bt := batch{header: h, directory: head[headerSize:]}
+	dir := headerSize + h.directoryLen()
+	bt := batch{header: h, head: head, directory: head[headerSize:dir], envelope: head[dir:]}
 	var total uint64
 	for i := range bt.entries() {
 		total += uint64(bt.record(i).length)
@@ -218,14 +231,20 @@ func (b *batch) entries() int { return int(b.count) }
 func (b *batch) record(i int) record { return parseRecord(b.directory[i*recordSize:]) }
 
 // visit calls f for each entry in order; ok says whether its data is what was
-// written. An error of f ends it.
+// written. Encrypted data has been decrypted before. An error of f ends it.
 func (b *batch) visit(f func(r record, data []byte, ok bool) error) error {
 	rest := b.data
 	for i := range b.entries() {
 		r := b.record(i)
 		data := rest[:r.length]
 		rest = rest[r.length:]
-		if err := f(r, data, crc32.Checksum(data, castagnoli) == r.sum); err != nil {
+		var ok bool
+		if b.flags&flagEncrypted == 0 {
+			ok = crc32.Checksum(data, castagnoli) == r.sum
+		} else {
+			ok = b.keeps(len(b.data)-len(rest)-len(data), len(data))
+		}
+		if err := f(r, data, ok); err != nil {
 			return err
 		}
 	}

@@ -9,19 +9,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
 // encode builds a batch of one run.
-func encode(h *header, entries ...pending) []byte {
-	b := newGathered(MaxBatch)
+func encode(h *header, entries ...pending) []byte { return encodeWith(nil, h, entries...) }
+
+// encodeWith builds a batch whose data a sealer encrypts.
+func encodeWith(s *atrest.Sealer, h *header, entries ...pending) []byte {
+	b := newGathered(MaxBatch, s != nil)
 	b.runs = []run{{g: &Group{id: 0x0102}, a: entries}}
 	for i := range entries {
 		b.cost += int64(entries[i].cost())
 	}
 	b.add(0)
 	b.shape(h)
-	return b.seal(h)
+	return b.seal(h, s)
 }
 
 func entry(index uint64, data string) pending {
@@ -114,6 +118,7 @@ func FuzzBatch(f *testing.F) {
 	good := encode(testHeader(), entry(1, "one"), entry(2, "two"))
 	f.Add(good)
 	f.Add(encode(testHeader(), entry(1, strings.Repeat("x", apartFrom))))
+	f.Add(encodeWith(testKeys().Sealer(keyPurpose), testHeader(), entry(1, "one"), entry(2, "two")))
 	f.Add(good[:100])
 	f.Add([]byte(magic))
 	long := bytes.Clone(good)

@@ -17,6 +17,7 @@ type history struct {
 	durable  map[GroupID]uint64
 	released map[GroupID]uint64
 	relaxed  bool // acknowledged entries may be lost, but only from the end
+	encrypts bool
 }
 
 func newHistory() *history {
@@ -24,7 +25,7 @@ func newHistory() *history {
 }
 
 func (h *history) clone() *history {
-	return &history{maps.Clone(h.appended), maps.Clone(h.durable), maps.Clone(h.released), h.relaxed}
+	return &history{maps.Clone(h.appended), maps.Clone(h.durable), maps.Clone(h.released), h.relaxed, h.encrypts}
 }
 
 // check says what a replay has wrong.
@@ -69,10 +70,13 @@ func (h *history) adopt(got []kept) {
 	}
 }
 
-// policy sets what the history expects of syncs.
+// policy sets what the history expects of syncs and keys.
 func (h *history) policy(o *Options) {
 	if h.relaxed {
 		o.Sync = Interval(time.Millisecond)
+	}
+	if h.encrypts {
+		o.Keys = testKeys()
 	}
 }
 
@@ -147,7 +151,7 @@ func life(t *testing.T, fs *faultfs.FS, h *history, rounds int) error {
 // crashes runs a scenario that stops at each operation in turn, crashes in a
 // mode, restarts twice (the second time after a crash during the restart), and
 // gives the first thing that is wrong. step leaves operations out.
-func crashes(t *testing.T, mode faultfs.Mode, step uint64, relaxed bool, prepare func(*faultfs.FS)) error {
+func crashes(t *testing.T, mode faultfs.Mode, step uint64, kind history, prepare func(*faultfs.FS)) error {
 	t.Helper()
 	t.Parallel()
 	for n := uint64(1); ; n += step {
@@ -156,7 +160,7 @@ func crashes(t *testing.T, mode faultfs.Mode, step uint64, relaxed bool, prepare
 		prepare(fs)
 		fs.StopAfter(n)
 		h := newHistory()
-		h.relaxed = relaxed
+		h.relaxed, h.encrypts = kind.relaxed, kind.encrypts
 		if err := life(t, fs, h, 40); err != nil {
 			return fmt.Errorf("%v, stop after %d: first life: %w", mode, n, err)
 		}
@@ -184,7 +188,7 @@ func afterlife(t *testing.T, fs *faultfs.FS, mode faultfs.Mode, seed uint64, h *
 	if err := life(t, fs, h, 6); err != nil {
 		return fmt.Errorf("third life: %w", err)
 	}
-	j, got, err := tryOpen(fs, smallFiles)
+	j, got, err := tryOpen(fs, smallFiles, h.policy)
 	if err != nil {
 		return fmt.Errorf("fourth open: %w", err)
 	}
@@ -198,7 +202,15 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	}
 	for _, mode := range faultfs.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
-			must(t, crashes(t, mode, step, false, func(*faultfs.FS) {}))
+			must(t, crashes(t, mode, step, history{}, func(*faultfs.FS) {}))
+		})
+	}
+}
+
+func TestNothingAcknowledgedIsLostByACrashOfAnEncryptedJournal(t *testing.T) {
+	for _, mode := range faultfs.Modes {
+		t.Run(mode.String(), func(t *testing.T) {
+			must(t, crashes(t, mode, 7, history{encrypts: true}, func(*faultfs.FS) {}))
 		})
 	}
 }
@@ -206,14 +218,14 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 func TestRelaxedCrashLosesOnlyTheEnd(t *testing.T) {
 	for _, mode := range faultfs.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
-			must(t, crashes(t, mode, 7, true, func(*faultfs.FS) {}))
+			must(t, crashes(t, mode, 7, history{relaxed: true}, func(*faultfs.FS) {}))
 		})
 	}
 }
 
 // The crash test must fail where syncs have no effect.
 func TestCrashTestSeesALyingDisk(t *testing.T) {
-	err := crashes(t, faultfs.DropUnsynced, 1, false, func(fs *faultfs.FS) {
+	err := crashes(t, faultfs.DropUnsynced, 1, history{}, func(fs *faultfs.FS) {
 		// The first files and the identity are made; from then on syncs lie.
 		fs.Inject(faultfs.Func("lie about batches", func(op faultfs.Op) *faultfs.Fault {
 			if op.Kind == faultfs.Sync && op.N > 40 {

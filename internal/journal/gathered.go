@@ -3,6 +3,7 @@ package journal
 import (
 	"hash/crc32"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -15,16 +16,18 @@ const apartFrom = 64 << 10
 // that only the head is left to write when the disk is free.
 type gathered struct {
 	apart int    // apartFrom, less for small files
+	seals bool   // the data is going to be encrypted
 	buf   []byte // aligned: room for the head, whole blocks, then the data
 	head  int    // bytes of that room
 	data  int    // bytes of data
 	dir   []byte // the directory
 	runs  []run
 	cost  int64 // of all entries in runs
+	bound []byte
 }
 
-func newGathered(maxBatch int) *gathered {
-	b := &gathered{apart: min(apartFrom, max(maxBatch/2, 1))}
+func newGathered(maxBatch int, seals bool) *gathered {
+	b := &gathered{apart: min(apartFrom, max(maxBatch/2, 1)), seals: seals}
 	b.room(maxBatch)
 	return b
 }
@@ -32,7 +35,8 @@ func newGathered(maxBatch int) *gathered {
 // room makes a buffer for entries of cost bytes.
 func (b *gathered) room(cost int) {
 	// Either may take it all: the data of a few large entries, or the directory of
-	// many small ones. Memory that is never touched is none.
+	// many small ones. Memory that is never touched is none. An envelope is shorter
+	// than the data that it belongs to, or goes where there is room for as much data.
 	b.head = int(padded(int64(headerSize + cost)))
 	b.buf = vfs.AlignedBuffer(2 * b.head)
 }
@@ -68,7 +72,10 @@ func (b *gathered) addSpan(r *run, span []pending) {
 		}
 		// The entry stays as it is: its ring may be copied to a larger one meanwhile.
 		sum := p.sum
-		if !p.summed {
+		switch {
+		case b.seals: // it would tell of the data
+			sum = 0
+		case !p.summed:
 			sum = crc32.Checksum(data[start:b.data], castagnoli)
 		}
 		rec := record{group: r.g.id, term: p.term, index: p.index, length: uint32(p.size), sum: sum, kind: p.kind}
@@ -86,24 +93,37 @@ func (b *gathered) shape(h *header) {
 	if b.data >= b.apart {
 		h.flags |= flagApart
 	}
+	if b.seals && b.data > 0 {
+		h.flags |= flagEncrypted
+	}
 }
 
-// seal writes the head and gives the batch's bytes.
-func (b *gathered) seal(h *header) []byte {
+// seal writes the head, encrypts the data where h says so, and gives the batch's
+// bytes.
+func (b *gathered) seal(h *header, s *atrest.Sealer) []byte {
+	out := b.lay(h)
+	h.put(out)
+	copy(out[headerSize:], b.dir)
+	if h.flags&flagEncrypted != 0 {
+		b.encrypt(h, out, s)
+	}
+	h.seal(out[:h.headLen()])
+	return out
+}
+
+// lay puts the data where it belongs, with zeros before and behind, and gives the
+// bytes of the batch.
+func (b *gathered) lay(h *header) []byte {
 	n := int(h.headLen())
 	if h.flags&flagApart == 0 {
 		// All in the room of the head, and behind it as far as the data reached.
 		copy(b.buf[n:], b.buf[b.head:b.head+b.data])
 		out := b.buf[:h.len()]
 		clear(out[n+b.data:])
-		copy(out[headerSize:], b.dir)
-		h.seal(out[:n])
 		return out
 	}
 	out := b.buf[b.head-int(h.dataOff()):][:h.len()]
-	copy(out[headerSize:], b.dir)
 	clear(out[n:h.dataOff()])
 	clear(out[int(h.dataOff())+b.data:])
-	h.seal(out[:n])
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -78,6 +79,9 @@ type Options struct {
 	// MaxBytes are unreleased, when another file cannot be made, and when one can
 	// be made again. It must not block, and calls may come at the same time.
 	OnPressure func(Pressure)
+	// Keys encrypt the data of all entries from now on, and decrypt what was. nil:
+	// data is in the clear, and a journal with encrypted data does not open.
+	Keys *atrest.Keyring
 	// Log: nil discards.
 	Log *slog.Logger
 }
@@ -143,6 +147,7 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 		return nil, err
 	}
 	r := recovery{j: j, replay: replay}
+	r.window.opener = o.Keys.Opener(keyPurpose)
 	if err := r.run(); err != nil {
 		return nil, errors.Join(err, j.closeFiles())
 	}

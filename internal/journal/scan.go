@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -13,6 +14,10 @@ type window struct {
 	off   int64
 	n     int64
 	buf   []byte
+
+	opener *atrest.Opener // nil: one without keys
+	plain  []byte         // the data of the encrypted batch that was read last
+	bound  []byte
 }
 
 // reader reads one file through a window, so that small batches do not cost a
@@ -66,7 +71,7 @@ func (r *reader) head(off int64) (b batch, bad, err error) {
 	return b, bad, nil
 }
 
-// batch reads a whole batch at an offset. One whose data is bad has its
+// batch reads a whole batch at an offset, decrypted. One whose data is bad has its
 // directory and errChecksum.
 func (r *reader) batch(off int64) (b batch, bad, err error) {
 	b, bad, err = r.head(off)
@@ -77,11 +82,13 @@ func (r *reader) batch(off int64) (b batch, bad, err error) {
 	if err != nil {
 		return batch{}, nil, err
 	}
-	b, bad = parseBatch(bytes)
-	if bad == nil && !b.intact() {
+	if b, bad = parseBatch(bytes); bad == nil {
+		bad, err = r.decrypt(off, &b)
+	}
+	if bad == nil && err == nil && !b.intact() {
 		bad = errChecksum
 	}
-	return b, bad, nil
+	return b, bad, err
 }
 
 // found is a batch whose header and directory are valid.

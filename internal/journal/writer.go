@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/weirmq/weir/internal/atrest"
 )
 
 // writer is the state of the writer's goroutine.
@@ -26,6 +28,8 @@ type writer struct {
 	firstLive  uint64 // as the last batch said
 	dirty      bool   // batches were written and not synced
 	marked     bool   // the last batch is the mark of a clean end
+	sealer     *atrest.Sealer
+	sealed     uint64 // the generation that sealer is for
 	lastSync   time.Time
 	ride       *time.Timer
 	rideSet    bool
@@ -36,7 +40,8 @@ type writer struct {
 }
 
 func (w *writer) init(j *Journal) {
-	w.next, w.batch = newGathered(j.maxBatch), newGathered(j.maxBatch)
+	seals := j.opts.Keys != nil
+	w.next, w.batch = newGathered(j.maxBatch, seals), newGathered(j.maxBatch, seals)
 	w.lastSync = time.Now()
 	w.ride = time.NewTimer(time.Hour)
 	w.ride.Stop()
@@ -241,7 +246,7 @@ func (j *Journal) writeBatch(flags uint16) error {
 	h.generation, h.firstLive = f.generation, j.files[0].generation
 	j.writing = true
 	j.mu.Unlock()
-	err = j.write(f, w.batch.seal(&h))
+	err = j.write(f, w.batch.seal(&h, w.sealerFor(j, f)))
 	j.mu.Lock()
 	j.writing = false
 	if err == nil {
