@@ -2,21 +2,21 @@ package partition
 
 import (
 	"github.com/weirmq/weir/internal/record"
-	"github.com/weirmq/weir/internal/subject"
 )
 
 // Admit decides over a staged batch at time now and takes the batch over: the
 // observer gets it back with its outcomes. Records that are refused are struck,
-// the others are numbered and proposed as one frame. It never waits for a disk.
+// the others are numbered and proposed as one frame. It never waits for a write;
+// it reads, without the lock, what the subject index does not hold in memory.
 func (p *Partition) Admit(now int64, b *Batch) {
 	n := b.Area.Len()
 	if cap(b.Outcomes) < n {
 		b.Outcomes = make([]Outcome, n)
 	}
 	b.Outcomes = b.Outcomes[:n]
-	p.loadLast(b)
-	p.mu.Lock()
-	kept := p.decideLocked(max(now, p.tip.lastTime), b)
+	r, err := p.lockFor(b)
+	kept := p.decideLocked(max(now, p.tip.lastTime), b, r, err)
+	p.subjects.trimLoaded()
 	switch {
 	case len(kept) > 0:
 		p.mu.Unlock()
@@ -31,8 +31,14 @@ func (p *Partition) Admit(now int64, b *Batch) {
 }
 
 // decideLocked checks, numbers and queues the batch, and returns the slots that
-// are kept.
-func (p *Partition) decideLocked(now int64, b *Batch) []record.Slot {
+// are kept. With unread, why the subject index cannot be read, it keeps none.
+func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []record.Slot {
+	if unread != nil && p.dead == nil {
+		for i := range b.Outcomes {
+			b.Outcomes[i] = Outcome{Refusal: Unreadable}
+		}
+		return nil
+	}
 	floor := p.dedupFloorLocked(now)
 	base := p.tip.last + 1
 	slots := b.Area.Slots
@@ -45,12 +51,12 @@ func (p *Partition) decideLocked(now int64, b *Batch) []record.Slot {
 			c = &b.Conds[i]
 		}
 		if hint == nil || hint.name != string(v.Subject) {
-			hint = p.subjects.find(v.Subject)
+			hint, _ = p.subjects.find(v.Subject)
 		}
-		o := p.checkLocked(&v, c, hint, now)
+		o := p.checkLocked(&v, c, hint, r)
 		if o.Refusal == Accepted {
 			o.Seq = base + uint64(len(kept))
-			hint = p.acceptLocked(&v, hint, o.Seq, now)
+			hint = p.acceptLocked(&v, o.Seq, now)
 			// The slot's place in the directory moves up over struck ones. It is
 			// behind i, so Area.View of what follows is not disturbed.
 			kept = append(kept, s)
@@ -82,7 +88,7 @@ func (p *Partition) dedupFloorLocked(now int64) uint64 {
 }
 
 // checkLocked decides over one record.
-func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, now int64) Outcome {
+func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, r *ready) Outcome {
 	if p.dead != nil {
 		if p.deletedLog {
 			return Outcome{Refusal: Deleted}
@@ -97,7 +103,7 @@ func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, now int
 			return Outcome{Refusal: c.Refuse}
 		}
 		for _, check := range p.order {
-			if o := p.conditionLocked(check, v, c, e); o.Refusal != Accepted {
+			if o := p.conditionLocked(check, v, c, e, r); o.Refusal != Accepted {
 				return o
 			}
 		}
@@ -106,7 +112,7 @@ func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, now int
 }
 
 // conditionLocked is one step of a protocol's order.
-func (p *Partition) conditionLocked(check Check, v *record.View, c *Conditions, e *entry) Outcome {
+func (p *Partition) conditionLocked(check Check, v *record.View, c *Conditions, e *entry, r *ready) Outcome {
 	switch check {
 	case CheckDialect:
 		if c.Pre != 0 {
@@ -114,7 +120,7 @@ func (p *Partition) conditionLocked(check Check, v *record.View, c *Conditions, 
 		}
 	case CheckLastOfSubject:
 		if c.HasOfSubj {
-			if last := p.tipLastLocked(c.OfSubject, e); last != c.LastOf {
+			if last := p.tipLastLocked(c.OfSubject, e, r); last != c.LastOf {
 				return Outcome{Refusal: WrongLastOfSubject, Detail: last}
 			}
 		}
@@ -149,53 +155,6 @@ func (p *Partition) duplicateLocked(c *Conditions) Outcome {
 	return Outcome{}
 }
 
-// loadLast reads for what the batch's conditions need and the index has lost: the
-// last sequence of a subject whose last record was deleted.
-func (p *Partition) loadLast(b *Batch) {
-	for i := range b.Conds {
-		c := &b.Conds[i]
-		if !c.HasOfSubj {
-			continue
-		}
-		pattern := c.OfSubject
-		if pattern == "" {
-			v := b.Area.View(i)
-			pattern = string(v.Subject)
-		}
-		var unknown []string
-		p.mu.RLock()
-		p.subjects.each(pattern, func(e *entry) {
-			if e.last == 0 {
-				unknown = append(unknown, e.name)
-			}
-		})
-		p.mu.RUnlock()
-		for _, name := range unknown {
-			p.findLast(name)
-		}
-	}
-}
-
-// tipLastLocked is the last admitted sequence of a subject, or of those that a
-// pattern matches. e is the entry of the record's own subject.
-func (p *Partition) tipLastLocked(pattern string, e *entry) uint64 {
-	if pattern == "" {
-		if e == nil {
-			return 0
-		}
-		return e.last
-	}
-	if !subject.HasWildcard(pattern) {
-		if e := p.subjects.by[pattern]; e != nil {
-			return e.last
-		}
-		return 0
-	}
-	var last uint64
-	p.subjects.each(pattern, func(e *entry) { last = max(last, e.last) })
-	return last
-}
-
 // limitsLocked holds a record against the limits of the log and the budget.
 func (p *Partition) limitsLocked(v *record.View, e *entry) Outcome {
 	l := &p.limits
@@ -223,13 +182,11 @@ func (p *Partition) limitsLocked(v *record.View, e *entry) Outcome {
 	return Outcome{}
 }
 
-// acceptLocked counts an accepted record into the tip.
-func (p *Partition) acceptLocked(v *record.View, e *entry, seq uint64, now int64) *entry {
-	var before uint64
-	if e != nil {
-		before = e.last
-	}
-	e = p.subjects.add(v.Subject, seq)
+// acceptLocked counts an accepted record into the tip. Its subject is known.
+func (p *Partition) acceptLocked(v *record.View, seq uint64, now int64) *entry {
+	e := p.subjects.own(v.Subject)
+	before := e.last
+	p.subjects.count(e, seq)
 	p.undo = append(p.undo, undo{seq: seq, entry: e, last: before})
 	p.tip.last = seq
 	p.tip.records++

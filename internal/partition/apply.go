@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -27,7 +28,10 @@ func (p *Partition) Apply(e Entry) error {
 	fl, _ := e.Value.(*Flight)
 	p.applying.Lock()
 	err := p.applyKind(e, fl)
-	p.index = e.Index
+	if err == nil {
+		err = p.unread
+	}
+	p.applied = e.Index
 	p.applying.Unlock()
 	if fl != nil {
 		p.landed(fl)
@@ -55,10 +59,17 @@ func (p *Partition) applyKind(e Entry, fl *Flight) error {
 			return fmt.Errorf("apply configuration: %w", err)
 		}
 		p.mu.Lock()
-		p.setLimitsLocked(l)
+		list := p.setLimitsLocked(l)
 		p.mu.Unlock()
 		p.ledger.Apply(e.Kind, e.Data, flightValue(fl))
-		p.enforce()
+		if err := p.enforce(); err != nil {
+			return fmt.Errorf("apply limits: %w", err)
+		}
+		if list {
+			if err := p.listSequences(); err != nil {
+				return fmt.Errorf("list sequences: %w", err)
+			}
+		}
 	default:
 		p.ledger.Apply(e.Kind, e.Data, flightValue(fl))
 	}
@@ -114,14 +125,11 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 		}
 		return nil
 	}
-	local := fl != nil
 	p.store.Append(f)
-	p.mu.Lock()
-	if !local {
-		if err := p.indexFrameLocked(f); err != nil {
-			p.mu.Unlock()
-			return err
-		}
+	if fl != nil {
+		p.mu.Lock()
+	} else if err := p.indexFrame(f); err != nil {
+		return err
 	}
 	bytes, rollups := p.countLocked(f)
 	p.done.last = f.Last()
@@ -152,19 +160,34 @@ func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups bool) {
 	return bytes, rollups
 }
 
-// indexFrameLocked counts a frame into the tip that came by replay.
-func (p *Partition) indexFrameLocked(f *record.Frame) error {
-	p.dedup.evict(f.DedupFloor)
-	for i := range int(f.Count) {
-		if err := f.Verify(i); err != nil {
-			return fmt.Errorf("apply frame: %w", err)
+// indexFrame counts a frame into the tip that came by replay. It returns with the
+// lock held, unless there is an error.
+func (p *Partition) indexFrame(f *record.Frame) error {
+	views := make([]record.View, f.Count)
+	for i := range views {
+		err := f.Verify(i)
+		if err == nil {
+			views[i], err = f.Record(i)
 		}
-		v, err := f.Record(i)
 		if err != nil {
 			return fmt.Errorf("apply frame: %w", err)
 		}
+	}
+	err := p.lockKnown(func(yield func([]byte) bool) {
+		for i := range views {
+			if !yield(views[i].Subject) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("apply frame: %w", err)
+	}
+	p.dedup.evict(f.DedupFloor)
+	for i := range views {
+		v := &views[i]
 		p.budget.Reserve(v.Size())
-		p.acceptLocked(&v, p.subjects.find(v.Subject), v.Seq, v.Time)
+		p.acceptLocked(v, v.Seq, v.Time)
 	}
 	p.tip.lastTime = max(p.tip.lastTime, f.Time)
 	return nil
@@ -192,15 +215,33 @@ func (p *Partition) live(seq uint64) bool {
 	return seq >= p.done.first && seq <= p.done.last && !p.deleted.Contains(seq)
 }
 
-// remove takes one live record out. Only the group's goroutine calls it.
-func (p *Partition) remove(v *record.View) {
-	p.mu.Lock()
+// remove takes one live record out. Only the group's goroutine calls it. Where
+// its subject cannot be looked up nothing is removed, and the entry fails.
+func (p *Partition) remove(v *record.View) bool {
+	if err := p.lockKnown(one(v.Subject)); err != nil {
+		p.unread = fmt.Errorf("remove record %d: %w", v.Seq, err)
+		return false
+	}
 	n := p.removeLocked(v)
 	watch := p.watch
 	p.mu.Unlock()
 	if watch {
 		p.observer.Removed(v.Seq, v.Subject, n)
 	}
+	return true
+}
+
+// lockKnown is lockWith for the group's goroutine while it applies: where the
+// index cannot be read it is made again.
+func (p *Partition) lockKnown(names iter.Seq[[]byte]) error {
+	err := p.lockWith(names)
+	if err == nil {
+		return nil
+	}
+	if err := p.remake(err); err != nil {
+		return err
+	}
+	return p.lockWith(names)
 }
 
 // removeLocked returns the number of the removal. It is given before the record
@@ -243,7 +284,7 @@ func (p *Partition) trimBelow(first uint64) {
 	}
 	for p.done.first < first && p.removeOldest() {
 	}
-	p.store.Trim(p.done.first)
+	p.trim()
 }
 
 // clearIfAll empties the log at once where nothing that is committed would stay.
@@ -254,20 +295,8 @@ func (p *Partition) clearIfAll(first uint64) bool {
 		return false
 	}
 	n := p.removals.Add(1)
-	p.subjects.init(&p.limits)
-	keep := p.undo
-	p.undo = nil
-	for _, u := range keep {
-		if u.seq <= p.done.last {
-			continue
-		}
-		var before uint64
-		if e := p.subjects.by[u.entry.name]; e != nil {
-			before = e.last
-		}
-		e := p.subjects.add([]byte(u.entry.name), u.seq)
-		p.undo = append(p.undo, undo{seq: u.seq, entry: e, last: before})
-	}
+	p.subjects.clear()
+	p.redoLocked()
 	p.tip.records -= p.done.records
 	p.tip.bytes -= p.done.bytes
 	p.budget.Return(p.done.bytes)
@@ -280,7 +309,7 @@ func (p *Partition) clearIfAll(first uint64) bool {
 	if watch {
 		p.observer.Removed(0, nil, n)
 	}
-	p.store.Trim(first)
+	p.trim()
 	return true
 }
 
@@ -302,8 +331,7 @@ func (p *Partition) removeOldest() bool {
 	}
 	if err == nil {
 		p.skipTo(v.Seq)
-		p.remove(&v)
-		return true
+		return p.remove(&v)
 	}
 	p.trimmer.Close()
 	p.trimmer = nil
@@ -323,17 +351,28 @@ func (p *Partition) skipTo(seq uint64) {
 }
 
 // dropDamagedOldest moves first over a record that cannot be read, so that
-// retention goes on; its subject's count stays too high, which a restart mends.
+// retention goes on. Its subject's count stays too high, which a restart mends: the
+// index is not saved any more.
 func (p *Partition) dropDamagedOldest(err error) bool {
 	if errors.Is(err, io.EOF) || !errors.Is(err, record.ErrDamaged) {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.subjects.stale = true
 	p.done.first++
 	p.done.records--
 	p.tip.records--
 	p.skipDeletedLocked()
 	p.publishLocked()
 	return true
+}
+
+// trim lets the store forget what is before the first record. What a checkpoint
+// that is being taken counts as live, its replay may have to read: that is
+// forgotten after it.
+func (p *Partition) trim() {
+	if !p.untrimmed {
+		p.store.Trim(p.first.Load())
+	}
 }

@@ -56,6 +56,7 @@ const (
 	Overload                   // more is in flight than the log's memory may hold
 	Dead                       // the log failed: nothing can be stored until a restart
 	Deleted                    // the log was deleted
+	Unreadable                 // the subject index cannot be read at present, nor the records
 )
 
 // Outcome is the fate of one staged record.

@@ -1,47 +1,88 @@
 package partition
 
 import (
+	"errors"
+	"fmt"
+	"io"
+
 	"github.com/weirmq/weir/internal/record"
 )
 
 // Removals that follow from the entries alone are derived here, at apply, alike
 // on every node: limits by count, bytes and subject.
 
-// setLimitsLocked puts limits in force and fits the index to them.
-func (p *Partition) setLimitsLocked(l Limits) {
+// setLimitsLocked puts limits in force. It says whether sequences are listed from
+// now on that were not before.
+func (p *Partition) setLimitsLocked(l Limits) (list bool) {
 	was := p.subjects.listed()
 	p.limits = l
-	if p.subjects.listed() != was {
-		for _, e := range p.subjects.by {
-			e.seqs = nil
-		}
-		if p.subjects.listed() {
-			p.listSequencesLocked()
-		}
-	}
 	if l.DedupWindow <= 0 {
 		p.dedup = dedup{}
 		p.dedup.init()
 	}
+	return p.subjects.listed() && !was
 }
 
-// listSequencesLocked fills the entries' lists from the store. It happens once,
-// when a small limit for each subject is set on a log that had none.
-func (p *Partition) listSequencesLocked() {
+// listSequences reads the log for the entries' lists. It happens once, when a
+// small limit for each subject is set on a log that had none.
+func (p *Partition) listSequences() error {
+	lists := map[string][]uint64{}
+	err := p.eachLive(func(v *record.View) error {
+		if err := p.lockKnown(one(v.Subject)); err != nil {
+			return err
+		}
+		defer p.mu.Unlock()
+		if e, _ := p.subjects.find(v.Subject); e != nil && e.seqs(nil) == nil {
+			lists[string(v.Subject)] = append(lists[string(v.Subject)], v.Seq)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for name, seqs := range lists {
+		if err := p.lockKnown(one([]byte(name))); err != nil {
+			return err
+		}
+		e := p.subjects.own([]byte(name))
+		count, _ := p.committedLocked(e)
+		flying := e.count - count
+		at := len(seqs)
+		seqs = append(seqs, make([]uint64, flying)...)
+		for seq := e.last; seq > p.done.last; seq = p.undo[seq-p.undo[0].seq].last {
+			flying--
+			seqs[at+int(flying)] = seq
+		}
+		if uint64(len(seqs)) == e.count {
+			e.setSeqs(seqs)
+		}
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+// eachLive calls f for the committed records that are live and can be read. What
+// it gets is valid during the call. Only the group's goroutine calls it.
+func (p *Partition) eachLive(f func(*record.View) error) error {
+	if p.done.records == 0 {
+		return nil
+	}
 	c := p.store.Cursor(p.done.first)
 	defer c.Close()
 	for {
 		v, err := c.Next()
-		if err != nil || v.Seq > p.done.last {
-			break
+		switch {
+		case errors.Is(err, io.EOF) || err == nil && v.Seq > p.done.last:
+			return nil
+		case errors.Is(err, record.ErrDamaged):
+			continue // whoever reads it is told
+		case err != nil:
+			return fmt.Errorf("read partition %d: %w", p.id.ID, err)
 		}
-		if e := p.subjects.find(v.Subject); e != nil && p.live(v.Seq) {
-			e.seqs = append(e.seqs, v.Seq)
-		}
-	}
-	for _, u := range p.undo {
-		if u.seq > p.done.last {
-			u.entry.seqs = append(u.entry.seqs, u.seq)
+		if p.live(v.Seq) {
+			if err := f(&v); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -61,25 +102,61 @@ func (p *Partition) enforceFrame(f *record.Frame) bool {
 }
 
 // enforce applies all limits to all there is, after a change of them.
-func (p *Partition) enforce() {
+func (p *Partition) enforce() error {
 	before := p.done.records
-	if p.limits.MaxPerSubject > 0 {
-		p.mu.RLock()
-		var over [][]byte
-		for name, e := range p.subjects.by {
-			if e.count > uint64(p.limits.MaxPerSubject) {
-				over = append(over, []byte(name))
-			}
-		}
-		p.mu.RUnlock()
-		for _, name := range over {
-			p.enforceSubject(name)
-		}
+	if err := p.enforceSubjects(); err != nil {
+		return err
 	}
 	p.enforceTotals()
 	if p.done.records != before {
 		p.observer.Applied(p.done.last, true)
 	}
+	return nil
+}
+
+// enforceSubjects removes the oldest records of all subjects that have too many,
+// in one reading of the log.
+func (p *Partition) enforceSubjects() error {
+	limit := uint64(max(p.limits.MaxPerSubject, 0))
+	if limit == 0 {
+		return nil
+	}
+	over := map[string]uint64{} // how many are to go
+	_, _, err := p.visit([]string{""}, func(f found) bool {
+		if f.count > limit {
+			over[f.name()] = f.count - limit
+		}
+		return true
+	})
+	if err != nil {
+		if err := p.remake(err); err != nil {
+			return err
+		}
+		return p.enforceSubjects()
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	err = p.eachLive(func(v *record.View) error {
+		n := over[string(v.Subject)]
+		switch n {
+		case 0:
+			return nil
+		case 1:
+			delete(over, string(v.Subject))
+		default:
+			over[string(v.Subject)] = n - 1
+		}
+		p.remove(v)
+		if len(over) == 0 || p.unread != nil {
+			return io.EOF
+		}
+		return nil
+	})
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // enforceTotals removes the oldest records while there are too many or they are
@@ -94,60 +171,49 @@ func (p *Partition) enforceTotals() {
 		trimmed = true
 	}
 	if trimmed {
-		p.store.Trim(p.done.first)
+		p.trim()
 	}
 }
 
-// enforceSubject removes the oldest records of a subject that has too many.
+// enforceSubject removes the oldest records of a subject that has too many. The
+// subject is one of the frame that was applied last: it is in memory.
 func (p *Partition) enforceSubject(name []byte) {
 	for {
 		p.mu.RLock()
-		e := p.subjects.find(name)
-		if e == nil || p.committedCountLocked(e) <= uint64(p.limits.MaxPerSubject) {
-			p.mu.RUnlock()
-			return
+		e, _ := p.subjects.find(name)
+		var seq, count uint64
+		if e != nil {
+			seq = e.first()
+			count, _ = p.committedLocked(e)
 		}
-		seq := e.first
 		p.mu.RUnlock()
-		v, ok := p.nextOf(name, seq, p.done.last)
-		if !ok {
+		if count <= uint64(p.limits.MaxPerSubject) {
 			return
 		}
-		p.remove(&v)
-	}
-}
-
-// committedCountLocked is how many live records of the entry are committed.
-func (p *Partition) committedCountLocked(e *entry) uint64 {
-	n := e.count
-	if e.last > p.done.last {
-		for i := range p.undo {
-			if p.undo[i].entry == e && p.undo[i].seq > p.done.last {
-				n--
-			}
+		v, ok := p.nextOf(name, seq, p.done.last)
+		if !ok || !p.remove(&v) {
+			return
 		}
 	}
-	return n
 }
 
-// removeSubjectBelow removes the live records of a subject below seq.
+// removeSubjectBelow removes the live records of a subject below seq, which is
+// one of its own.
 func (p *Partition) removeSubjectBelow(name []byte, seq uint64) {
 	for {
 		p.mu.RLock()
-		e := p.subjects.find(name)
 		from := seq
-		if e != nil {
-			from = e.first
+		if e, _ := p.subjects.find(name); e != nil {
+			from = e.first()
 		}
 		p.mu.RUnlock()
 		if from >= seq {
 			return
 		}
 		v, ok := p.nextOf(name, from, seq-1)
-		if !ok {
+		if !ok || !p.remove(&v) {
 			return
 		}
-		p.remove(&v)
 	}
 }
 

@@ -16,16 +16,32 @@
 //
 // # Tip and committed
 //
-// The index holds the tip: everything admitted. Readers see what is committed;
-// where a subject's last record is above that, an undo list resolves it.
+// The subject index holds the tip: everything admitted. Readers see what is
+// committed; where a subject's last record is above that, an undo list resolves
+// it.
+//
+// # Subjects in memory and on disk
+//
+// Memory holds the subjects that changed since a checkpoint, at most 100 bytes
+// each beside the name, those that are gone included; the others are in the runs
+// of an Index, which assembly supplies. A checkpoint freezes what is committed,
+// writes it as a run, and names the run in its state; then memory forgets it. Few
+// subjects are kept in the state itself, and in memory. What a batch needs of the
+// runs is read before the lock is taken, and holds unless the generation has
+// changed by then. A clean start reads no record. Where runs cannot be read, the
+// records are, once; Index.Lost tells of it.
 //
 // # Concurrency
 //
-// The package starts no goroutine and reads no clock. mu guards the index, the
-// queue and the positions. Apply, Restore and Failed are called by one goroutine
-// at a time, that of the group; only they change what is live, so they may read
-// the store without the lock. Everything else may be called from anywhere. With
-// mu held no other room is called.
+// The package starts no goroutine and reads no clock. Locks, in order: saving,
+// held by the one checkpoint that is being taken and by Close and Drop; applying,
+// held while an entry takes effect, while a checkpoint freezes its state, and
+// while the index is made again; mu, which guards the index, the queue and the
+// positions. Apply, Restore and Failed are called by one goroutine at a time,
+// that of the group; only they change what is live, so they may read the store
+// without the lock. Everything else may be called from anywhere, but from within
+// Apply nothing that looks subjects up. With mu held no other room is called but
+// Budget and Index.View, which only count.
 //
-// Only stream creates partitions; assembly supplies Store and Proposer.
+// Only stream creates partitions; assembly supplies Store, Index and Proposer.
 package partition

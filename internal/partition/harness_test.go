@@ -17,6 +17,12 @@ type memStore struct {
 	frames []*record.Frame
 	first  uint64
 	state  []byte
+	saved  *memStore // as of the last checkpoint
+	reads  int       // records that were read
+}
+
+func (m *memStore) clone() *memStore {
+	return &memStore{frames: slices.Clone(m.frames), first: m.first, state: m.state}
 }
 
 func (m *memStore) Append(f *record.Frame) {
@@ -56,11 +62,16 @@ func (m *memStore) SeekTime(t int64) (uint64, error) {
 	}
 }
 
-func (m *memStore) Trim(first uint64)         { m.first = first }
-func (m *memStore) Checkpoint(b []byte) error { m.state = slices.Clone(b); return nil }
-func (m *memStore) State() []byte             { return m.state }
-func (m *memStore) Drop() error               { return nil }
-func (m *memStore) Close() error              { return nil }
+func (m *memStore) Checkpoint(b []byte) error {
+	m.state = slices.Clone(b)
+	m.saved = m.clone()
+	return nil
+}
+
+func (m *memStore) Trim(first uint64) { m.first = max(m.first, first) }
+func (m *memStore) State() []byte     { return m.state }
+func (m *memStore) Drop() error       { return nil }
+func (m *memStore) Close() error      { return nil }
 
 type memCursor struct {
 	m    *memStore
@@ -76,6 +87,7 @@ func (c *memCursor) Next() (record.View, error) {
 	f := c.m.frames[i]
 	v, err := f.Record(f.Find(c.next))
 	c.next = v.Seq + 1
+	c.m.reads++
 	return v, err
 }
 func (c *memCursor) Seek(seq uint64) { c.next = seq }

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -90,6 +91,8 @@ type Options struct {
 	First    uint64
 	Store    Store
 	Proposer Proposer
+	// Index keeps the subjects that memory does not; nil: memory keeps all.
+	Index    Index
 	Ledger   Ledger
 	Budget   Budget
 	Observer Observer
@@ -102,6 +105,7 @@ type Partition struct {
 	// Set at construction.
 	id       record.Identity
 	store    Store
+	index    Index // nil: memory knows all subjects
 	proposer Proposer
 	ledger   Ledger
 	budget   Budget
@@ -109,13 +113,18 @@ type Partition struct {
 	order    []Check
 
 	// Only the group's goroutine.
-	index   uint64 // of the last applied entry
+	applied uint64 // index of the last applied entry
 	restore uint64 // entries up to it were in the checkpoint
 	trimmer Cursor // sequential reader of what retention removes
+	unread  error  // a subject could not be looked up: the entry fails
+
+	// saving is held while a checkpoint is taken.
+	saving sync.Mutex
 
 	// applying is held while an entry takes effect and while a checkpoint's state
 	// is encoded, so that a state is that of one index.
-	applying sync.Mutex
+	applying  sync.Mutex
+	untrimmed bool // a checkpoint is being taken: see trim; guarded by applying
 
 	// Atomic, for readers that walk the log: what is visible.
 	first, committed atomic.Uint64
@@ -154,11 +163,11 @@ type position struct {
 }
 
 // New returns a partition as its store left it; entries after that checkpoint
-// follow through Restore-time Apply calls. It reads every live record once to
-// build the subject index.
+// follow through Restore-time Apply calls. It reads no record, unless the subject
+// index cannot be read or there is none: then each live one, once.
 func New(o Options) (*Partition, error) {
 	p := &Partition{
-		id: o.Identity, store: o.Store, proposer: o.Proposer, ledger: o.Ledger,
+		id: o.Identity, store: o.Store, index: o.Index, proposer: o.Proposer, ledger: o.Ledger,
 		budget: o.Budget, observer: o.Observer, order: o.Order, limits: o.Limits,
 	}
 	first := max(o.First, 1)
@@ -168,6 +177,10 @@ func New(o Options) (*Partition, error) {
 	if state := o.Store.State(); state != nil {
 		if err := p.restoreState(state); err != nil {
 			return nil, err
+		}
+	} else if p.index != nil {
+		if err := p.index.Open(nil); err != nil {
+			return nil, fmt.Errorf("open partition %d: %w", p.id.ID, err)
 		}
 	}
 	p.tip = p.done
@@ -332,7 +345,7 @@ func (p *Partition) Limits() Limits {
 }
 
 // Index is that of the last applied entry.
-func (p *Partition) Index() uint64 { return p.index }
+func (p *Partition) Index() uint64 { return p.applied }
 
 // Drop removes everything that is stored. Nothing else may be called after it,
 // and nothing may be in flight (see Retire).
@@ -342,6 +355,7 @@ func (p *Partition) Drop() error {
 	p.budget.Return(p.tip.bytes)
 	p.tip, p.done = position{}, position{}
 	p.mu.Unlock()
+	p.closeIndex()
 	return p.store.Drop()
 }
 
@@ -356,5 +370,15 @@ func (p *Partition) Close() error {
 	p.budget.Return(p.done.bytes)
 	p.done.bytes = 0
 	p.mu.Unlock()
+	p.closeIndex()
 	return p.store.Close()
+}
+
+// closeIndex ends the use of the index, once no checkpoint writes to it.
+func (p *Partition) closeIndex() {
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	if p.index != nil {
+		p.index.Close()
+	}
 }

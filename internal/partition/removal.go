@@ -58,9 +58,11 @@ func (p *Partition) applyRemoval(r *Removal) error {
 		if err != nil {
 			return fmt.Errorf("remove record %d: %w", seq, err)
 		}
-		p.remove(&v)
+		if !p.remove(&v) {
+			break
+		}
 	}
-	p.store.Trim(p.done.first)
+	p.trim()
 	p.observer.Applied(p.done.last, p.done.records != before)
 	return nil
 }

@@ -3,9 +3,7 @@ package partition
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seqset"
@@ -13,7 +11,7 @@ import (
 
 // State of a partition in its checkpoint, little endian:
 //
-//	0   1   version (1)
+//	0   1   version (2)
 //	1   8   index of the last applied entry
 //	9   8   first sequence
 //	17  8   last sequence
@@ -26,38 +24,58 @@ import (
 //	..  4   length of the deletes, then the set
 //	..  4   count of ids in the dedup window, then each: id (16), sequence (8),
 //	        time (8)
+//	..  4   length of the subjects, then they, see appendSubjects; not in version 1
 //	..      the ledger's snapshot, to the end
 const (
-	stateVersion = 1
+	stateVersion = 2
 	stateFixed   = 66
 )
 
 // Checkpoint makes all that is applied durable in the store and lets the group
-// recycle the entries. It may run beside everything else, one at a time.
+// recycle the entries. It may run beside everything else, and waits for another.
 func (p *Partition) Checkpoint() error {
+	p.saving.Lock()
+	defer p.saving.Unlock()
 	p.mu.RLock()
-	if p.dead != nil {
-		p.mu.RUnlock()
-		return p.dead
-	}
+	dead := p.dead
 	p.mu.RUnlock()
-	index, state := p.snapshot()
+	if dead != nil {
+		return dead
+	}
+	s := p.snapshot()
+	defer p.retrim()
+	list := p.saveSubjects(&s.subjects)
+	state := append(appendBlock(s.head, s.subjects.block), s.ledger...)
 	if err := p.store.Checkpoint(state); err != nil {
 		return fmt.Errorf("checkpoint partition %d: %w", p.id.ID, err)
 	}
-	p.proposer.Release(index)
+	p.proposer.Release(s.index)
+	if list != nil {
+		p.index.Saved(list)
+	}
 	return nil
 }
 
-// snapshot encodes the applied state. The group's goroutine must not apply in
-// the meantime: applying holds p.applying.
-func (p *Partition) snapshot() (uint64, []byte) {
+// snapshot is the applied state, around that of the subjects.
+type snapshot struct {
+	index        uint64
+	head, ledger []byte
+	subjects     savedSubjects
+}
+
+// snapshot encodes the applied state and freezes the subjects. The group's
+// goroutine must not apply in the meantime: applying holds p.applying.
+func (p *Partition) snapshot() *snapshot {
 	p.applying.Lock()
 	defer p.applying.Unlock()
+	p.untrimmed = true
+	p.mu.Lock()
+	s := &snapshot{index: p.applied, subjects: p.freezeLocked()}
+	p.mu.Unlock()
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	b := append(make([]byte, 0, 256), stateVersion)
-	b = binary.LittleEndian.AppendUint64(b, p.index)
+	b = binary.LittleEndian.AppendUint64(b, p.applied)
 	b = binary.LittleEndian.AppendUint64(b, p.done.first)
 	b = binary.LittleEndian.AppendUint64(b, p.done.last)
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.done.lastTime))
@@ -67,8 +85,17 @@ func (p *Partition) snapshot() (uint64, []byte) {
 	b = append(append(b, has), id[:]...)
 	b = appendBlock(b, encodeLimits(&p.limits))
 	b = appendBlock(b, p.deleted.Append(nil))
-	b = p.appendDedupLocked(b)
-	return p.index, p.ledger.Snapshot(b)
+	s.head = p.appendDedupLocked(b)
+	s.ledger = p.ledger.Snapshot(nil)
+	return s
+}
+
+// retrim makes up for what was not trimmed while a checkpoint was taken.
+func (p *Partition) retrim() {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	p.untrimmed = false
+	p.trim()
 }
 
 // lastStoredIDLocked is the id of the last record that is applied. Where records
@@ -123,12 +150,14 @@ type savedState struct {
 	limits  Limits
 	deleted seqset.Set
 	dedup   []dedupEntry
-	ledger  []byte
+	// subjects is empty where there is no index.
+	subjects []byte
+	ledger   []byte
 }
 
 // decodeState reads what snapshot wrote. It is total.
 func decodeState(b []byte) (*savedState, error) {
-	if len(b) < stateFixed || b[0] != stateVersion {
+	if len(b) < stateFixed || b[0] == 0 || b[0] > stateVersion {
 		return nil, fmt.Errorf("state of %d bytes: %w", len(b), record.ErrDamaged)
 	}
 	u := func(off int) uint64 { return binary.LittleEndian.Uint64(b[off:]) }
@@ -156,6 +185,9 @@ func decodeState(b []byte) (*savedState, error) {
 		return nil, fmt.Errorf("deletes: %w", err)
 	}
 	s.dedup, s.ledger, err = decodeDedup(rest)
+	if err == nil && b[0] > 1 {
+		s.subjects, s.ledger, err = takeBlock(s.ledger)
+	}
 	return s, err
 }
 
@@ -179,14 +211,13 @@ func decodeDedup(b []byte) ([]dedupEntry, []byte, error) {
 	return out, b[n*size:], nil
 }
 
-// restoreState puts a checkpoint in force and builds the subject index from the
-// store.
+// restoreState puts a checkpoint in force.
 func (p *Partition) restoreState(b []byte) error {
 	s, err := decodeState(b)
 	if err != nil {
 		return fmt.Errorf("open partition %d: %w", p.id.ID, err)
 	}
-	p.index, p.restore = s.index, s.index
+	p.applied, p.restore = s.index, s.index
 	p.done, p.limits, p.deleted = s.done, s.limits, s.deleted
 	p.hasLast, p.lastID = s.hasLast, s.lastID
 	for _, e := range s.dedup {
@@ -195,34 +226,10 @@ func (p *Partition) restoreState(b []byte) error {
 	if err := p.ledger.Restore(s.ledger); err != nil {
 		return fmt.Errorf("open partition %d: restore consumers: %w", p.id.ID, err)
 	}
-	return p.buildIndex()
-}
-
-// buildIndex reads the live records once. A damaged one is left out: whoever
-// reads it is told.
-func (p *Partition) buildIndex() error {
-	if p.done.records == 0 {
-		return nil
+	if err := p.restoreSubjects(s.subjects); err != nil {
+		return fmt.Errorf("open partition %d: %w", p.id.ID, err)
 	}
-	c := p.store.Cursor(p.done.first)
-	defer c.Close()
-	for {
-		v, err := c.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, record.ErrDamaged):
-			continue
-		case err != nil:
-			return fmt.Errorf("read partition %d: %w", p.id.ID, err)
-		}
-		if v.Seq > p.done.last {
-			return nil
-		}
-		if !p.deleted.Contains(v.Seq) {
-			p.subjects.add(v.Subject, v.Seq)
-		}
-	}
+	return nil
 }
 
 // ProposeLimits puts new limits into the log's order. doc and value go to the

@@ -2,132 +2,199 @@ package partition
 
 import (
 	"slices"
-	"sort"
-
-	"github.com/weirmq/weir/internal/subject"
 )
-
-// subjects is the index of the tip: for each subject how many live records it
-// has and which is the last. Guarded by Partition.mu.
-type subjects struct {
-	by     map[string]*entry
-	limits *Limits
-}
-
-// entry is one subject. Its key is not kept twice: name shares the map's key.
-type entry struct {
-	name  string
-	count uint64
-	last  uint64
-	// first is at most the first live sequence: where a search for it starts.
-	first uint64
-	// seqs are the live sequences while the limit for each subject is small
-	// enough that the oldest must be found at once; nil otherwise.
-	seqs []uint64
-}
 
 // maxListed is the largest limit for each subject at which sequences are listed
 // in the entry, as key-value histories are.
 const maxListed = 64
 
+// maxLoaded is how many unchanged subjects stay in memory, beside the pages that
+// the index itself keeps.
+const maxLoaded = 8192
+
+// layer is a part of the subject index in memory: the subjects that changed in
+// some stretch of the log, those that are gone as entries that count nothing.
+type layer struct {
+	table
+	// whole says that what is not in it has no live record, whatever lies below.
+	whole bool
+}
+
+// subjects is the index of the tip: for each subject how many live records it
+// has and which is the last. What it does not hold is in the layers below, then
+// on disk. Guarded by Partition.mu.
+type subjects struct {
+	limits *Limits
+	active *layer
+	// frozen are the layers that a checkpoint is about to write, newest first.
+	// They say what was applied at it and never change.
+	frozen []*layer
+	// loaded are subjects that were read and did not change since. None of them
+	// is in a layer.
+	loaded table
+	live   int // subjects with records
+	// gen rises when what was known may be known no more, or be told by another
+	// run: a look-up of before must not be believed.
+	gen uint64
+	// stale says that counts are too high by records that could not be read: the
+	// index is not saved.
+	stale bool
+}
+
 func (s *subjects) init(l *Limits) {
-	s.by = map[string]*entry{}
 	s.limits = l
+	s.clear()
+}
+
+// clear forgets all subjects.
+func (s *subjects) clear() {
+	s.active, s.frozen, s.loaded, s.live = &layer{whole: true}, nil, table{}, 0
+	s.stale = false
+	s.gen++
 }
 
 func (s *subjects) listed() bool {
 	return s.limits.MaxPerSubject > 0 && s.limits.MaxPerSubject <= maxListed
 }
 
-// find returns the subject's entry, nil if it has none.
-func (s *subjects) find(name []byte) *entry { return s.by[string(name)] }
+// whole says that memory knows all subjects.
+func (s *subjects) whole() bool {
+	return s.active.whole || slices.ContainsFunc(s.frozen, func(l *layer) bool { return l.whole })
+}
 
-// add counts a record in, which is the newest of its subject.
-func (s *subjects) add(name []byte, seq uint64) *entry {
-	e := s.by[string(name)]
-	if e == nil {
-		e = &entry{name: string(name), first: seq}
-		s.by[e.name] = e
+// find returns the subject's entry, nil if it has no live record. If it is not
+// known, it must be loaded first. Only entries of the active layer may change.
+func (s *subjects) find(name []byte) (e *entry, known bool) {
+	e, known = s.seek(name)
+	if e != nil && e.count == 0 {
+		e = nil
 	}
-	e.count++
-	e.last = seq
-	if s.listed() {
-		e.seqs = append(e.seqs, seq)
+	return e, known
+}
+
+// seek is find that gives entries that count nothing, too.
+func (s *subjects) seek(name []byte) (*entry, bool) {
+	if e := s.active.find(name); e != nil || s.active.whole {
+		return e, true
 	}
+	for _, l := range s.frozen {
+		if e := l.find(name); e != nil || l.whole {
+			return e, true
+		}
+	}
+	e := s.loaded.find(name)
+	return e, e != nil
+}
+
+// own returns the subject's entry in the active layer, where it is put if it is
+// not there. The subject must be known.
+func (s *subjects) own(name []byte) *entry {
+	e := s.active.find(name)
+	if e != nil {
+		return e
+	}
+	if old, _ := s.seek(name); old != nil {
+		c := *old
+		c.list = cloneList(old.list)
+		e = &c
+		s.loaded.remove(name)
+	} else {
+		e = &entry{name: string(name)}
+	}
+	s.active.put(e)
 	return e
 }
 
-// remove counts a record out.
-func (s *subjects) remove(name []byte, seq uint64) {
-	e := s.by[string(name)]
-	if e == nil || e.count == 0 {
-		return
-	}
-	e.count--
+// count counts a record into an owned entry, the newest of its subject.
+func (s *subjects) count(e *entry, seq uint64) {
 	if e.count == 0 {
-		delete(s.by, e.name)
+		s.live++
+	}
+	e.add(seq, s.listed())
+}
+
+// remove counts a record out. Its subject must be known.
+func (s *subjects) remove(name []byte, seq uint64) {
+	if e, _ := s.find(name); e == nil {
 		return
 	}
-	if i, ok := slices.BinarySearch(e.seqs, seq); ok {
-		e.seqs = slices.Delete(e.seqs, i, i+1)
-		e.first = e.seqs[0]
-		e.last = e.seqs[len(e.seqs)-1]
+	e := s.own(name)
+	e.remove(seq)
+	if e.count > 0 {
 		return
 	}
-	if seq <= e.first {
-		e.first = seq + 1
-	}
-	if seq == e.last {
-		e.last = 0 // found again by reading, see Partition.lastOf
+	s.live--
+	if s.active.whole {
+		s.active.remove(name) // there is nothing below that it hides
 	}
 }
 
-// each calls f for every entry that the pattern matches, in no order.
-func (s *subjects) each(pattern string, f func(e *entry)) {
-	if pattern == "" || pattern == ">" {
-		for _, e := range s.by {
-			f(e)
-		}
-		return
-	}
-	if !subject.HasWildcard(pattern) {
-		if e := s.by[pattern]; e != nil {
-			f(e)
-		}
-		return
-	}
-	for _, e := range s.by {
-		if subject.Match(pattern, e.name) {
-			f(e)
-		}
+// trimLoaded bounds what is kept of unchanged subjects.
+func (s *subjects) trimLoaded() {
+	if s.loaded.len() > maxLoaded {
+		s.loaded = table{}
+		s.gen++
 	}
 }
 
 // undo says what a subject's last record was before the one at seq, which is not
-// committed yet.
+// committed yet. Undo records are of successive sequences, and their entries are
+// in the active layer.
 type undo struct {
 	seq   uint64
 	entry *entry
 	last  uint64
 }
 
-// committedLastLocked is the entry's last sequence that is committed; 0 if none.
-func (p *Partition) committedLastLocked(e *entry) uint64 {
-	if e.last <= p.done.last {
-		return e.last
+// committedLocked is how many live records of an entry are committed, and the
+// last of them, 0 if it is not known. Those in flight are found one from another.
+func (p *Partition) committedLocked(e *entry) (count, last uint64) {
+	count, last = e.count, e.last
+	for last > p.done.last {
+		last = p.undo[last-p.undo[0].seq].last
+		count--
 	}
+	if last != e.last && !p.live(last) {
+		last = 0 // removed while later ones are in flight
+	}
+	return count, last
+}
+
+// liveSubjectsLocked is the number of subjects with committed records.
+func (p *Partition) liveSubjectsLocked() int {
+	n := p.subjects.live
 	for i := range p.undo {
-		if p.undo[i].entry == e && p.undo[i].seq > p.done.last {
-			return p.undo[i].last
+		if u := &p.undo[i]; u.seq > p.done.last && u.last <= p.done.last {
+			if count, _ := p.committedLocked(u.entry); count == 0 {
+				n-- // all it has is in flight
+			}
 		}
 	}
-	return e.last
+	return n
 }
 
 // commitUndoLocked drops the undo records of what is committed now.
 func (p *Partition) commitUndoLocked() {
-	n := sort.Search(len(p.undo), func(i int) bool { return p.undo[i].seq > p.done.last })
+	n := 0
+	if len(p.undo) > 0 && p.undo[0].seq <= p.done.last {
+		n = int(min(p.done.last-p.undo[0].seq+1, uint64(len(p.undo))))
+	}
 	rest := copy(p.undo, p.undo[n:])
 	clear(p.undo[rest:])
 	p.undo = p.undo[:rest]
+}
+
+// redoLocked counts what is in flight into an index that holds what is committed.
+func (p *Partition) redoLocked() {
+	keep := p.undo
+	p.undo = nil
+	for _, u := range keep {
+		if u.seq <= p.done.last {
+			continue
+		}
+		e := p.subjects.own([]byte(u.entry.name))
+		before := e.last
+		p.subjects.count(e, u.seq)
+		p.undo = append(p.undo, undo{u.seq, e, before})
+	}
 }

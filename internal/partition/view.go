@@ -34,7 +34,7 @@ func (p *Partition) Status() Status {
 	defer p.mu.RUnlock()
 	return Status{
 		First: p.done.first, Last: p.done.last, Records: p.done.records, Bytes: p.done.bytes,
-		Deleted: p.deleted.Count(), Subjects: len(p.subjects.by), LastTime: p.done.lastTime,
+		Deleted: p.deleted.Count(), Subjects: p.liveSubjectsLocked(), LastTime: p.done.lastTime,
 	}
 }
 
@@ -113,39 +113,43 @@ type SubjectCount struct {
 }
 
 // Subjects returns the subjects that a pattern matches, sorted by name; an empty
-// pattern matches all.
+// pattern matches all. Where neither the subject index nor the records can be
+// read it returns none.
 func (p *Partition) Subjects(pattern string) []SubjectCount {
-	p.mu.RLock()
-	var out []SubjectCount
-	p.subjects.each(pattern, func(e *entry) {
-		if n := p.committedCountLocked(e); n > 0 {
-			out = append(out, SubjectCount{e.name, n, p.committedLastLocked(e)})
-		}
-	})
-	p.mu.RUnlock()
+	out, err := p.subjectsOf(pattern)
+	if err != nil {
+		return nil
+	}
 	slices.SortFunc(out, func(a, b SubjectCount) int { return cmp.Compare(a.Subject, b.Subject) })
 	return out
 }
 
+func (p *Partition) subjectsOf(pattern string) (out []SubjectCount, err error) {
+	_, _, err = p.survey([]string{pattern}, func() { out = out[:0] }, func(f found) bool {
+		out = append(out, SubjectCount{f.name(), f.count, f.last})
+		return true
+	})
+	return out, err
+}
+
 // CountMatching is the number of visible records whose subject a pattern matches.
 func (p *Partition) CountMatching(pattern string) uint64 {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	var n uint64
-	p.subjects.each(pattern, func(e *entry) { n += p.committedCountLocked(e) })
+	n, _, _ := p.Count([]string{pattern})
 	return n
 }
 
 // Count is the number of visible records whose subject one of some patterns
 // matches, as of one moment: committed was the last sequence then, and removals
-// what Removals returned. No subject may match two of the patterns.
+// what Removals returned. No subject may match two of the patterns. Where neither
+// the subject index nor the records can be read nothing is counted.
 func (p *Partition) Count(patterns []string) (n, committed, removals uint64) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	for _, pattern := range patterns {
-		p.subjects.each(pattern, func(e *entry) { n += p.committedCountLocked(e) })
+	committed, removals, err := p.survey(patterns, func() { n = 0 }, func(f found) bool { n += f.count; return true })
+	if err != nil {
+		p.mu.RLock()
+		defer p.mu.RUnlock()
+		return 0, p.done.last, p.removals.Load()
 	}
-	return n, p.done.last, p.removals.Load()
+	return n, committed, removals
 }
 
 // Removals is the number of removals so far. A record whose removal has this
@@ -154,19 +158,24 @@ func (p *Partition) Removals() uint64 { return p.removals.Load() }
 
 // LastOf returns the newest visible record whose subject a pattern matches.
 func (p *Partition) LastOf(pattern string) (record.View, error) {
-	p.mu.RLock()
 	var last uint64
 	var unknown []string
-	p.subjects.each(pattern, func(e *entry) {
-		if n := p.committedLastLocked(e); n > 0 {
-			last = max(last, n)
-		} else if e.count > 0 {
-			unknown = append(unknown, e.name)
+	_, _, err := p.survey([]string{pattern}, func() { last, unknown = 0, nil }, func(f found) bool {
+		if f.last == 0 {
+			unknown = append(unknown, f.name())
 		}
+		last = max(last, f.last)
+		return true
 	})
-	p.mu.RUnlock()
+	if err != nil {
+		return record.View{}, err
+	}
 	for _, name := range unknown {
-		last = max(last, p.findLast(name))
+		seq, err := p.findLast(name)
+		if err != nil {
+			return record.View{}, err
+		}
+		last = max(last, seq)
 	}
 	if last == 0 {
 		return record.View{}, ErrNotFound
@@ -224,39 +233,53 @@ func (p *Partition) findHidden(last map[string]uint64, upTo uint64) {
 }
 
 // findLast reads for a subject's last record, whose number was lost when the one
-// that was last was deleted, and notes it.
-func (p *Partition) findLast(name string) uint64 {
-	p.mu.RLock()
-	from := p.done.first
-	if e := p.subjects.by[name]; e != nil {
-		from = max(from, e.first)
+// that was last was deleted, and notes it. What cannot be read is passed over.
+func (p *Partition) findLast(name string) (uint64, error) {
+	if err := p.lockWith(one([]byte(name))); err != nil {
+		return 0, err
 	}
-	p.mu.RUnlock()
+	from, count := p.done.first, uint64(0)
+	if e, _ := p.subjects.find([]byte(name)); e != nil {
+		from, count = max(from, e.first()), e.count
+	}
+	p.mu.Unlock()
 	r := p.Reader(from)
 	defer r.Close()
 	var last uint64
 	for {
 		v, err := r.Next()
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		if string(v.Subject) == name {
+		if err != nil && !errors.Is(err, record.ErrDamaged) {
+			return 0, fmt.Errorf("look for the last record of a subject: %w", err)
+		}
+		if err == nil && string(v.Subject) == name {
 			last = v.Seq
 		}
 	}
-	p.mu.Lock()
-	if e := p.subjects.by[name]; e != nil && e.last == 0 && p.live(last) {
-		e.last = last
+	if err := p.lockWith(one([]byte(name))); err != nil {
+		return 0, err
 	}
-	p.mu.Unlock()
-	return last
+	defer p.mu.Unlock()
+	if e, _ := p.subjects.find([]byte(name)); e != nil && e.last == 0 && e.count == count && p.live(last) {
+		p.subjects.own([]byte(name)).last = last
+	}
+	return last, nil
 }
 
 // NextOf returns the first visible record at or after from whose subject a
 // pattern matches; an empty pattern matches all.
 func (p *Partition) NextOf(pattern string, from uint64) (record.View, error) {
-	if pattern != "" && p.CountMatching(pattern) == 0 {
-		return record.View{}, ErrNotFound
+	if pattern != "" {
+		any := false
+		_, _, err := p.survey([]string{pattern}, func() {}, func(found) bool { any = true; return false })
+		if err != nil {
+			return record.View{}, err
+		}
+		if !any {
+			return record.View{}, ErrNotFound
+		}
 	}
 	r := p.Reader(from)
 	defer r.Close()

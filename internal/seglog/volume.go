@@ -149,6 +149,9 @@ func dirName(id record.Identity) string {
 	return strconv.FormatUint(id.ID, 10) + "-" + strconv.FormatUint(uint64(id.Incarnation), 10)
 }
 
+// Dir is where the files of a log lie. It is made with the first of them.
+func (v *Volume) Dir(id record.Identity) string { return v.logDir(id) }
+
 func (v *Volume) logDir(id record.Identity) string { return path.Join(v.streams, dirName(id)) }
 
 // parseDirName is the inverse of dirName.

@@ -24,6 +24,9 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 		g.log = seg.Log
 	}
 	o.Store, o.Proposer = store, proposer{g.solo}
+	if !memory {
+		o.Index = s.newIndex(spec)
+	}
 	if g.part, err = partition.New(o); err != nil {
 		return nil, err
 	}

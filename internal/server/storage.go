@@ -55,6 +55,7 @@ type storage struct {
 	volume  *seglog.Volume
 	catalog *meta.Catalog
 	metaRun *multiraft.Solo
+	indexes *indexes
 	squeeze chan struct{} // the journal is too long
 	room    *room
 	scrub   *scrubber
@@ -90,6 +91,7 @@ func openStorage(o storageOptions) (*storage, error) {
 	s := &storage{
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
 		squeeze: make(chan struct{}, 1), groups: map[uint64]*group{}, room: newRoom(o.FS, o.Dir),
+		indexes: newIndexes(),
 	}
 	s.scrub = &scrubber{catalog: s.catalog, log: o.Log, rate: o.ScrubRate, interval: o.ScrubInterval}
 	s.volume, err = seglog.Open(seglog.VolumeOptions{
@@ -220,8 +222,11 @@ func (s *storage) wantCheckpoint() {
 // checkpointEvery is how often quiet streams are looked at for a checkpoint.
 const checkpointEvery = 5 * time.Minute
 
-// run takes checkpoints until ctx ends.
+// run takes checkpoints, and merges the runs of the subject indexes, until ctx ends.
 func (s *storage) run(ctx context.Context) error {
+	var merging sync.WaitGroup
+	merging.Go(func() { s.indexes.merge(ctx) })
+	defer merging.Wait()
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
 	tight := time.NewTicker(tightEvery)

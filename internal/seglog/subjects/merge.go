@@ -13,6 +13,9 @@ const mergeFrom = 4
 func (s *Set) Merge(pace Pace) (bool, error) {
 	s.merging.Lock()
 	defer s.merging.Unlock()
+	s.mu.Lock()
+	cleared := s.cleared
+	s.mu.Unlock()
 	runs, err := s.acquire()
 	if err != nil {
 		return false, err
@@ -22,7 +25,7 @@ func (s *Set) Merge(pace Pace) (bool, error) {
 	if len(runs)-from < mergeFrom {
 		return false, nil
 	}
-	return true, s.mergeRuns(runs, from, pace)
+	return s.mergeRuns(runs, from, cleared, pace)
 }
 
 // mergeStart is the oldest run that is at most twice as large as all behind it
@@ -39,22 +42,29 @@ func mergeStart(runs []*run) int {
 	return from
 }
 
-// mergeRuns replaces runs[from:], which are a part of the set's, by one. Only
-// Merge replaces runs, and WriteRun adds behind them: they still lie together.
-func (s *Set) mergeRuns(runs []*run, from int, pace Pace) error {
+// mergeRuns replaces runs[from:], which are a part of the set's, by one, unless
+// the set was cleared meanwhile. Else only Merge replaces runs, and WriteRun adds
+// behind them: they still lie together.
+func (s *Set) mergeRuns(runs []*run, from int, cleared uint64, pace Pace) (bool, error) {
 	r, err := s.writeMerged(runs[from:], from == 0, pace)
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cleared != cleared {
+		if r != nil {
+			s.old = append(slices.Clip(s.old), r)
+		}
+		return false, nil
+	}
 	now := slices.Clone(s.runs[:from])
 	if r != nil {
 		now = append(now, r)
 	}
 	s.runs = append(now, s.runs[len(runs):]...)
 	s.old = append(slices.Clip(s.old), runs[from:]...)
-	return nil
+	return true, nil
 }
 
 // writeMerged writes one run of several. If they are the oldest, tombstones hide

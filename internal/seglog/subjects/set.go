@@ -46,6 +46,8 @@ type Set struct {
 	old    []*run // replaced; their files may still be named by a list; guarded by mu
 	next   uint64 // number of the next run; guarded by mu
 	closed bool   // guarded by mu
+	// cleared counts calls of Clear; guarded by mu.
+	cleared uint64
 
 	// made says that Dir is durable. Only WriteRun changes it.
 	made bool
@@ -148,6 +150,17 @@ func (s *Set) WriteRun(entries iter.Seq2[[]byte, *Entry]) error {
 	return nil
 }
 
+// Clear empties the set: all subjects are gone. As with WriteRun, the runs of
+// before belong to the index until the caller has stored List. A merge that is
+// under way has no effect.
+func (s *Set) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.old = append(slices.Clip(s.old), s.runs...)
+	s.runs = nil
+	s.cleared++
+}
+
 // makeDir makes the directory durable, which the log may not have written yet.
 func (s *Set) makeDir() error {
 	if s.made {
@@ -243,18 +256,34 @@ func (s *Set) release(runs []*run) {
 		}
 	}
 	s.mu.Unlock()
-	_ = s.remove(gone) // the next Open removes what stays
+	if len(gone) > 0 {
+		_ = s.remove(gone) // the next Open removes what stays
+	}
 }
+
+// View is what a set is at one moment: what is written or merged later does not
+// change it. It must be closed. It is safe for concurrent use.
+type View struct {
+	s    *Set
+	runs []*run
+}
+
+// View gives the set of now. It does no I/O.
+func (s *Set) View() (*View, error) {
+	runs, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return &View{s, runs}, nil
+}
+
+// Close ends the use of the view. It removes files that only the view kept.
+func (v *View) Close() { v.s.release(v.runs) }
 
 // Lookup finds the entry of a literal subject; false if it has no live record.
 // It may read the disk: one block a run, and block indexes that are not cached.
-func (s *Set) Lookup(name []byte) (Entry, bool, error) {
-	runs, err := s.acquire()
-	if err != nil {
-		return Entry{}, false, err
-	}
-	defer s.release(runs)
-	for _, r := range slices.Backward(runs) {
+func (v *View) Lookup(name []byte) (Entry, bool, error) {
+	for _, r := range slices.Backward(v.runs) {
 		p := pages{run: r}
 		e, ok, err := p.find(name)
 		p.close()
@@ -272,21 +301,16 @@ func (s *Set) Lookup(name []byte) (Entry, bool, error) {
 // false. An empty pattern matches all. name and e are valid during the call;
 // f may call the set. Its cost is linear in the subjects that begin as the
 // pattern does before its first wildcard.
-func (s *Set) Each(pattern string, f func(name []byte, e *Entry) bool) error {
+func (v *View) Each(pattern string, f func(name []byte, e *Entry) bool) error {
 	if pattern != "" && !subject.HasWildcard(pattern) {
-		e, ok, err := s.Lookup([]byte(pattern))
+		e, ok, err := v.Lookup([]byte(pattern))
 		if ok {
 			f([]byte(pattern), &e)
 		}
 		return err
 	}
-	runs, err := s.acquire()
-	if err != nil {
-		return err
-	}
-	defer s.release(runs)
 	prefix, all := literalPrefix(pattern)
-	m := newMerged(runs, []byte(prefix), false, nil)
+	m := newMerged(v.runs, []byte(prefix), false, nil)
 	defer m.close()
 	for m.next() {
 		if !bytes.HasPrefix(m.name(), []byte(prefix)) {
@@ -300,6 +324,26 @@ func (s *Set) Each(pattern string, f func(name []byte, e *Entry) bool) error {
 		}
 	}
 	return m.err
+}
+
+// Lookup finds the entry of a literal subject in the set of now.
+func (s *Set) Lookup(name []byte) (Entry, bool, error) {
+	v, err := s.View()
+	if err != nil {
+		return Entry{}, false, err
+	}
+	defer v.Close()
+	return v.Lookup(name)
+}
+
+// Each calls f for the subjects of now that pattern matches.
+func (s *Set) Each(pattern string, f func(name []byte, e *Entry) bool) error {
+	v, err := s.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	return v.Each(pattern, f)
 }
 
 // literalPrefix is what every subject that a pattern matches begins with, and

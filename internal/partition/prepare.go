@@ -1,0 +1,223 @@
+package partition
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Before a batch is decided over, everything that the decision needs of the
+// subject index is in memory: with the lock held no file is read.
+
+// ready is what was looked up for a batch.
+type ready struct {
+	need
+	lower map[string][]below // by pattern of an expected sequence with wildcards
+}
+
+// below is the last sequence of a subject that was not in the active layer.
+type below struct {
+	name string
+	last uint64
+}
+
+// readyTries is how often last sequences that are lost are looked for again while
+// others delete records. What cannot be read then counts as none.
+const readyTries = 3
+
+// lockFor takes the lock with all known that the batch's decision needs. With an
+// error the lock is held, too.
+func (p *Partition) lockFor(b *Batch) (*ready, error) {
+	asks := slices.ContainsFunc(b.Conds, func(c Conditions) bool { return c.HasOfSubj })
+	p.mu.RLock()
+	easy := p.subjects.active.whole && !asks
+	p.mu.RUnlock()
+	for try := 0; ; try++ {
+		var r *ready
+		if !easy {
+			var err error
+			if r, err = p.prepare(b); err == nil && asks {
+				err = p.findLost(r, b)
+			}
+			if err != nil && try < readyTries {
+				err = p.mend(err)
+			}
+			if err != nil {
+				p.mu.Lock()
+				return nil, err
+			}
+		}
+		p.mu.Lock()
+		switch {
+		case easy && p.subjects.active.whole:
+			return nil, nil
+		case !easy && p.supplyLocked(&r.need) && (!asks || try >= readyTries || !p.lostLocked(b)):
+			return r, nil
+		}
+		easy = false
+		p.mu.Unlock()
+	}
+}
+
+// prepare looks up the batch's subjects and those of its conditions.
+func (p *Partition) prepare(b *Batch) (*ready, error) {
+	r := &ready{}
+	p.mu.RLock()
+	r.gen = p.subjects.gen
+	err := p.gatherBatchLocked(r, b)
+	p.mu.RUnlock()
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	if err := r.fetch(); err != nil {
+		return nil, fmt.Errorf("read the subject index: %w", err)
+	}
+	for pattern := range r.lower {
+		if r.lower[pattern], err = p.lowerOf(pattern); err != nil {
+			return nil, fmt.Errorf("read the subject index: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func (p *Partition) gatherBatchLocked(r *ready, b *Batch) error {
+	var prev []byte
+	for i := range b.Area.Slots {
+		v := b.Area.View(i)
+		if i > 0 && string(v.Subject) == string(prev) {
+			continue
+		}
+		prev = v.Subject
+		if err := p.gatherLocked(&r.need, v.Subject); err != nil {
+			return err
+		}
+	}
+	for i := range b.Conds {
+		switch c := &b.Conds[i]; {
+		case !c.HasOfSubj || c.OfSubject == "":
+		case literal(c.OfSubject):
+			if err := p.gatherLocked(&r.need, []byte(c.OfSubject)); err != nil {
+				return err
+			}
+		case r.lower == nil:
+			r.lower = map[string][]below{c.OfSubject: nil}
+		default:
+			r.lower[c.OfSubject] = nil
+		}
+	}
+	return nil
+}
+
+// lowerOf gives the last sequences of the subjects below the active layer that a
+// pattern matches, the highest first.
+func (p *Partition) lowerOf(pattern string) ([]below, error) {
+	p.mu.RLock()
+	if p.subjects.active.whole {
+		p.mu.RUnlock()
+		return nil, nil
+	}
+	frozen := p.subjects.frozen
+	var view IndexView
+	var err error
+	if !p.subjects.whole() {
+		view, err = p.index.View()
+	}
+	p.mu.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	var out []below
+	v := visitor{hide: true, f: func(f found) bool { out = append(out, below{f.name(), f.last}); return true }}
+	if err := v.lower([]string{pattern}, frozen, view); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b below) int { return cmp.Compare(b.last, a.last) })
+	return out, nil
+}
+
+// findLost reads the log for what the batch's conditions need and the index has
+// lost: the last sequence of a subject whose last record was deleted.
+func (p *Partition) findLost(r *ready, b *Batch) error {
+	var lost []string
+	for i := range r.found {
+		if s := &r.found[i]; s.Count > 0 && s.Last == 0 {
+			lost = append(lost, r.names[i])
+		}
+	}
+	for _, l := range r.lower {
+		for i := len(l) - 1; i >= 0 && l[i].last == 0; i-- {
+			lost = append(lost, l[i].name)
+		}
+	}
+	p.mu.RLock()
+	p.eachLostLocked(b, func(e *entry) { lost = append(lost, e.name) })
+	p.mu.RUnlock()
+	for _, name := range lost {
+		if _, err := p.findLast(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lostLocked says that a last sequence which the batch's conditions need is not
+// known.
+func (p *Partition) lostLocked(b *Batch) (lost bool) {
+	p.eachLostLocked(b, func(*entry) { lost = true })
+	return lost
+}
+
+// eachLostLocked calls f for the known subjects of the batch's conditions whose
+// last sequence is lost.
+func (p *Partition) eachLostLocked(b *Batch, f func(*entry)) {
+	for i := range b.Conds {
+		c := &b.Conds[i]
+		if !c.HasOfSubj {
+			continue
+		}
+		if c.OfSubject != "" && !literal(c.OfSubject) {
+			for e := range p.subjects.active.matching(c.OfSubject) {
+				if e.count > 0 && e.last == 0 {
+					f(e)
+				}
+			}
+			continue
+		}
+		name := []byte(c.OfSubject)
+		if len(name) == 0 {
+			v := b.Area.View(i)
+			name = v.Subject
+		}
+		if e, _ := p.subjects.find(name); e != nil && e.last == 0 {
+			f(e)
+		}
+	}
+}
+
+// tipLastLocked is the last admitted sequence of a subject, or of those that a
+// pattern matches. e is the entry of the record's own subject.
+func (p *Partition) tipLastLocked(pattern string, e *entry, r *ready) uint64 {
+	if literal(pattern) {
+		e, _ = p.subjects.find([]byte(pattern))
+	}
+	if pattern == "" || literal(pattern) {
+		if e == nil {
+			return 0
+		}
+		return e.last
+	}
+	var last uint64
+	for e := range p.subjects.active.matching(pattern) {
+		last = max(last, e.last)
+	}
+	if r == nil {
+		return last
+	}
+	for _, b := range r.lower[pattern] {
+		if p.subjects.active.find([]byte(b.name)) == nil {
+			return max(last, b.last)
+		}
+	}
+	return last
+}
