@@ -2,6 +2,7 @@ package broker
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/routing"
 )
@@ -14,7 +15,14 @@ type Space struct {
 	backlog backlog // guarded by workers.mu
 
 	publishers sync.Pool // of *Publisher, for those that publish now and then
+
+	watched  atomic.Int64 // watches; 0: Subscribe and Unsubscribe need not look
+	watchMu  sync.Mutex
+	watchers map[string]map[*watch]struct{} // guarded by watchMu, by subject
 }
+
+// watch is what is called when the interest in a subject may have changed.
+type watch struct{ changed func() }
 
 // NewSpace gives an empty space. Its services run on pool, which may be nil in a
 // space without services.
@@ -26,10 +34,85 @@ func NewSpace(name string, pool *Workers) *Space {
 func (s *Space) Name() string { return s.name }
 
 // Subscribe makes sub match from now on. It is unchanged until Unsubscribe.
-func (s *Space) Subscribe(sub *Subscription) { s.table.Add(sub.Subject, sub.Queue, sub) }
+func (s *Space) Subscribe(sub *Subscription) {
+	s.table.Add(sub.Subject, sub.Queue, sub)
+	s.changed(sub.Subject)
+}
 
 // Unsubscribe ends it. Publishers that matched before may still offer a message.
-func (s *Space) Unsubscribe(sub *Subscription) { s.table.Remove(sub.Subject, sub.Queue, sub) }
+func (s *Space) Unsubscribe(sub *Subscription) {
+	s.table.Remove(sub.Subject, sub.Queue, sub)
+	s.changed(sub.Subject)
+}
+
+// Watch has changed called after each subscription that came or went at exactly
+// this subject, on the goroutine of whoever did that and without a lock: it must
+// not block. cancel ends that; a call may still be under way then.
+func (s *Space) Watch(subject string, changed func()) (cancel func()) {
+	w := &watch{changed: changed}
+	s.watched.Add(1)
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	if s.watchers == nil {
+		s.watchers = make(map[string]map[*watch]struct{})
+	}
+	if s.watchers[subject] == nil {
+		s.watchers[subject] = make(map[*watch]struct{})
+	}
+	s.watchers[subject][w] = struct{}{}
+	return func() { s.unwatch(subject, w) }
+}
+
+func (s *Space) unwatch(subject string, w *watch) {
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	if _, ok := s.watchers[subject][w]; !ok {
+		return
+	}
+	s.watched.Add(-1)
+	if delete(s.watchers[subject], w); len(s.watchers[subject]) == 0 {
+		delete(s.watchers, subject)
+	}
+}
+
+// changed tells those who watch the subject.
+func (s *Space) changed(subject string) {
+	if s.watched.Load() == 0 {
+		return
+	}
+	s.watchMu.Lock()
+	var call []*watch
+	for w := range s.watchers[subject] {
+		call = append(call, w)
+	}
+	s.watchMu.Unlock()
+	for _, w := range call {
+		w.changed()
+	}
+}
+
+// Listened says whether a client has subscribed to exactly this subject: in the
+// queue group, or in none where queue is empty.
+func (s *Space) Listened(subject, queue string) bool {
+	r := s.table.Match([]byte(subject))
+	listens := func(subs []*Subscription) bool {
+		for _, sub := range subs {
+			if sub.Kind == KindClient && sub.Subject == subject {
+				return true
+			}
+		}
+		return false
+	}
+	if queue == "" {
+		return listens(r.Plain)
+	}
+	for _, q := range r.Queues {
+		if q.Name == queue && listens(q.Members) {
+			return true
+		}
+	}
+	return false
+}
 
 // Subscriptions is how many there are.
 func (s *Space) Subscriptions() int { return s.table.Len() }

@@ -43,10 +43,34 @@ type Config struct {
 	// InactiveThreshold is the time without use after which Output.Inactive is
 	// set. Not positive: never. The caller adds its jitter.
 	InactiveThreshold time.Duration
+	// Push makes the consumer send by itself; nil: it answers requests.
+	Push *Push `json:",omitempty"`
+	// ReplayOriginal leaves as much time between messages as lay between them when
+	// they were stored.
+	ReplayOriginal bool `json:",omitempty"`
+	// PauseUntil is a time, Unix nanoseconds, until which nothing is delivered.
+	PauseUntil int64 `json:",omitempty"`
 	// AckReplyLen gives the length of the acknowledgement subject that the delivery
 	// will carry, for requests with a bound in bytes. The delivery is borrowed.
 	// nil: 0.
 	AckReplyLen func(*Delivery) int `json:"-"`
+}
+
+// Push says where a consumer sends by itself, and how fast.
+type Push struct {
+	// Subject gets the messages and statuses.
+	Subject string
+	// Group is the queue group that has to listen there; empty: plain subscriptions.
+	// It is for whoever calls Bound.
+	Group string `json:",omitempty"`
+	// FlowControl has the client asked, now and then, whether it has read what was
+	// sent. Only so much is sent before it answers.
+	FlowControl bool `json:",omitempty"`
+	// Heartbeat is the interval of a status while nothing is sent; not positive:
+	// none.
+	Heartbeat time.Duration `json:",omitempty"`
+	// RateLimit bounds what is sent, in bits a second; 0: no bound.
+	RateLimit uint64 `json:",omitempty"`
 }
 
 // waits gives the acknowledgement waits in nanoseconds, by number of deliveries;

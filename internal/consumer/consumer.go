@@ -20,6 +20,9 @@ type Consumer struct {
 	// armed says that each pending entry waits for something. It is not so after
 	// New and Update until the next Step, which knows the time.
 	armed bool
+	// moved says that what is pending went to another subject: all of it is sent
+	// again.
+	moved bool
 	// late holds the deadlines that fit in no list.
 	late lateHeap
 	// expired is reused by each look for what was not acknowledged in time.
@@ -33,6 +36,11 @@ type Consumer struct {
 	advisories []Advisory
 
 	pull pull
+	push push
+	// hold is when delivering may go on that a Step held back; 0: it did not.
+	hold int64
+	// replayed is the last new message of a replay in original time.
+	replayed struct{ stored, sent int64 }
 
 	lastDelivered, lastAcked int64
 	// idleFrom is since when the consumer is unused; 0 unknown.
@@ -56,6 +64,10 @@ func New(cfg Config, st State) *Consumer {
 // are running are measured anew from when they began. Step must follow.
 func (c *Consumer) Update(cfg Config) {
 	cfg.AckPolicy = c.cfg.AckPolicy
+	if was, is := c.cfg.Push, cfg.Push; was != nil && is != nil && was.Subject != is.Subject {
+		c.push = push{}
+		c.moved = true
+	}
 	c.configure(cfg)
 }
 
@@ -85,6 +97,8 @@ type Info struct {
 	// that is overdue. Redelivered counts those delivered twice or more that are
 	// pending or given up. Waiting counts the pull requests.
 	AckPending, Redelivered, Waiting int
+	// Bound says that somebody listens where the consumer sends by itself.
+	Bound bool
 }
 
 // Info tells the present state.
@@ -92,7 +106,7 @@ func (c *Consumer) Info() Info {
 	in := Info{
 		Delivered: c.delivered, Floor: c.floor,
 		LastDelivered: c.lastDelivered, LastAcked: c.lastAcked,
-		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len,
+		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len, Bound: c.push.bound,
 	}
 	if c.cfg.MaxDeliver != 1 {
 		in.Redelivered = c.tab.redelivered + int(c.exhausted.Count())
@@ -108,6 +122,11 @@ func (c *Consumer) TakeChanges(dst []byte) ([]byte, bool) {
 		c.serial++
 	}
 	return dst, some
+}
+
+// Wants says whether a new record may have somebody to go to.
+func (c *Consumer) Wants() bool {
+	return c.push.bound || c.pull.waiting.len+c.pull.fresh.len > 0
 }
 
 // Step does what time and source allow: requests end, messages that were not
@@ -126,7 +145,18 @@ func (c *Consumer) Step(now int64, src Source, interest func(reply string) bool,
 	s := step{c: c, now: now, src: src, interest: interest, out: out}
 	c.expire(now)
 	c.pull.begin(&s)
-	s.deliver()
+	c.hold = 0
+	switch {
+	case now < c.cfg.PauseUntil:
+		c.hold = c.cfg.PauseUntil
+	case c.cfg.Push != nil:
+		c.push.deliver(&s, c.cfg.Push)
+	default:
+		s.deliver()
+	}
+	if c.cfg.Push != nil {
+		c.push.beats(&s, c.cfg.Push)
+	}
 	c.checkIdle(&s)
 	out.Advisories = append(out.Advisories, c.advisories...)
 	clear(c.advisories)
@@ -140,8 +170,8 @@ func (c *Consumer) Deadline() int64 {
 	if (!c.armed && c.tab.live > 0) || (c.idleFrom == 0 && c.cfg.InactiveThreshold > 0) {
 		return 1
 	}
-	at := earlier(c.nextExpiry(), c.pull.timer)
-	if c.cfg.InactiveThreshold > 0 {
+	at := earlier(earlier(c.nextExpiry(), c.pull.timer), earlier(c.push.beat, c.hold))
+	if c.cfg.InactiveThreshold > 0 && !c.push.bound {
 		at = earlier(at, c.idleFrom+int64(c.cfg.InactiveThreshold))
 	}
 	return at
@@ -164,11 +194,19 @@ func (c *Consumer) checkIdle(s *step) {
 	if c.tab.live == 0 && s.now-c.lastDelivered > memoryLinger {
 		c.tab.release()
 	}
+	if c.push.bound {
+		c.idleFrom = s.now
+		return
+	}
 	limit := int64(c.cfg.InactiveThreshold)
 	if limit <= 0 || s.now-c.idleFrom < limit {
 		return
 	}
 	c.idleFrom = s.now
+	if c.cfg.Push != nil {
+		s.out.Inactive = true
+		return
+	}
 	if c.tab.live > c.tab.queued {
 		return
 	}

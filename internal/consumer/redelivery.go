@@ -125,6 +125,20 @@ func (c *Consumer) rearm() {
 	for _, i := range queued {
 		c.tab.link(i, queue)
 	}
+	if c.moved {
+		c.moved = false
+		c.requeueAll()
+	}
+}
+
+// requeueAll queues everything that is pending, in ascending order.
+func (c *Consumer) requeueAll() {
+	for i := c.tab.head; i < len(c.tab.ents); i++ {
+		if c.tab.ents[i].phase() != phaseDead {
+			c.tab.unlink(uint32(i))
+			c.requeue(uint32(i))
+		}
+	}
 }
 
 // nextExpiry is when the first wait ends; 0 never.

@@ -20,6 +20,8 @@ type Item struct {
 	Seq uint64
 	// Size is the length of subject, headers and data together.
 	Size int
+	// Time is when it was stored, Unix nanoseconds. Peek gives it.
+	Time int64
 }
 
 // Source is what a consumer may read: the live, committed records that match its

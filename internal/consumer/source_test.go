@@ -6,6 +6,8 @@ import "slices"
 type stored struct {
 	seqs []uint64
 	size map[uint64]int
+	// times are when they were stored.
+	times map[uint64]int64
 	// last is the highest sequence of the stream, whether it matches or not.
 	last uint64
 	cold map[uint64]bool
@@ -15,6 +17,7 @@ func (s *stored) add(seq uint64, size int) {
 	if s.size == nil {
 		s.size = map[uint64]int{}
 		s.cold = map[uint64]bool{}
+		s.times = map[uint64]int64{}
 	}
 	s.seqs = append(s.seqs, seq)
 	s.size[seq] = size
@@ -41,7 +44,7 @@ func (s *stored) Peek(from uint64) (Item, Answer) {
 	if s.cold[seq] {
 		return Item{Seq: seq}, Cold
 	}
-	return Item{Seq: seq, Size: s.size[seq]}, Found
+	return Item{Seq: seq, Size: s.size[seq], Time: s.times[seq]}, Found
 }
 
 func (s *stored) Get(seq uint64) (Item, Answer) {

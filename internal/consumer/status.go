@@ -19,6 +19,10 @@ type Status struct {
 	// LastConsumer and LastStream are the last delivery; headers of a heartbeat
 	// (code 100).
 	LastConsumer, LastStream uint64
+	// Flow is the number of a flow-control request: with code 100 and another text
+	// than a heartbeat's it is one, to be answered by FlowAnswered; in a heartbeat it
+	// is one that was not answered yet. 0: none.
+	Flow uint64
 	// After is the number of the Step's deliveries that go before it.
 	After int
 }
@@ -38,6 +42,7 @@ var (
 	noticeMaxWaiting        = notice{code: 409, text: "Exceeded MaxWaiting"}
 	noticeTooLarge          = notice{code: 409, text: "Message Size Exceeds MaxBytes", remains: true}
 	noticeBatchDone         = notice{code: 409, text: "Batch Completed", remains: true}
+	noticeFlow              = notice{code: 100, text: "FlowControl Request"}
 	noticeHeartbeat         = notice{code: 100, text: "Idle Heartbeat"}
 )
 

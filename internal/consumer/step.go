@@ -70,6 +70,10 @@ func (s *step) candidate() (candidate, bool) {
 	item, answer := s.src.Peek(c.next)
 	switch answer {
 	case Found:
+		if at := c.replayAt(item.Time); at > s.now {
+			c.hold = at
+			return candidate{}, false
+		}
 		return candidate{item: item}, true
 	case Cold:
 		s.out.Cold = max(item.Seq, c.next)
@@ -123,9 +127,19 @@ func (s *step) commit(next *candidate, d *Delivery) {
 	} else {
 		c.deliverNew(d, s.now)
 		s.count = d.Pending
+		c.replayed.stored, c.replayed.sent = next.item.Time, s.now
 	}
 	c.lastDelivered, c.idleFrom = s.now, s.now
 	s.out.Deliveries = append(s.out.Deliveries, *d)
+}
+
+// replayAt is when a record stored at that time may be sent for the first time; 0:
+// now.
+func (c *Consumer) replayAt(stored int64) int64 {
+	if !c.cfg.ReplayOriginal || c.replayed.sent == 0 {
+		return 0
+	}
+	return c.replayed.sent + max(stored-c.replayed.stored, 0)
 }
 
 // status tells the request w.

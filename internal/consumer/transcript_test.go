@@ -196,6 +196,13 @@ func (a args) config() Config {
 			cfg.Backoff = append(cfg.Backoff, a.duration(d))
 		}
 	}
+	if to := a.named["push"]; to != "" {
+		cfg.Push = &Push{Subject: to, FlowControl: a.has("flow"), Heartbeat: a.dur("heartbeat"), RateLimit: uint64(a.num("rate", 0))}
+	}
+	cfg.ReplayOriginal = a.has("original")
+	if at := a.dur("pause"); at > 0 {
+		cfg.PauseUntil = epoch + int64(at)
+	}
 	if n := a.num("reply_len", 0); n > 0 {
 		cfg.AckReplyLen = func(*Delivery) int { return n }
 	}
@@ -222,6 +229,7 @@ var verbs = map[string]func(w *world, a args){
 	"store": func(w *world, a args) {
 		for _, seq := range a.seqs() {
 			w.src.add(seq, a.num("size", 100))
+			w.src.times[seq] = epoch + int64(a.dur("time"))
 		}
 	},
 	"other": func(w *world, a args) { // records that do not match
@@ -261,7 +269,12 @@ var verbs = map[string]func(w *world, a args){
 			delete(w.src.cold, seq)
 		}
 	},
-	"at":   func(w *world, a args) { w.now = a.duration(a.plain[0]) },
+	"at":      func(w *world, a args) { w.now = a.duration(a.plain[0]) },
+	"bound":   func(w *world, _ args) { w.c.Bound(true, w.time()) },
+	"unbound": func(w *world, _ args) { w.c.Bound(false, w.time()) },
+	"flow": func(w *world, a args) {
+		w.c.FlowAnswered(a.seqs()[0], w.time())
+	},
 	"deaf": func(w *world, a args) { w.deaf[a.plain[0]] = true },
 	"pull": func(w *world, a args) {
 		w.c.Request(Request{
@@ -323,6 +336,9 @@ func (w *world) show() {
 			}
 			if s.Code == 100 {
 				line += fmt.Sprintf(" last=%d/%d", s.LastConsumer, s.LastStream)
+			}
+			if s.Flow > 0 {
+				line += fmt.Sprintf(" flow=%d", s.Flow)
 			}
 			w.printf("%s", line)
 		}

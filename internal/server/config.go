@@ -99,6 +99,8 @@ type JetStreamConfig struct {
 	ScrubInterval   time.Duration
 	Strict          bool
 	MaxRequestBatch int
+	// MaxAckPending bounds that of consumers; 0 or less: no bound.
+	MaxAckPending   int
 	DuplicateWindow time.Duration
 }
 

@@ -77,6 +77,7 @@ func TestEachKeySetsWhatItNames(t *testing.T) {
 		`jetstream { sync_interval: always }`:                {func(c *Config) any { return c.JetStream.SyncInterval }, time.Duration(0)},
 		`jetstream { strict: false }`:                        {func(c *Config) any { return c.JetStream.Strict }, false},
 		`jetstream { limits { max_request_batch: 5 } }`:      {func(c *Config) any { return c.JetStream.MaxRequestBatch }, 5},
+		`jetstream { limits { max_ack_pending: 6 } }`:        {func(c *Config) any { return c.JetStream.MaxAckPending }, 6},
 		`jetstream { limits { duplicate_window: "1m" } }`:    {func(c *Config) any { return c.JetStream.DuplicateWindow }, time.Minute},
 	} {
 		got, err := loadText(t, text)

@@ -168,7 +168,8 @@ var jetStreamKeys = block{
 var jetStreamLimitKeys = block{
 	{names: "max_request_batch", set: func(c *Config, v value) { c.JetStream.MaxRequestBatch = v.count(0, math.MaxInt32) }},
 	{names: "duplicate_window", set: func(c *Config, v value) { c.JetStream.DuplicateWindow = v.duration() }},
-	{names: "max_ack_pending max_ha_assets batch max_batch_inflight_per_stream max_batch_inflight_total max_batch_size max_batch_timeout", note: noteLogging},
+	{names: "max_ack_pending", set: func(c *Config, v value) { c.JetStream.MaxAckPending = v.count(-1, math.MaxInt32) }},
+	{names: "max_ha_assets batch max_batch_inflight_per_stream max_batch_inflight_total max_batch_size max_batch_timeout", note: noteLogging},
 }
 
 func setJetStream(c *Config, v value) {

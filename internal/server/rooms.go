@@ -99,7 +99,7 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, &s.room.full, r.accountLimits)
 	r.js = jsdoor.New(jsdoor.Options{
 		ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
-		MaxRequestBatch: js.MaxRequestBatch, DuplicateWindow: js.DuplicateWindow, Log: r.log,
+		MaxRequestBatch: js.MaxRequestBatch, MaxAckPending: js.MaxAckPending, DuplicateWindow: js.DuplicateWindow, Log: r.log,
 	})
 	r.streams = stream.New(stream.Options{
 		Catalog: s.catalog, Opener: s, Space: r.space, Budget: r.budgets.of,

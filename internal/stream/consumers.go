@@ -31,6 +31,15 @@ type Consumer struct {
 	timer   timewheel.Timer[timed]
 	dirty   bool
 	confirm [][]byte // acknowledgements to confirm once they are noted
+	// cancelWatch ends the watch over who listens; nil: there is none.
+	cancelWatch func()
+}
+
+func (c *Consumer) unwatch() {
+	if c.cancelWatch != nil {
+		c.cancelWatch()
+		c.cancelWatch = nil
+	}
 }
 
 // Name is the consumer's name, unique in its stream.
@@ -94,6 +103,11 @@ func (c *Consumer) info() ConsumerInfo {
 // Request posts a pull request.
 func (c *Consumer) Request(r consumer.Request) {
 	c.stream.shard.post(event{kind: evRequest, consumer: c, request: &r})
+}
+
+// FlowAnswered posts a client's answer to the flow-control request of that number.
+func (c *Consumer) FlowAnswered(flow uint64) {
+	c.stream.shard.post(event{kind: evFlow, consumer: c, seq: flow})
 }
 
 // Ack is one acknowledgement, with where its confirmation goes (empty: none).
@@ -232,7 +246,7 @@ func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
 	case c == nil:
 		return s.addConsumerLocked(spec, n, consumer.StartAt(spec.Config.Start)), nil
 	}
-	s.shard.post(event{kind: evCall, call: func(int64) {
+	s.shard.post(event{kind: evCall, call: func(now int64) {
 		if c.gone.Load() {
 			return
 		}
@@ -240,6 +254,7 @@ func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
 		c.native.Store(&n)
 		c.core.Update(s.coreConfig(&spec))
 		c.source.open(c)
+		s.shard.watch(c, now)
 		s.shard.touch(c)
 	}})
 	return c, nil
@@ -280,9 +295,9 @@ func (s *Stream) addConsumerLocked(spec consumerSpec, native any, st consumer.St
 	s.nextID = max(s.nextID, spec.ID)
 	s.idle.Store(false)
 	s.part.WatchRemovals(true)
-	s.shard.post(event{kind: evCall, call: func(int64) {
+	s.shard.post(event{kind: evCall, call: func(now int64) {
 		c.source.open(c)
-		s.shard.adopt(c)
+		s.shard.adopt(c, now)
 	}})
 	return c
 }

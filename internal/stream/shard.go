@@ -70,6 +70,8 @@ const (
 	evDrop                     // a consumer is gone
 	evForget                   // a stream is gone
 	evConfig                   // a stream's configuration changed
+	evBound                    // who listens to a consumer may have changed
+	evFlow                     // a client answered a consumer's flow-control request
 )
 
 type event struct {
@@ -193,6 +195,11 @@ func (sh *Shard) handle(e *event, now int64) {
 			sh.wheel.Clear(&st.age)
 			delete(sh.streams, e.stream)
 		}
+	case evBound:
+		sh.listen(e.consumer, now)
+	case evFlow:
+		e.consumer.core.FlowAnswered(e.seq, now)
+		sh.touch(e.consumer)
 	case evConfig:
 		// The age may be another one now: its timer is set anew.
 		sh.wheel.Clear(&sh.state(e.stream).age)
@@ -213,7 +220,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 		}
 	}
 	for c := range st.consumers {
-		if c.core.Info().Waiting > 0 {
+		if c.core.Wants() {
 			sh.touch(c)
 		}
 	}
@@ -235,16 +242,37 @@ func (sh *Shard) state(s *Stream) *streamState {
 }
 
 // adopt begins to serve a consumer.
-func (sh *Shard) adopt(c *Consumer) {
+func (sh *Shard) adopt(c *Consumer, now int64) {
 	c.timer.Item = c
 	sh.state(c.stream).consumers[c] = struct{}{}
 	c.stream.idle.Store(false)
+	sh.watch(c, now)
 	sh.touch(c)
+}
+
+// watch follows who listens to a consumer that sends by itself.
+func (sh *Shard) watch(c *Consumer, now int64) {
+	c.unwatch()
+	push := c.Config().Core.Push
+	if push == nil {
+		return
+	}
+	c.cancelWatch = c.stream.space.Watch(push.Subject, func() { sh.post(event{kind: evBound, consumer: c}) })
+	sh.listen(c, now)
+}
+
+// listen tells the consumer whether somebody listens.
+func (sh *Shard) listen(c *Consumer, now int64) {
+	if push := c.Config().Core.Push; push != nil && !c.gone.Load() {
+		c.core.Bound(c.stream.space.Listened(push.Subject, push.Group), now)
+		sh.touch(c)
+	}
 }
 
 // drop ends the service of a consumer: its waiting requests are told.
 func (sh *Shard) drop(c *Consumer) {
 	sh.wheel.Clear(&c.timer)
+	c.unwatch()
 	if st := sh.streams[c.stream]; st != nil {
 		delete(st.consumers, c)
 	}

@@ -26,6 +26,7 @@ type source struct {
 	given   int           // how many of them went out
 	peeked  uint64        // what Peek found last; 0: none
 	size    int           // its size
+	stored  int64         // its time
 	scanned uint64        // no match from it on before peeked, or before the reader
 	run     run           // what was read in one go, up to the reader's position
 	budget  int
@@ -140,12 +141,12 @@ func (s *source) scan() (consumer.Item, consumer.Answer) {
 }
 
 func (s *source) item() consumer.Item {
-	return consumer.Item{Seq: s.peeked, Size: s.size}
+	return consumer.Item{Seq: s.peeked, Size: s.size, Time: s.stored}
 }
 
 // found notes a record that Peek goes on from.
 func (s *source) found(v *record.View) {
-	s.peeked, s.size = v.Seq, recordSize(v)
+	s.peeked, s.size, s.stored = v.Seq, recordSize(v), v.Time
 	kept := *v
 	if need := s.size; cap(s.arena)-len(s.arena) < need {
 		s.arena = make([]byte, 0, max(arenaSize, need))

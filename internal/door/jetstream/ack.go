@@ -90,6 +90,34 @@ func (s *ackStage) HandOver() {
 	s.acks = s.acks[:0]
 }
 
+// flowSink takes an account's answers to flow-control requests.
+type flowSink struct{ api *accountAPI }
+
+// OpenStage implements broker.Sink.
+func (s *flowSink) OpenStage(*broker.Publisher) broker.Stage {
+	return &flowStage{lookup: lookup{api: s.api}}
+}
+
+// flowStage is one publisher's answers. They go to the shard as they come.
+type flowStage struct{ lookup }
+
+// Add implements broker.Stage.
+func (s *flowStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
+	streamName, name, number, ok := wire.ParseFlow(m.Subject)
+	if !ok {
+		return broker.Gone
+	}
+	c := s.find(streamName, name)
+	if c == nil {
+		return broker.Gone
+	}
+	c.FlowAnswered(number)
+	return broker.Staged
+}
+
+// HandOver implements broker.Stage.
+func (s *flowStage) HandOver() {}
+
 // nextSink takes an account's pull requests.
 type nextSink struct{ api *accountAPI }
 
@@ -114,6 +142,11 @@ func (s *nextStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdic
 	c := s.find(streamName, name)
 	if c == nil {
 		return broker.Gone
+	}
+	if c.Config().Core.Push != nil {
+		bad := wire.StatusConsumerIsPush
+		c.Refuse(consumer.Status{Reply: string(m.Reply), Code: bad.Code, Text: bad.Text})
+		return broker.Staged
 	}
 	r, bad := s.api.pullRequest(string(m.Reply), m.Data)
 	if bad.Code != 0 {

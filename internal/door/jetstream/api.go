@@ -40,6 +40,7 @@ var handlers = map[wire.Kind]handler{
 	wire.KindConsumerList:          consumerList,
 	wire.KindConsumerInfo:          consumerInfo,
 	wire.KindConsumerDelete:        consumerDelete,
+	wire.KindConsumerPause:         consumerPause,
 }
 
 // Handle makes the account's API a broker.Service.

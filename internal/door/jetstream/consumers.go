@@ -26,16 +26,26 @@ func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.Consumer
 	if err != nil {
 		panic("jetstream: a configuration does not encode: " + err.Error())
 	}
-	return stream.ConsumerConfig{
+	n := stream.ConsumerConfig{
 		Name: cfg.KnownName(), Filter: cfg.Filters(), HeadersOnly: cfg.HeadersOnly, Doc: doc,
 		Local: cfg.Durable == "" && (cfg.AckPolicy == wire.AckNone || cfg.MemoryStorage),
 		Core: consumer.Config{
 			AckPolicy: ackPolicies[cfg.AckPolicy], AckWait: cfg.AckWait, Backoff: cfg.Backoff,
 			MaxDeliver: cfg.MaxDeliver, MaxAckPending: cfg.MaxAckPending, MaxWaiting: cfg.MaxWaiting,
 			MaxBatch: cfg.MaxRequestBatch, MaxBytes: cfg.MaxRequestMaxBytes, MaxExpires: cfg.MaxRequestExpires,
-			InactiveThreshold: cfg.InactiveThreshold,
+			InactiveThreshold: cfg.InactiveThreshold, ReplayOriginal: cfg.ReplayPolicy == wire.ReplayOriginal,
 		},
 	}
+	if cfg.Push() {
+		n.Core.Push = &consumer.Push{
+			Subject: cfg.DeliverSubject, Group: cfg.DeliverGroup, FlowControl: cfg.FlowControl,
+			Heartbeat: cfg.IdleHeartbeat, RateLimit: cfg.RateLimit,
+		}
+	}
+	if cfg.PauseUntil != nil {
+		n.Core.PauseUntil = unixNano(*cfg.PauseUntil)
+	}
+	return n
 }
 
 // start resolves a deliver policy into the first sequence to deliver.
@@ -101,7 +111,7 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if cfg.KnownName() == "" {
 		cfg.Name = ephemeralName()
 	}
-	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), MaxRequestBatch: c.o.MaxRequestBatch, Pedantic: r.Pedantic}); werr != nil {
+	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), MaxRequestBatch: c.o.MaxRequestBatch, MaxAckPending: c.o.MaxAckPending, Pedantic: r.Pedantic}); werr != nil {
 		return nil, werr
 	}
 	if old := s.Consumer(cfg.KnownName()); old != nil {
@@ -143,6 +153,24 @@ func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.Co
 	if cfg.Equal(was) {
 		return c.created(old)
 	}
+	if old.Config().Local && cfg.Durable != "" {
+		return nil, wire.ErrWith(wire.CodeConsumerCreate, "err", "consumer that is kept in memory can not become durable")
+	}
+	if cfg.DeliverSubject != was.DeliverSubject {
+		if i, err := old.Info(c.ctx); err == nil && i.Bound {
+			return nil, wire.Err(wire.CodeConsumerNameExist)
+		}
+	}
+	con, werr := c.updateConsumer(s, old, cfg)
+	if werr != nil {
+		return nil, werr
+	}
+	return c.created(con)
+}
+
+// updateConsumer gives a consumer another configuration. Where it began to deliver
+// is settled.
+func (c *call) updateConsumer(s *stream.Stream, old *stream.Consumer, cfg *wire.ConsumerConfig) (*stream.Consumer, *wire.Error) {
 	n := neutralConsumer(s, cfg)
 	o := old.Config()
 	n.Start, n.LastPerSubject, n.SkipTo, n.Local = o.Start, o.LastPerSubject, o.SkipTo, o.Local
@@ -150,7 +178,31 @@ func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.Co
 	if err != nil {
 		return nil, c.failed(wire.CodeConsumerCreate, err)
 	}
-	return c.created(con)
+	return con, nil
+}
+
+// consumerPause stops deliveries until a time, or lets them go on.
+func consumerPause(c *call) (any, *wire.Error) {
+	var r wire.PauseRequest
+	if werr := c.decoder.Optional(c.body, &r); werr != nil {
+		return nil, werr
+	}
+	s, con, werr := c.lookupConsumer()
+	if werr != nil {
+		return nil, werr
+	}
+	cfg := consumerConfig(con).Clone()
+	if cfg.PauseUntil = nil; !r.PauseUntil.IsZero() {
+		until := r.PauseUntil.UTC()
+		cfg.PauseUntil = &until
+	}
+	if _, werr := c.updateConsumer(s, con, cfg); werr != nil {
+		return nil, werr
+	}
+	left := pauseLeft(cfg, time.Now())
+	return &wire.ConsumerPauseResponse{
+		Response: c.Kind.Head(nil), Paused: left > 0, PauseUntil: r.PauseUntil.UTC(), PauseRemaining: left,
+	}, nil
 }
 
 func (c *call) created(con *stream.Consumer) (any, *wire.Error) {

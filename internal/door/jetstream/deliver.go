@@ -27,18 +27,26 @@ func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, d *consumer.De
 }
 
 // Status implements stream.Outlet.
-func (o *Outlet) Status(p *broker.Publisher, _ *stream.Consumer, st *consumer.Status) {
+func (o *Outlet) Status(p *broker.Publisher, c *stream.Consumer, st *consumer.Status) {
 	o.to = append(o.to[:0], st.Reply...)
 	s := wire.Status{Code: st.Code, Text: st.Text}
+	m := broker.Message{Subject: o.to}
+	if o.reply = o.reply[:0]; st.Flow != 0 {
+		o.reply = wire.AppendFlow(o.reply, c.Stream().Name(), c.Name(), st.Flow)
+	}
 	switch {
-	case st.Code == wire.StatusIdleHeartbeat.Code:
-		o.header = wire.AppendHeartbeat(o.header[:0], st.LastConsumer, st.LastStream)
+	case s == wire.StatusIdleHeartbeat:
+		o.header = wire.AppendHeartbeat(o.header[:0], st.LastConsumer, st.LastStream, o.reply)
+	case s == wire.StatusFlowControl:
+		o.header = wire.AppendStatus(o.header[:0], s)
+		m.Reply = o.reply
 	case st.Remains:
 		o.header = wire.AppendStatusPending(o.header[:0], s, st.PendingMsgs, st.PendingBytes)
 	default:
 		o.header = wire.AppendStatus(o.header[:0], s)
 	}
-	p.Publish(&broker.Message{Subject: o.to, Header: o.header})
+	m.Header = o.header
+	p.Publish(&m)
 }
 
 // Acked implements stream.Outlet.

@@ -26,6 +26,9 @@ type Options struct {
 	Version string
 	// MaxRequestBatch bounds the batch of a pull request; 0: no bound.
 	MaxRequestBatch int
+	// MaxAckPending bounds what consumers may leave unacknowledged; 0 or less: no
+	// bound.
+	MaxAckPending int
 	// DuplicateWindow bounds the window of streams; 0: no bound.
 	DuplicateWindow time.Duration
 	// MaxPayload bounds request bodies.
@@ -79,7 +82,9 @@ func (d *Door) Serve(space *broker.Space, acc AccountFunc) (stop func()) {
 		}
 		subs = append(subs, &broker.Subscription{Subject: p + "CONSUMER.MSG.NEXT.*.*", Kind: broker.KindService, Sink: &nextSink{api: a}})
 	}
-	subs = append(subs, &broker.Subscription{Subject: wire.AckPrefix + ">", Kind: broker.KindService, Sink: &ackSink{api: a}})
+	subs = append(subs,
+		&broker.Subscription{Subject: wire.AckPrefix + ">", Kind: broker.KindService, Sink: &ackSink{api: a}},
+		&broker.Subscription{Subject: wire.FlowPrefix + ">", Kind: broker.KindService, Sink: &flowSink{api: a}})
 	for _, s := range subs {
 		space.Subscribe(s)
 	}

@@ -54,13 +54,25 @@ func (d *Door) consumerInfo(c *call, con *stream.Consumer) (*wire.ConsumerInfo, 
 	}
 	cfg := *consumerConfig(con)
 	cfg.Metadata = wire.WithVersion(cfg.Metadata, d.o.Version)
-	return &wire.ConsumerInfo{
+	now := time.Now()
+	info := &wire.ConsumerInfo{
 		Stream: con.Stream().Name(), Name: con.Name(), Created: wire.Time(con.Created()), Config: &cfg,
 		Delivered:     sequence(i.Delivered, i.LastDelivered),
 		AckFloor:      sequence(i.Floor, i.LastAcked),
 		NumAckPending: i.AckPending, NumRedelivered: i.Redelivered, NumWaiting: i.Waiting,
-		NumPending: i.Pending, TimeStamp: time.Now().UTC(),
-	}, nil
+		NumPending: i.Pending, PushBound: i.Bound, TimeStamp: now.UTC(),
+	}
+	info.PauseRemaining = pauseLeft(&cfg, now)
+	info.Paused = info.PauseRemaining > 0
+	return info, nil
+}
+
+// pauseLeft is how long the consumer still delivers nothing; 0: it does.
+func pauseLeft(cfg *wire.ConsumerConfig, now time.Time) time.Duration {
+	if cfg.PauseUntil == nil {
+		return 0
+	}
+	return max(cfg.PauseUntil.Sub(now), 0)
 }
 
 func sequence(at consumer.Position, last int64) wire.SequenceInfo {

@@ -71,6 +71,8 @@ type answer struct {
 	NumAckPending  int
 	NumWaiting     int
 	NumRedelivered int
+	PushBound      bool
+	Paused         bool
 	Delivered      struct{ ConsumerSeq, StreamSeq uint64 }
 	AckFloor       struct{ ConsumerSeq, StreamSeq uint64 }
 }

@@ -31,8 +31,14 @@ type Inbox struct {
 // Subscribe listens on a pattern until the test ends.
 func Subscribe(t testing.TB, s *broker.Space, pattern string) *Inbox {
 	t.Helper()
+	return SubscribeGroup(t, s, pattern, "")
+}
+
+// SubscribeGroup listens on a pattern as a member of a queue group.
+func SubscribeGroup(t testing.TB, s *broker.Space, pattern, group string) *Inbox {
+	t.Helper()
 	i := &Inbox{Subject: pattern, C: make(chan Msg, 1<<16), space: s}
-	i.sub = &broker.Subscription{Subject: pattern, Kind: broker.KindClient, Sink: i}
+	i.sub = &broker.Subscription{Subject: pattern, Queue: group, Kind: broker.KindClient, Sink: i}
 	s.Subscribe(i.sub)
 	t.Cleanup(i.Close)
 	return i

@@ -31,7 +31,7 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 		"puback":         func() { buf = AppendPubAck(buf[:0], "S", 5, "hub", true) },
 		"puberror":       func() { buf = AppendPubError(buf[:0], "S", refusal) },
 		"status":         func() { buf = AppendStatusPending(buf[:0], StatusRequestTimeout, 3, 4) },
-		"heartbeat":      func() { buf = AppendHeartbeat(buf[:0], 3, 4) },
+		"heartbeat":      func() { buf = AppendHeartbeat(buf[:0], 3, 4, nil) },
 		"direct":         func() { buf = AppendDirect(buf[:0], hdr, direct) },
 		"size":           func() { buf = AppendMsgSize(buf[:0], hdr, 5) },
 	} {

@@ -216,14 +216,9 @@ func checkConsumerRules(t *testing.T, rules map[string]consumerRule) {
 }
 
 func TestConsumerOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
-	later := time.Unix(4_000_000_000, 0)
 	for name, change := range map[string]func(*ConsumerConfig){
-		"deliver_subject":        func(c *ConsumerConfig) { c.DeliverSubject = "d" },
-		"deliver_group":          func(c *ConsumerConfig) { c.DeliverGroup = "g" },
-		"sourcing":               func(c *ConsumerConfig) { c.Sourcing = true },
-		"replay_policy original": func(c *ConsumerConfig) { c.ReplayPolicy = ReplayOriginal },
-		"sample_freq":            func(c *ConsumerConfig) { c.SampleFreq = "50%" },
-		"pause_until":            func(c *ConsumerConfig) { c.PauseUntil = &later },
+		"sourcing":    func(c *ConsumerConfig) { c.Sourcing = true },
+		"sample_freq": func(c *ConsumerConfig) { c.SampleFreq = "50%" },
 		"priority_policy": func(c *ConsumerConfig) {
 			c.PriorityPolicy, c.PriorityGroups = PriorityPinnedClient, []string{"A-z_0/="}
 		},
@@ -319,7 +314,6 @@ func TestConsumerUpdateRules(t *testing.T) {
 		"replay policy":     func(c *ConsumerConfig) { c.ReplayPolicy = ReplayOriginal },
 		"max waiting":       func(c *ConsumerConfig) { c.MaxWaiting = 5 },
 		"memory storage":    func(c *ConsumerConfig) { c.MemoryStorage = true },
-		"durable name":      func(c *ConsumerConfig) { c.Durable = "" },
 		"name":              func(c *ConsumerConfig) { c.Name = "D" },
 		"push or pull mode": func(c *ConsumerConfig) { c.DeliverSubject = "d" },
 	} {

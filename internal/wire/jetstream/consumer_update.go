@@ -17,14 +17,10 @@ func (c *ConsumerConfig) Unsupported() *Error {
 		set  bool
 		name string
 	}{
-		{c.Push(), "deliver_subject"},
-		{c.DeliverGroup != "", "deliver_group"},
 		{c.Direct, "direct"},
 		{c.Sourcing, "sourcing"},
 		{c.AckPolicy == AckFlowControl, "ack_policy flow_control"},
-		{c.ReplayPolicy != ReplayInstant, "replay_policy " + c.ReplayPolicy.String()},
 		{freq > 0, "sample_freq"},
-		{c.PauseUntil != nil, "pause_until"},
 		{c.PriorityPolicy != PriorityNone, "priority_policy"},
 	} {
 		if o.set {
@@ -60,7 +56,6 @@ func (c *ConsumerConfig) CheckUpdate(next *ConsumerConfig) *Error {
 		what    string
 	}{
 		{c.KnownName() != next.KnownName(), "name"},
-		{c.Durable != next.Durable, "durable name"},
 		{c.DeliverPolicy != next.DeliverPolicy, "deliver policy"},
 		{c.OptStartSeq != next.OptStartSeq, "start sequence"},
 		{!sameTime(c.OptStartTime, next.OptStartTime), "start time"},

@@ -66,7 +66,7 @@ func TestStatusBlocks(t *testing.T) {
 		{string(AppendStatus(nil, Status{Code: 204})), "NATS/1.0 204\r\n\r\n"},
 		{string(AppendStatusPending(nil, StatusRequestTimeout, 3, 100)),
 			"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 3\r\nNats-Pending-Bytes: 100\r\n\r\n"},
-		{string(AppendHeartbeat(nil, 4, 9)), "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 4\r\nNats-Last-Stream: 9\r\n\r\n"},
+		{string(AppendHeartbeat(nil, 4, 9, nil)), "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 4\r\nNats-Last-Stream: 9\r\n\r\n"},
 		{StatusExceededBatch(5).Text, "Exceeded MaxRequestBatch of 5"},
 		{StatusExceededExpires(2 * time.Second).Text, "Exceeded MaxRequestExpires of 2s"},
 		{StatusExceededMaxBytes(7).Text, "Exceeded MaxRequestMaxBytes of 7"},

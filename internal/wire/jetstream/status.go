@@ -14,6 +14,7 @@ type Status struct {
 // Statuses of pull requests and direct gets.
 var (
 	StatusIdleHeartbeat       = Status{100, "Idle Heartbeat"}
+	StatusFlowControl         = Status{100, "FlowControl Request"}
 	StatusNoMessages          = Status{404, "No Messages"}
 	StatusRequestTimeout      = Status{408, "Request Timeout"}
 	StatusRequestsPending     = Status{408, "Requests Pending"}
@@ -70,13 +71,18 @@ func AppendStatusPending(dst []byte, s Status, msgs, size int) []byte {
 }
 
 // AppendHeartbeat adds the status of an idle heartbeat: the consumer and stream
-// sequence delivered last.
-func AppendHeartbeat(dst []byte, lastConsumer, lastStream uint64) []byte {
+// sequence delivered last, and where the open flow-control request is answered, if
+// there is one.
+func AppendHeartbeat(dst []byte, lastConsumer, lastStream uint64, stalled []byte) []byte {
 	dst = appendStatusLine(dst, StatusIdleHeartbeat)
 	dst = append(dst, "\r\nNats-Last-Consumer: "...)
 	dst = strconv.AppendUint(dst, lastConsumer, 10)
 	dst = append(dst, "\r\nNats-Last-Stream: "...)
 	dst = strconv.AppendUint(dst, lastStream, 10)
+	if len(stalled) > 0 {
+		dst = append(dst, "\r\nNats-Consumer-Stalled: "...)
+		dst = append(dst, stalled...)
+	}
 	return append(dst, "\r\n\r\n"...)
 }
 
