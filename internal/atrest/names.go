@@ -3,6 +3,7 @@ package atrest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 )
 
@@ -28,6 +29,15 @@ const (
 	AES           // AES-256-GCM
 	ChaCha        // ChaCha20-Poly1305
 )
+
+// DefaultCipher is the faster one on this kind of machine.
+func DefaultCipher() Cipher {
+	switch runtime.GOARCH {
+	case "amd64", "arm64", "s390x", "ppc64le": // with instructions for AES
+		return AES
+	}
+	return ChaCha
+}
 
 // ParseCipher reads a name as it is configured.
 func ParseCipher(name string) (Cipher, error) {

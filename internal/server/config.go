@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/auth"
 )
 
@@ -99,6 +100,9 @@ type JetStreamConfig struct {
 	ScrubInterval   time.Duration
 	Strict          bool
 	MaxRequestBatch int
+	Encryption      EncryptionConfig
+	// Compression of streams whose own is none.
+	Compression atrest.Compression
 	// MaxAckPending bounds that of consumers; 0 or less: no bound.
 	MaxAckPending   int
 	DuplicateWindow time.Duration

@@ -136,7 +136,7 @@ func TestWhatIsNotHonouredIsAWarningThatNamesItsPlace(t *testing.T) {
 
 func TestAServerDoesNotStartWithoutTheProtectionThatIsConfigured(t *testing.T) {
 	for _, text := range []string{
-		`tls { cert_file: "x" }`, `operator: "x"`, `https: 8443`, `jetstream { key: "x" }`,
+		`tls { cert_file: "x" }`, `operator: "x"`, `https: 8443`, `jetstream { prev_key: "x" }`,
 		`authorization { users: [{nkey: "x"}] }`, `authorization { auth_callout {} }`,
 		`authorization { token: t, user: u }`, `max_payload: 0`, `log_format: xml`,
 		`lame_duck_duration: "1s"`, `port: 70000`, `ping_interval: "x"`, `max_pending: "much"`, `no_auth_user: nobody`,

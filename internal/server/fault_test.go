@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
@@ -87,7 +88,9 @@ type past struct {
 	model model
 	n     *node
 	lying bool
-	told  []string // what was done, for a failure
+	// encrypts: what is stored is encrypted, and compressed.
+	encrypts bool
+	told     []string // what was done, for a failure
 }
 
 func (p *past) tell(format string, args ...any) {
@@ -105,6 +108,7 @@ func history(t *testing.T, seed uint64, lying bool) error {
 	}
 	p.disk.SetCapacity(40 << 20)
 	p.disk.SetDirect(seed%3 != 0)
+	p.encrypts = seed%4 == 1
 	for life := range 4 {
 		if err := p.life(life); err != nil {
 			return fmt.Errorf("life %d: %w\n%s", life, err, p.lastly())
@@ -153,6 +157,9 @@ func (p *past) life(number int) error {
 func (p *past) open() error {
 	c := defaultConfig()
 	c.JetStream.StoreDir = "data"
+	if p.encrypts {
+		c.JetStream.Encryption, c.JetStream.Compression = testKey("history"), atrest.S2
+	}
 	c.settle()
 	r, err := buildOn(p.disk, c, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -149,7 +149,7 @@ func setServerName(c *Config, v value) {
 	}
 }
 
-var jetStreamKeys = block{
+var jetStreamKeys = append(block{
 	{names: "enabled enable", set: func(c *Config, v value) { c.JetStream.Enabled = v.boolean() }},
 	{names: "store_dir storedir", set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
 	{names: "max_memory_store max_mem_store max_mem max_memory", set: func(c *Config, v value) { c.JetStream.MaxMemory = unlimited(v.bytes()) }},
@@ -160,10 +160,9 @@ var jetStreamKeys = block{
 	{names: "scrub_interval", set: func(c *Config, v value) { c.JetStream.ScrubInterval = v.span(time.Second) }},
 	{names: "strict", set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
 	{names: "limits", set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
-	{names: "key ek encryption_key cipher prev_key prev_ek prev_encryption_key", set: refuse("encryption at rest is not served yet: data would be stored in the clear")},
 	{names: "unique_tag max_outstanding_catchup extension_hint", note: noteCluster},
 	{names: "max_buffered_size max_buffered_msgs request_queue_limit tpm", note: noteLogging},
-}
+}, encryptionKeys...)
 
 var jetStreamLimitKeys = block{
 	{names: "max_request_batch", set: func(c *Config, v value) { c.JetStream.MaxRequestBatch = v.count(0, math.MaxInt32) }},
@@ -188,6 +187,7 @@ func setJetStream(c *Config, v value) {
 	default:
 		c.JetStream.Enabled = true
 		v.block(jetStreamKeys)
+		checkEncryption(c, v)
 	}
 }
 

@@ -91,6 +91,7 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	s, err := openStorage(storageOptions{
 		FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log,
 		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval,
+		Encryption: js.Encryption, Compression: js.Compression,
 	})
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 		MaxRequestBatch: js.MaxRequestBatch, MaxAckPending: js.MaxAckPending, DuplicateWindow: js.DuplicateWindow, Log: r.log,
 	})
 	r.streams = stream.New(stream.Options{
-		Catalog: s.catalog, Opener: s, Space: r.space, Budget: r.budgets.of,
+		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}},
 		Outlet:   func() stream.Outlet { return new(jsdoor.Outlet) },
 		Shards:   runtime.NumCPU(), Log: r.log,

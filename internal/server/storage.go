@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/meta"
 	"github.com/weirmq/weir/internal/multiraft"
@@ -42,6 +43,9 @@ type storageOptions struct {
 	// ScrubRate in bytes a second, 0 for none, and the time from one pass to the next.
 	ScrubRate     int64
 	ScrubInterval time.Duration
+
+	Encryption  EncryptionConfig
+	Compression atrest.Compression // of streams whose own is none
 }
 
 // storage is the node's disk: the lock on the directory, the journal, the
@@ -50,6 +54,8 @@ type storage struct {
 	// Set at construction.
 	o       storageOptions
 	log     *slog.Logger
+	disk    vfs.FS // o.FS encrypts what it creates, where there is a key; this does not
+	keys    *atrest.Keyring
 	lock    io.Closer
 	journal *journal.Journal
 	volume  *seglog.Volume
@@ -94,7 +100,11 @@ func openStorage(o storageOptions) (*storage, error) {
 		indexes: newIndexes(),
 	}
 	s.scrub = &scrubber{catalog: s.catalog, log: o.Log, rate: o.ScrubRate, interval: o.ScrubInterval}
+	if err := s.openKeys(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	s.volume, err = seglog.Open(seglog.VolumeOptions{
+		Keys: s.keys, Compression: o.Compression,
 		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, Log: o.Log, OnDamage: s.scrub.found,
 	})
 	if err != nil {
@@ -116,8 +126,8 @@ func (s *storage) recover(w meta.Watcher) error {
 		return err
 	}
 	s.journal, err = journal.Open(journal.Options{
-		FS: s.o.FS, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
-		OnPressure: s.pressed, Log: s.log,
+		FS: s.disk, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
+		OnPressure: s.pressed, Keys: s.keys, Log: s.log,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
@@ -184,7 +194,7 @@ func (s *storage) replay(e journal.Entry) error {
 // files of another one are refused.
 func (s *storage) identity() (uint64, error) {
 	name := path.Join(s.o.Dir, "identity")
-	b, err := readFile(s.o.FS, name)
+	b, err := readFile(s.disk, name)
 	if err == nil {
 		if len(b) != 8 {
 			return 0, fmt.Errorf("%s has %d bytes, not 8: %w", name, len(b), record.ErrDamaged)
@@ -198,7 +208,7 @@ func (s *storage) identity() (uint64, error) {
 	if _, err := rand.Read(b); err != nil {
 		return 0, fmt.Errorf("make an identity: %w", err)
 	}
-	if err := writeFile(s.o.FS, name, b); err != nil {
+	if err := writeFile(s.disk, name, b); err != nil {
 		return 0, fmt.Errorf("write the identity: %w", err)
 	}
 	return binary.LittleEndian.Uint64(b), nil

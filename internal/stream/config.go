@@ -22,6 +22,8 @@ type Config struct {
 	MaxConsumers int `json:"max_consumers,omitempty"`
 	// NoAck: publishers get no reply.
 	NoAck bool `json:"no_ack,omitempty"`
+	// Compression of what is stored on disk: s2, zstd, or none.
+	Compression string `json:"compression,omitempty"`
 	// Dialect names whose protocol captures and describes the stream.
 	Dialect string `json:"dialect"`
 	// Doc is the configuration as the dialect's users gave it.

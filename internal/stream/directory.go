@@ -16,6 +16,7 @@ import (
 	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/meta"
 	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -32,6 +33,9 @@ type Opener interface {
 type Options struct {
 	Catalog *meta.Catalog
 	Opener  Opener
+	// Compress says how what is stored of a stream is compressed from now on, each
+	// time that a configuration takes effect. nil: it never is.
+	Compress func(id record.Identity, how string)
 	// Space finds an account's subject space; nil if there is no such account.
 	Space func(account string) *broker.Space
 	// Budget is what an account may still store, in memory or on disk.
@@ -243,6 +247,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.compress()
 	return s, nil
 }
 

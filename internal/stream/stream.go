@@ -152,8 +152,15 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 	return w.wait(ctx)
 }
 
+func (s *Stream) compress() {
+	if f := s.dir.o.Compress; f != nil {
+		f(s.ID(), s.config.Load().Compression)
+	}
+}
+
 // configured makes a configuration that has just been applied take effect.
 func (s *Stream) configured() {
+	s.compress()
 	s.dir.mu.Lock()
 	serving := s.dir.serving
 	s.dir.mu.Unlock()

@@ -27,7 +27,7 @@ func neutral(cfg *wire.StreamConfig) stream.Config {
 	return stream.Config{
 		Name: cfg.Name, Subjects: cfg.Subjects, Memory: cfg.Storage == wire.StorageMemory,
 		First: cfg.FirstSeq, MaxConsumers: cfg.MaxConsumers, NoAck: cfg.NoAck,
-		Dialect: DialectName, Doc: doc,
+		Compression: cfg.Compression.String(), Dialect: DialectName, Doc: doc,
 		Limits: partition.Limits{
 			MaxRecords: cfg.MaxMsgs, MaxBytes: cfg.MaxBytes, MaxPerSubject: cfg.MaxMsgsPerSubject,
 			MaxRecord: int64(cfg.MaxMsgSize), MaxAge: int64(cfg.MaxAge), DedupWindow: int64(cfg.DuplicateWindow),

@@ -147,7 +147,6 @@ func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 		"retention workqueue":       func(c *StreamConfig) { c.Retention = RetentionWorkQueue },
 		"mirror":                    func(c *StreamConfig) { c.Subjects, c.Mirror = nil, &StreamSource{Name: "T"} },
 		"sources":                   func(c *StreamConfig) { c.Sources = []*StreamSource{{Name: "T"}} },
-		"compression":               func(c *StreamConfig) { c.Compression = CompressionS2 },
 		"subject_transform":         func(c *StreamConfig) { c.SubjectTransform = &SubjectTransform{} },
 		"republish":                 func(c *StreamConfig) { c.Republish = &Republish{} },
 		"placement":                 func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },

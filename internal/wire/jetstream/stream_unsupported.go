@@ -10,7 +10,6 @@ func (c *StreamConfig) Unsupported() *Error {
 		{c.Retention != RetentionLimits, "retention " + c.Retention.String()},
 		{c.Mirror != nil, "mirror"},
 		{len(c.Sources) > 0, "sources"},
-		{c.Compression != CompressionNone, "compression"},
 		{c.SubjectTransform != nil, "subject_transform"},
 		{c.Republish != nil, "republish"},
 		{c.Placement != nil, "placement"},
