@@ -36,6 +36,17 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{command: cmd.CommandPath(), text: fmt.Sprintf(format, args...)}
 }
 
+// statusError ends the process with a status of its own. err is nil where all is
+// said.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return fmt.Sprint(e.err) }
+
+func (e *statusError) Unwrap() error { return e.err }
+
 // arguments checks the number of positional arguments; most < 0 is any number.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -60,6 +60,13 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.err, "weir: %v\nTry: %s --help\n", err, usage.command)
 		return exitUsage
 	}
-	fmt.Fprintf(a.err, "weir: %v\n", explain(err))
-	return exitFailure
+	status := exitFailure
+	var own *statusError
+	if errors.As(err, &own) {
+		status, err = own.status, own.err
+	}
+	if err != nil {
+		fmt.Fprintf(a.err, "weir: %v\n", explain(err))
+	}
+	return status
 }

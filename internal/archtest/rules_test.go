@@ -17,7 +17,7 @@ var steps = [][]string{
 	{"door/", "listen", "peer", "leaf"},
 	{"monitor", "sysevent", "console"},
 	{"server"},
-	{"simtest"},
+	{"check", "simtest"},
 }
 
 // firstDoor is the lowest step that may import a wire codec.

@@ -9,6 +9,7 @@ type DamageError struct {
 	File       string // name in the journal's directory; "" if a whole file is missing
 	Generation uint64 // of that file
 	Offset     int64  // where the first bad batch begins
+	Length     int64  // to the next good batch, or to the end of the file
 	From, To   uint64 // the batches that are missing or bad, both included
 	// Lost lists entries of them whose directory could be read. Others of the
 	// missing batches are not known.
@@ -31,4 +32,5 @@ type Recovery struct {
 	Clean   bool // the journal had been closed
 	Torn    bool // a tail was cut
 	Damage  []*DamageError
+	End     Position // where the good batches end; of Check only
 }

@@ -23,6 +23,10 @@ func (r *recovery) judge(bad error) (more bool, err error) {
 		File: s.file.name, Generation: s.generation, Offset: r.off,
 		From: r.number, To: max(r.number, next.number-1), Reason: bad.Error(),
 	}
+	d.Length = s.reader.size - r.off
+	if at == r.at {
+		d.Length = next.off - r.off
+	}
 	if r.off >= s.reader.size {
 		d.Reason = "the file that followed is missing"
 	}

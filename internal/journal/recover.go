@@ -25,6 +25,7 @@ type recovery struct {
 	passed []*source // older ones, which a batch said are not needed
 	free   []*source
 	window window
+	leave  bool // nothing on the disk is to change
 
 	// The chain: where the next batch is expected.
 	at       int // in live
@@ -71,6 +72,9 @@ func (r *recovery) open() error {
 	}
 	for _, name := range names {
 		if strings.HasSuffix(name, fileSuffix+newSuffix) {
+			if r.leave {
+				continue
+			}
 			if err := j.opts.FS.Remove(path.Join(j.opts.Dir, name)); err != nil {
 				return fmt.Errorf("remove unfinished journal file: %w", err)
 			}

@@ -91,6 +91,29 @@ const (
 // Open opens the volume in a data directory and finishes the removals that a
 // crash interrupted. It reads no log.
 func Open(o VolumeOptions) (*Volume, error) {
+	v := newVolume(o)
+	if err := v.fs.MkdirAll(v.streams); err != nil {
+		return nil, fmt.Errorf("make directory of streams: %w", err)
+	}
+	if err := v.fs.SyncDir(o.Dir); err != nil {
+		return nil, fmt.Errorf("sync data directory: %w", err)
+	}
+	names, err := v.fs.List(v.streams)
+	if err != nil {
+		return nil, fmt.Errorf("list streams: %w", err)
+	}
+	for _, name := range names {
+		id, dropped := strings.CutSuffix(name, droppedSuffix)
+		if _, ok := parseDirName(id); ok && dropped {
+			if err := v.fs.RemoveAll(path.Join(v.streams, name)); err != nil {
+				return nil, fmt.Errorf("remove a dropped log: %w", err)
+			}
+		}
+	}
+	return v, nil
+}
+
+func newVolume(o VolumeOptions) *Volume {
 	v := &Volume{
 		fs:           o.FS,
 		streams:      path.Join(o.Dir, streamsDir),
@@ -111,25 +134,7 @@ func Open(o VolumeOptions) (*Volume, error) {
 	if v.log == nil {
 		v.log = slog.Default()
 	}
-	if err := v.fs.MkdirAll(v.streams); err != nil {
-		return nil, fmt.Errorf("make directory of streams: %w", err)
-	}
-	if err := v.fs.SyncDir(o.Dir); err != nil {
-		return nil, fmt.Errorf("sync data directory: %w", err)
-	}
-	names, err := v.fs.List(v.streams)
-	if err != nil {
-		return nil, fmt.Errorf("list streams: %w", err)
-	}
-	for _, name := range names {
-		id, dropped := strings.CutSuffix(name, droppedSuffix)
-		if _, ok := parseDirName(id); ok && dropped {
-			if err := v.fs.RemoveAll(path.Join(v.streams, name)); err != nil {
-				return nil, fmt.Errorf("remove a dropped log: %w", err)
-			}
-		}
-	}
-	return v, nil
+	return v
 }
 
 func orDefault[T ~int | ~int64](v, def T) T {

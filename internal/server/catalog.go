@@ -50,6 +50,7 @@ func (s *storage) saveCatalog() error {
 func (s *storage) restoreCatalog() error {
 	b, err := readFile(s.o.FS, s.catalogFile())
 	if errors.Is(err, fs.ErrNotExist) {
+		s.born = true
 		return nil
 	}
 	if err == nil {
@@ -64,4 +65,21 @@ func (s *storage) restoreCatalog() error {
 	index, _ := s.catalog.Snapshot()
 	s.metaRun.StartAt(index)
 	return nil
+}
+
+// wholeCatalog refuses a directory whose catalog is gone: without a checkpoint of
+// it all its entries must be in the journal. Numbers of lost streams would be given
+// again, and files be taken for those of deleted streams.
+func (s *storage) wholeCatalog() error {
+	if !s.born || s.firstMeta == 1 {
+		return nil
+	}
+	logs, err := s.volume.Logs()
+	if err != nil {
+		return err
+	}
+	if len(logs) == 0 && s.journal.Recovered().Entries == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is missing, and the journal does not have all of it: %w", s.catalogFile(), record.ErrDamaged)
 }

@@ -60,6 +60,23 @@ func build(c *Config, log *slog.Logger) (*rooms, error) { return buildOn(vfs.OS{
 
 // buildOn is build with the data directory on a given file system.
 func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
+	r, err := newRooms(c, log)
+	if err != nil {
+		return nil, err
+	}
+	if c.JetStream.Enabled {
+		if err := r.buildStreams(disk, c); err != nil {
+			return nil, errors.Join(err, r.close(context.Background()))
+		}
+	}
+	if err := r.buildNATS(c); err != nil {
+		return nil, errors.Join(err, r.close(context.Background()))
+	}
+	return r, nil
+}
+
+// newRooms makes the rooms that need neither disk nor network.
+func newRooms(c *Config, log *slog.Logger) (*rooms, error) {
 	key, err := nkeys.CreateServer()
 	if err != nil {
 		return nil, fmt.Errorf("make a server key: %w", err)
@@ -74,25 +91,22 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 	}
 	r.workers = broker.NewWorkers(serviceWorkers, 0)
 	r.spaces = broker.NewSpaces(r.workers)
-	if c.JetStream.Enabled {
-		if err := r.buildStreams(disk, c); err != nil {
-			return nil, errors.Join(err, r.close(context.Background()))
-		}
-	}
-	if err := r.buildNATS(c); err != nil {
-		return nil, errors.Join(err, r.close(context.Background()))
-	}
 	return r, nil
 }
 
 // buildStreams opens the data directory and what works on it.
 func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	js := &c.JetStream
-	s, err := openStorage(storageOptions{
+	return r.openStreams(c, storageOptions{
 		FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log,
 		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval,
 		Encryption: js.Encryption, Compression: js.Compression,
 	})
+}
+
+func (r *rooms) openStreams(c *Config, o storageOptions) error {
+	js := &c.JetStream
+	s, err := openStorage(o)
 	if err != nil {
 		return err
 	}

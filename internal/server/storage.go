@@ -46,6 +46,11 @@ type storageOptions struct {
 
 	Encryption  EncryptionConfig
 	Compression atrest.Compression // of streams whose own is none
+
+	// Lock is the lock on the directory, where somebody holds it already.
+	Lock io.Closer
+	// OnDamage lets what is left of a damaged journal be used. nil: it is refused.
+	OnDamage func(*journal.DamageError) error
 }
 
 // storage is the node's disk: the lock on the directory, the journal, the
@@ -65,6 +70,11 @@ type storage struct {
 	squeeze chan struct{} // the journal is too long
 	room    *room
 	scrub   *scrubber
+	// born says that there is no checkpoint of the catalog; firstMeta is the index of
+	// its first entry in the journal, 0 for none. Only recover uses them.
+	born      bool
+	firstMeta uint64
+	ready     bool // all was replayed: a checkpoint of it may be taken
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -87,12 +97,9 @@ func openStorage(o storageOptions) (*storage, error) {
 	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	lock, err := o.FS.Lock(path.Join(o.Dir, "lock"))
+	lock, err := o.lock()
 	if err != nil {
-		if errors.Is(err, vfs.ErrLocked) {
-			return nil, fmt.Errorf("data directory %s is in use by another server: stop it, or choose another with -sd", o.Dir)
-		}
-		return nil, fmt.Errorf("lock the data directory: %w", err)
+		return nil, err
 	}
 	s := &storage{
 		o: o, log: o.Log, lock: lock, catalog: meta.NewCatalog(), metaRun: multiraft.NewSolo(),
@@ -114,6 +121,21 @@ func openStorage(o storageOptions) (*storage, error) {
 	return s, nil
 }
 
+// lock keeps other servers away from the directory.
+func (o *storageOptions) lock() (io.Closer, error) {
+	if o.Lock != nil {
+		return o.Lock, nil
+	}
+	lock, err := o.FS.Lock(path.Join(o.Dir, LockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is in use by another server: stop it, or choose another with -sd", o.Dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	return lock, nil
+}
+
 // recover reads the catalog and replays the journal. The watcher opens streams
 // through the storage meanwhile.
 func (s *storage) recover(w meta.Watcher) error {
@@ -127,11 +149,15 @@ func (s *storage) recover(w meta.Watcher) error {
 	}
 	s.journal, err = journal.Open(journal.Options{
 		FS: s.disk, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
-		OnPressure: s.pressed, Keys: s.keys, Log: s.log,
+		OnPressure: s.pressed, OnDamage: s.o.OnDamage, Keys: s.keys, Log: s.log,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
 	}
+	if err := s.wholeCatalog(); err != nil {
+		return err
+	}
+	s.ready = true
 	s.mu.Lock()
 	s.held = s.journal.Group(metaGroup, s.metaRun)
 	s.metaRun.Bind(&groupLog{s.journal, s.held, s.metaRun}, metaMachine{s})
@@ -178,6 +204,9 @@ func (s *storage) removeOrphans() error {
 func (s *storage) replay(e journal.Entry) error {
 	entry := multiraft.Entry{Term: e.Term, Index: e.Index, Kind: e.Kind, Data: e.Data}
 	if e.Group == metaGroup {
+		if s.firstMeta == 0 {
+			s.firstMeta = e.Index
+		}
 		s.metaRun.Replay(entry)
 		return nil
 	}
@@ -294,7 +323,7 @@ func (s *storage) checkpoint(id journal.GroupID) error {
 func (s *storage) close() error {
 	var errs []error
 	if s.journal != nil {
-		if s.err() == nil {
+		if s.ready && s.err() == nil {
 			errs = append(errs, s.checkpointAll())
 		}
 		errs = append(errs, s.journal.Close())

@@ -301,3 +301,39 @@ func TestADeletedStreamLeavesNoFiles(t *testing.T) {
 	}
 	n.shut()
 }
+
+// Without its catalog a directory is refused, unless the journal still has all of
+// it: what is lost is never taken for deleted.
+func TestAMissingCatalogIsNoEmptyOne(t *testing.T) {
+	dir := t.TempDir()
+	n := open(t, dir)
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
+	n.request("s", "x")
+	n.shut()
+	if err := os.Remove(filepath.Join(dir, "catalog")); err != nil {
+		t.Fatal(err)
+	}
+	n = open(t, dir) // the journal has everything
+	if n.streams.Find("$G", "S") == nil {
+		t.Fatal("the stream is gone")
+	}
+	n.shut()
+	for _, gone := range []string{"catalog", "journal"} {
+		if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := defaultConfig()
+	c.JetStream.StoreDir = dir
+	c.settle()
+	r, err := build(c, slog.New(slog.DiscardHandler))
+	if err == nil {
+		_ = r.close(context.Background())
+	}
+	if !errors.Is(err, record.ErrDamaged) {
+		t.Fatalf("a directory with segments and no catalog: %v", err)
+	}
+	if logs, err := filepath.Glob(filepath.Join(dir, "streams", "*", "manifest")); err != nil || len(logs) != 1 {
+		t.Fatalf("files of the stream: %v, %v", logs, err)
+	}
+}

@@ -408,3 +408,38 @@ func TestLookUpsGoOnBesideWritesAndMerges(t *testing.T) {
 	close(done)
 	readers.Wait()
 }
+
+// Every byte of a run is verified, and none of a good one is complained of.
+func TestVerifyFindsEveryChangedByteOfARun(t *testing.T) {
+	fs := newDisk(t)
+	s := open(t, fs, nil)
+	must(t, s.WriteRun(manySubjects(300)))
+	names, err := fs.List("log")
+	must(t, err)
+	runs := Runs(names)
+	if len(runs) != 1 || len(Runs([]string{"1.seg", "01.run", "0.run", "manifest"})) != 0 {
+		t.Fatalf("runs %v of %v", runs, names)
+	}
+	name := path.Join("log", runs[0])
+	if off, err := Verify(fs, name, testID); off != 0 || err != nil {
+		t.Fatal(off, err)
+	}
+	info, err := fs.Stat(name)
+	must(t, err)
+	for off := range info.Size {
+		if off > 600 && off < info.Size-600 && off%13 != 0 {
+			continue
+		}
+		must(t, fs.Corrupt(name, off, 1<<(off%8)))
+		if at, err := Verify(fs, name, testID); !errors.Is(err, record.ErrDamaged) || at > off {
+			t.Fatalf("change at %d: %d, %v", off, at, err)
+		}
+		must(t, fs.Corrupt(name, off, 1<<(off%8)))
+	}
+	if _, err := Verify(fs, name, record.Identity{ID: 8}); !errors.Is(err, record.ErrDamaged) {
+		t.Fatalf("run of another log: %v", err)
+	}
+	if _, err := Verify(fs, "log/none", testID); err == nil {
+		t.Fatal("no name of a run is verified")
+	}
+}
