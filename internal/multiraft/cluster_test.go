@@ -60,6 +60,7 @@ type list struct {
 	Index   uint64
 	stable  []byte // the checkpoint
 	staged  []byte
+	window  Window
 	told    []string
 	members Members
 	err     error
@@ -70,6 +71,9 @@ func (l *list) Apply(e Entry) {
 		l.node.t.Errorf("node %d: entry %d applied after %d", l.node.id, e.Index, l.Index)
 	}
 	l.Index = e.Index
+	if e.Kind >= FirstOwnKind {
+		return
+	}
 	l.Values = append(l.Values, string(e.Data))
 	if e.Value != nil {
 		l.told = append(l.told, fmt.Sprint("applied ", e.Value))
@@ -80,7 +84,7 @@ func (l *list) Discard(e Entry) { l.told = append(l.told, fmt.Sprint("discarded 
 func (l *list) Failed(err error) {
 	l.err = err
 }
-func (l *list) Led(term uint64)             { l.told = append(l.told, fmt.Sprint("led ", term)) }
+func (l *list) Led(w Window)                { l.window = w; l.told = append(l.told, fmt.Sprint("led ", w.Term)) }
 func (l *list) Deposed(term uint64)         { l.told = append(l.told, fmt.Sprint("deposed ", term)) }
 func (l *list) Changed(_ uint64, m Members) { l.members = m }
 func (l *list) Position() []byte            { return fmt.Append(nil, l.Index) }
@@ -292,7 +296,7 @@ func (c *cluster) elect(i int) *node {
 
 func (n *node) propose(values ...string) {
 	for _, v := range values {
-		n.g.Propose(n.g.Term(), 1, v, []byte(v))
+		n.g.Propose(n.list.window, 1, v, []byte(v))
 	}
 	n.c.settle()
 }

@@ -16,7 +16,9 @@
 // here. A proposal comes back once: applied with its value, or discarded, which
 // means that its fate is not known here: it is never told to have failed or
 // succeeded when that is not so. Proposals are not forwarded. A leader admits
-// only after it has applied an entry of its own term. A copy whose storage lacks
+// only after it has applied an entry of its own term, and in a Window: once raft
+// has refused an entry, those admitted after it are discarded, too, until the
+// machine begins anew from what is applied. A copy whose storage lacks
 // what it had acknowledged takes no part: Start refuses a log with a hole, and a
 // shorter one is found out by the leader's heartbeat (ErrForgot).
 //

@@ -63,7 +63,7 @@ type Group struct {
 
 	// Atomic: what others may ask.
 	admits atomic.Uint64 // Term
-	lead   atomic.Uint64 // Leader
+	leader atomic.Uint64 // Leader
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -79,6 +79,8 @@ type Group struct {
 	spare   inbox
 	term    uint64  // in which this node leads, or 0
 	ready   bool    // Led was called for term
+	window  Window  // the newest; what was admitted in others is discarded
+	refused bool    // raft refused a proposal of the last window
 	flight  []Entry // proposals that raft has, oldest first
 	fresh   int     // the last ones of flight, which have no index yet
 	catchup catchup
@@ -161,17 +163,24 @@ func (g *Group) ID() uint64 { return g.o.ID }
 func (g *Group) Term() uint64 { return g.admits.Load() }
 
 // Leader is the copy that leads as far as this one knows, or 0.
-func (g *Group) Leader() CopyID { return g.lead.Load() }
+func (g *Group) Leader() CopyID { return g.leader.Load() }
 
-// Propose hands an entry over that was admitted in term. Calls come one at a
-// time. The machine gets it back, once: by Apply with the value, when it is
-// committed, or by Discard, which says that its fate is not known here. The parts
-// are copied. kind is below FirstOwnKind.
-func (g *Group) Propose(term uint64, kind uint8, value any, parts ...[]byte) {
+// Window is a time in which a leader admits: each entry rests on those before it
+// in the same window. It ends with leadership, and when raft refuses an entry.
+type Window struct {
+	Term    uint64 // of its entries
+	Opening uint64 // unlike that of all other windows here
+}
+
+// Propose hands an entry over that was admitted in a window, which Led gave. Calls
+// come one at a time. The machine gets it back, once: by Apply with the value, when
+// it is committed, or by Discard, which says that its fate is not known here. The
+// parts are copied. kind is below FirstOwnKind.
+func (g *Group) Propose(w Window, kind uint8, value any, parts ...[]byte) {
 	if kind >= FirstOwnKind {
 		panic(fmt.Sprintf("multiraft: kind %d is the group's own", kind))
 	}
-	p := proposal{entry: Entry{Term: term, Kind: kind, Value: value}, data: payload(kind, parts)}
+	p := proposal{window: w, entry: Entry{Term: w.Term, Kind: kind, Value: value}, data: payload(kind, parts)}
 	p.entry.Data = p.data[1:]
 	g.put(func(in *inbox) { in.proposals = append(in.proposals, p) })
 }

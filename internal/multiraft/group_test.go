@@ -100,7 +100,7 @@ func TestProposalsOfADeposedLeaderComeBackOnce(t *testing.T) {
 	next.propose("b")
 	old.cut = false
 	c.tick(3)
-	old.g.Propose(1, 1, "late", []byte("late"))
+	old.g.Propose(old.list.window, 1, "late", []byte("late"))
 	c.settle()
 	for i := range c.nodes {
 		c.wantValues(i, "a", "b")
@@ -215,6 +215,19 @@ func TestReleasedEntriesMayBeGone(t *testing.T) {
 	}
 }
 
+func TestMarkOfAReleasedEntryKeepsWhatFollows(t *testing.T) {
+	d := &disk{}
+	s := State{Term: 2, Index: 6, IndexTerm: 2, Members: Members{Voters: []CopyID{NewCopyID(1, 1)}}}
+	for i := uint64(7); i <= 9; i++ {
+		d.durable = append(d.durable, Entry{Term: 2, Index: i, Kind: 1, Data: fmt.Append(nil, i)})
+	}
+	d.durable = append(d.durable, Entry{Term: 2, Index: 10, Kind: KindMark, Data: AppendState(nil, &s)})
+	c := &cluster{t: t, members: s.Members}
+	c.nodes = append(c.nodes, c.start(1, d, (&list{Index: 6}).state()))
+	c.elect(0)
+	c.wantValues(0, "7", "8", "9")
+}
+
 func TestMissingEntriesAreNotTakenForAShortLog(t *testing.T) {
 	c := newCluster(t, 3)
 	leader := c.elect(0)
@@ -308,6 +321,34 @@ func TestCopyThatForgotTakesNoPart(t *testing.T) {
 	leader.propose("d")
 	c.tick(1)
 	c.wantValues(2, "a", "b", "c", "d")
+}
+
+func TestRefusedEntryClosesTheWindow(t *testing.T) {
+	c := newCluster(t, 3)
+	leader := c.elect(0)
+	c.nodes[2].cut = true
+	window := leader.list.window
+	// While leadership is about to go to a node that cannot be reached, raft takes
+	// nothing.
+	leader.g.Propose(window, 1, "a", []byte("a"))
+	leader.pool.RunAll()
+	leader.g.Transfer(NewCopyID(3, 1))
+	leader.pool.RunAll()
+	leader.g.Propose(window, 1, "b", []byte("b"))
+	leader.pool.RunAll()
+	if leader.g.Term() != 0 {
+		t.Error("a leader admits behind a refused entry")
+	}
+	leader.g.Propose(window, 1, "c", []byte("c"))
+	c.settle()
+	c.tick(15)
+	leader.g.Propose(window, 1, "d", []byte("d"))
+	leader.propose("e")
+	c.wantValues(0, "a", "e")
+	want := []string{"led 1", "discarded b", "discarded c", "applied a", "deposed 1", "led 1", "discarded d", "applied e"}
+	if !slices.Equal(leader.list.told, want) {
+		t.Errorf("told %q, want %q", leader.list.told, want)
+	}
 }
 
 func TestLeadershipIsGivenOn(t *testing.T) {

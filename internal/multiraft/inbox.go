@@ -1,8 +1,6 @@
 package multiraft
 
-import (
-	"io"
-)
+import "io"
 
 // inbox is what waits for the group's worker.
 type inbox struct {
@@ -28,8 +26,9 @@ type stream struct {
 }
 
 type proposal struct {
-	entry Entry
-	data  []byte
+	window Window
+	entry  Entry
+	data   []byte
 }
 
 // staged says what became of a stream that the machine read.

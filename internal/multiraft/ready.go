@@ -40,6 +40,7 @@ func (g *Group) run() (again bool) {
 	if in.release > 0 {
 		g.mark(in.release)
 	}
+	g.reopen()
 	return g.rest()
 }
 
@@ -116,7 +117,7 @@ func (g *Group) role(s *raft.SoftState) {
 	if s == nil {
 		return
 	}
-	g.lead.Store(s.Lead)
+	g.leader.Store(s.Lead)
 	now := uint64(0)
 	if s.RaftState == raft.StateLeader {
 		now = g.rn.BasicStatus().GetTerm()
@@ -133,7 +134,8 @@ func (g *Group) role(s *raft.SoftState) {
 func (g *Group) depose() {
 	before, led := g.term, g.ready
 	g.admits.Store(0)
-	g.term, g.ready = 0, false
+	g.term, g.ready, g.refused = 0, false, false
+	g.window.Opening++
 	g.discard()
 	if led {
 		g.logger.Info("leadership lost", "term", before)
@@ -151,12 +153,14 @@ func (g *Group) discard() {
 	}
 }
 
-// propose gives entries to raft at once, if this node still leads in their term.
+// propose gives entries to raft at once, if they were admitted in the present
+// window. Where raft refuses them, whatever was admitted after them rests on what
+// will never be: the window closes.
 func (g *Group) propose(ps []proposal) {
 	var es []*raftpb.Entry
 	from := len(g.flight)
 	for _, p := range ps {
-		if g.dead || !g.ready || p.entry.Term != g.term {
+		if g.dead || !g.ready || p.window != g.window {
 			g.replica.Discard(p.entry)
 			continue
 		}
@@ -174,9 +178,29 @@ func (g *Group) propose(ps []proposal) {
 	lost := append([]Entry(nil), g.flight[from:]...)
 	g.flight = g.flight[:from]
 	g.fresh -= len(es)
+	g.refused = true
+	g.admits.Store(0)
+	g.window.Opening++
 	for _, e := range lost {
 		g.replica.Discard(e)
 	}
+}
+
+// reopen begins a new window once nothing of the old one is in flight.
+func (g *Group) reopen() {
+	if !g.refused || g.dead || len(g.flight) > 0 {
+		return
+	}
+	g.refused = false
+	g.replica.Deposed(g.term)
+	g.lead()
+}
+
+// lead opens a window for proposals.
+func (g *Group) lead() {
+	g.window = Window{Term: g.term, Opening: g.window.Opening + 1}
+	g.admits.Store(g.term)
+	g.replica.Led(g.window)
 }
 
 // number learns the indexes of fresh proposals: raft hands entries out in the
@@ -274,18 +298,22 @@ func (g *Group) applyOne(e *raftpb.Entry) {
 		panic(fmt.Sprintf("multiraft: entry %d is applied after %d", e.GetIndex(), g.log.applied))
 	}
 	g.log.applied = e.GetIndex()
-	switch kind, data := split(e); kind {
-	case KindEmpty:
+	me := Entry{Term: e.GetTerm(), Index: e.GetIndex()}
+	if me.Kind, me.Data = split(e); me.Kind >= FirstOwnKind {
+		me.Data = nil
+	}
+	switch me.Kind {
 	case KindMembers:
 		g.applyChange(e)
+	case KindEmpty:
 	default:
-		g.replica.Apply(Entry{Term: e.GetTerm(), Index: e.GetIndex(), Kind: kind, Data: data, Value: g.land(e)})
+		me.Value = g.land(e)
 	}
+	g.replica.Apply(me)
 	if !g.ready && g.term != 0 && e.GetTerm() == g.term {
 		g.ready = true
 		g.logger.Info("leadership taken", "term", g.term)
-		g.admits.Store(g.term)
-		g.replica.Led(g.term)
+		g.lead()
 	}
 }
 
@@ -329,7 +357,7 @@ func (g *Group) die(err error) {
 		return
 	}
 	g.dead = true
-	g.lead.Store(0)
+	g.leader.Store(0)
 	g.logger.Error("group failed", "error", err)
 	g.replica.Failed(err)
 	g.depose()

@@ -64,6 +64,11 @@ func (l *log) adopt(index, term uint64) {
 	if index < l.base {
 		return
 	}
+	if index == l.base && l.baseTerm == 0 {
+		// The entry itself was released; what follows it in the log stays.
+		l.baseTerm = term
+		return
+	}
 	if have, err := l.Term(index); err != nil || have != term {
 		l.reset(index, term)
 	}

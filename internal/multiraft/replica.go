@@ -8,17 +8,23 @@ import (
 
 // Replica is a machine that has copies on other nodes. Its methods are called by
 // one goroutine at a time, without locks held, and must not block; they may call
-// the group.
+// the group. Apply gets each entry, also those of the group's own kinds (from
+// FirstOwnKind on), without data: the machine notes their index and nothing else,
+// for a state is that of one index. Discard ends the window: what was admitted
+// rests on entries that may never be, so nothing is admitted, and nobody is
+// answered from it, until Led.
 type Replica interface {
 	Machine
-	// Applied is the index of the last entry whose effect survives a crash. It is
-	// asked once, at Start.
+	// Applied is the index of the last entry given to Apply, or of the snapshot
+	// installed since, whose effect survives a crash. It is asked once, at Start.
 	Applied() uint64
-	// Led says that this node leads in term, and has applied all that was
-	// committed before: from now on it may admit and propose with that term.
-	Led(term uint64)
-	// Deposed says that leadership in term is over. Everything in flight has been
-	// discarded; some of it may still come, as entries without a value.
+	// Led says that this node leads, and has applied all that was committed before:
+	// from now on it may admit, and propose in that window. What it admits then rests
+	// on what is applied, and on nothing else.
+	Led(w Window)
+	// Deposed says that the window of a term is over, since leadership is or because
+	// an entry was refused. Everything in flight has been discarded; some of it may
+	// still come, as entries without a value.
 	Deposed(term uint64)
 	// Changed says which members are in force from an entry on.
 	Changed(index uint64, m Members)

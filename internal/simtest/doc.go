@@ -1,0 +1,42 @@
+// Package simtest is a seeded, deterministic simulation of a few nodes that hold
+// copies of the partitions of a stream. It has tests only.
+//
+// # What is real
+//
+// multiraft with raft under it; the journal with its files, batches and recovery;
+// partitions with their admission, limits, dedup window and removals; the frames.
+// All files are in vfs/faultfs, which knows what was synced.
+//
+// # What is simulated
+//
+//   - The clock. Time moves from one event to the next.
+//   - The network. It delays, reorders, drops and doubles messages, cuts links in
+//     one direction, splits nodes, and cuts snapshots short.
+//   - The disk's time. A batch of the journal is written when its node says so, and
+//     its sync returns when an event says so; other writes take no time. A crash
+//     leaves what faultfs makes of it: unsynced writes lost, kept, reordered or torn
+//     at 512 bytes.
+//   - The store of a partition: frames in memory, and a checkpoint in one file that
+//     is replaced atomically, instead of segments. A snapshot is the frames that a
+//     copy lacks and the small state.
+//   - Clients: they publish to whichever node says that it leads, with conditions
+//     and message ids, and repeat what has an id and no answer.
+//
+// # Determinism
+//
+// All happens on one goroutine, except that the journal has goroutines of its own.
+// The simulation runs in a bubble of testing/synctest, and waits after every call
+// that the journal is idle or held at its sync. Raft draws its timeouts from
+// crypto/rand.Reader, which is replaced for the time of a run, so runs are never
+// parallel. The same seed gives the same history, which a test compares by the
+// digest of everything that happened.
+//
+// # Use
+//
+//	go test ./internal/simtest                                          a fixed list of seeds
+//	WEIR_FAULTS_FOR=5m go test -timeout 0 ./internal/simtest -run Fault  fresh seeds, printed on failure
+//	WEIR_FAULT_SEED=n go test ./internal/simtest -run Fault -v           one seed, with its history
+//
+// Each protection has a negative control: with it taken away, the same invariants
+// must fail within a number of seeds.
+package simtest

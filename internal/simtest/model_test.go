@@ -1,0 +1,303 @@
+package simtest
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"strings"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/weirmq/weir/internal/multiraft"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// model knows what may be seen, and says what must not have been.
+type model struct {
+	s      *sim
+	groups []*groupModel
+}
+
+// groupModel is what is known of one partition.
+type groupModel struct {
+	entries map[uint64]uint64            // index to a hash of the entry there
+	seqs    map[uint64]string            // sequence to content
+	keys    map[string]uint64            // content to sequence
+	removed map[uint64]bool              // sequences that were deleted
+	trimmed uint64                       // all below went
+	acks    map[string]uint64            // content to the sequence that was told
+	offered map[string]message           // all that was ever published
+	leaders map[uint64]uint32            // term to node
+	votes   map[uint32]map[uint64]uint64 // node and term to whom
+	told    [nodeCount + 1]uint64        // highest term that a node answered with
+	calmAck bool                         // something was acknowledged without faults
+}
+
+func (m *model) init(s *sim) {
+	m.s = s
+	for range s.groups {
+		m.groups = append(m.groups, &groupModel{
+			entries: map[uint64]uint64{}, seqs: map[uint64]string{}, keys: map[string]uint64{}, removed: map[uint64]bool{},
+			acks: map[string]uint64{}, offered: map[string]message{}, leaders: map[uint64]uint32{}, votes: map[uint32]map[uint64]uint64{},
+		})
+	}
+}
+
+func (m *model) of(group uint64) *groupModel { return m.groups[group-1] }
+
+func (m *model) offered(batch []message) {
+	for _, msg := range batch {
+		m.of(msg.group).offered[msg.key] = msg
+	}
+}
+
+// leads notes who acts as a leader in a term: there is one at most.
+func (m *model) leads(group, term uint64, node uint32) {
+	g := m.of(group)
+	if other, ok := g.leaders[term]; ok && other != node {
+		m.s.fail("group %d has the leaders %d and %d in term %d", group, other, node, term)
+	}
+	g.leaders[term] = node
+	m.voted(group, node, term, uint64(node))
+}
+
+// voted notes for whom a node voted: for one only in each term.
+func (m *model) voted(group uint64, node uint32, term, whom uint64) {
+	g := m.of(group)
+	if g.votes[node] == nil {
+		g.votes[node] = map[uint64]uint64{}
+	}
+	if before, ok := g.votes[node][term]; ok && before != whom {
+		m.s.fail("node %d voted for %d and for %d in term %d of group %d", node, before, whom, term, group)
+	}
+	g.votes[node][term] = whom
+}
+
+// sent looks at each message that leaves a node.
+func (m *model) sent(from uint32, msg *multiraft.Message) {
+	r := msg.Raft
+	if r == nil {
+		return
+	}
+	g, term := m.of(msg.Group), r.GetTerm()
+	switch r.GetType() {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		m.leads(msg.Group, term, from)
+	case raftpb.MsgVoteResp:
+		g.told[from] = max(g.told[from], term)
+		if !r.GetReject() {
+			m.s.saw("vote")
+			m.voted(msg.Group, from, term, uint64(multiraft.NodeOf(r.GetTo())))
+			m.synced(from, msg, r.GetTo())
+		}
+	case raftpb.MsgAppResp:
+		g.told[from] = max(g.told[from], term)
+		m.synced(from, msg, 0)
+	}
+}
+
+// synced checks that a node says only what its disk has: the term, whom it votes
+// for, entries.
+func (m *model) synced(from uint32, msg *multiraft.Message, votes multiraft.CopyID) {
+	if m.s.indirect {
+		return
+	}
+	r, d := msg.Raft, m.s.nodes[from-1].replicas[msg.Group-1]
+	term := max(d.hard.Term, d.lastTerm)
+	switch {
+	case r.GetTerm() > term:
+		m.s.fail("node %d answers in term %d of group %d, and %d is durable", from, r.GetTerm(), msg.Group, term)
+	case votes != 0 && term == r.GetTerm() && d.hard.Vote != votes:
+		m.s.fail("node %d votes for %x in term %d of group %d, and its vote for %x is durable", from, votes, term, msg.Group, d.hard.Vote)
+	case r.GetType() == raftpb.MsgAppResp && !r.GetReject() && r.GetIndex() > d.last:
+		m.s.fail("node %d acknowledges entry %d of group %d, and %d are durable", from, r.GetIndex(), msg.Group, d.last)
+	}
+}
+
+// started checks that a node did not go back behind what it said.
+func (m *model) started(n *node) {
+	for _, r := range n.replicas {
+		g := m.of(r.group)
+		term := max(r.hard.Term, r.lastTerm)
+		if !m.s.indirect && term < g.told[n.id] {
+			m.s.fail("node %d has term %d of group %d after a restart, and answered in %d", n.id, term, r.group, g.told[n.id])
+		}
+		if whom, ok := g.votes[n.id][term]; !m.s.indirect && ok && r.hard.Term == term && r.hard.Vote != multiraft.NewCopyID(uint32(whom), 1) {
+			m.s.fail("node %d voted for %d in term %d of group %d and has forgotten it", n.id, whom, term, r.group)
+		}
+		m.compare(r)
+	}
+}
+
+// applied checks an entry that a copy is about to apply against what others had
+// there.
+func (m *model) applied(r *replica, e multiraft.Entry) {
+	g := m.of(r.group)
+	h := fnv.New64a()
+	// A hash never fails to take bytes.
+	_, _ = fmt.Fprint(h, e.Term, e.Kind, e.Data)
+	sum := h.Sum64()
+	if other, ok := g.entries[e.Index]; ok && other != sum {
+		m.s.fail("node %d applies another entry %d of group %d than was applied before", r.n.id, e.Index, r.group)
+	}
+	g.entries[e.Index] = sum
+	switch record.Kind(e.Kind) {
+	case record.KindRemove:
+		m.removal(g, e)
+	case record.KindFrame:
+		m.frame(r, g, e)
+	}
+	m.s.trace("node %d applies %d/%d of group %d: %x", r.n.id, e.Term, e.Index, r.group, sum)
+}
+
+func (m *model) removal(g *groupModel, e multiraft.Entry) {
+	rm, err := partition.DecodeRemoval(e.Data)
+	if err != nil {
+		m.s.fail("decode removal: %v", err)
+		return
+	}
+	g.trimmed = max(g.trimmed, rm.Below)
+	for seq := range rm.Set.All() {
+		g.removed[seq] = true
+	}
+}
+
+// frame notes the records of a frame that takes effect: it was admitted in the
+// entry's term, for this place.
+func (m *model) frame(r *replica, g *groupModel, e multiraft.Entry) {
+	f, _, err := record.Parse(e.Data)
+	if err != nil {
+		m.s.fail("parse frame: %v", err)
+		return
+	}
+	if f.Term != e.Term || f.Base != r.p.Committed()+1 {
+		m.s.saw("frame without effect")
+		return
+	}
+	for i := range int(f.Count) {
+		v, err := f.Record(i)
+		if err != nil {
+			m.s.fail("read record: %v", err)
+			return
+		}
+		m.stored(r, g, &v)
+	}
+}
+
+// stored checks one record: one content for each sequence, each message once, and
+// none that nobody published.
+func (m *model) stored(r *replica, g *groupModel, v *record.View) {
+	key := string(v.Data)
+	msg, published := g.offered[key]
+	if !published {
+		m.s.fail("node %d stores %q as %d, which nobody published", r.n.id, key, v.Seq)
+	}
+	if have, ok := g.seqs[v.Seq]; ok && have != key {
+		m.s.fail("sequence %d of group %d is %q and %q", v.Seq, r.group, have, key)
+	}
+	if at, ok := g.keys[key]; ok && at != v.Seq {
+		m.s.fail("%q is stored as %d and %d of group %d", key, at, v.Seq, r.group)
+	}
+	if msg.conditional && v.Seq <= msg.wants {
+		m.s.fail("%q demands to follow %d and is %d of group %d", key, msg.wants, v.Seq, r.group)
+	}
+	g.seqs[v.Seq], g.keys[key] = key, v.Seq
+}
+
+// acked notes an acknowledgement.
+func (m *model) acked(r *replica, msg message, seq uint64) {
+	g := m.of(msg.group)
+	m.s.saw("ack")
+	m.s.trace("node %d acknowledges %q as %d", r.n.id, msg.key, seq)
+	if before, ok := g.acks[msg.key]; ok && before != seq {
+		m.s.fail("%q was acknowledged as %d and as %d", msg.key, before, seq)
+	}
+	g.acks[msg.key] = seq
+	g.calmAck = g.calmAck || m.s.calm
+	if have := g.seqs[seq]; have != msg.key && !m.s.weak.ackAlone {
+		m.s.fail("%q is acknowledged as %d of group %d, where %q is", msg.key, seq, r.group, have)
+	}
+}
+
+// installed checks a copy that took over a snapshot.
+func (m *model) installed(r *replica) { m.compare(r) }
+
+// compare checks all that a copy shows against what was applied anywhere.
+func (m *model) compare(r *replica) {
+	g := m.of(r.group)
+	for seq, key := range r.visible() {
+		if g.seqs[seq] != key {
+			m.s.fail("node %d shows %q as %d of group %d, where %q was applied", r.n.id, key, seq, r.group, g.seqs[seq])
+		}
+	}
+}
+
+// visible gives what a reader sees.
+func (r *replica) visible() map[uint64]string {
+	out := map[uint64]string{}
+	rd := r.p.Reader(0)
+	defer rd.Close()
+	for {
+		v, err := rd.Next()
+		if err != nil {
+			if err != io.EOF {
+				r.n.s.fail("node %d: read group %d: %v", r.n.id, r.group, err)
+			}
+			return out
+		}
+		out[v.Seq] = string(v.Data)
+	}
+}
+
+// agreed says whether all nodes have applied all there is, and publishing works.
+func (m *model) agreed() bool { return m.disagreement() == "" }
+
+func (m *model) disagreement() string {
+	var why []string
+	for group := uint64(1); group <= uint64(len(m.groups)); group++ {
+		if !m.of(group).calmAck {
+			why = append(why, fmt.Sprintf("nothing is acknowledged in group %d", group))
+		}
+		var at []uint64
+		for _, n := range m.s.nodes {
+			if !n.up {
+				return "a node is down"
+			}
+			at = append(at, n.replicas[group-1].p.Index())
+		}
+		if at[0] != at[1] || at[1] != at[2] {
+			why = append(why, fmt.Sprintf("group %d is applied to %d", group, at))
+		}
+	}
+	return strings.Join(why, ", ")
+}
+
+// final checks that all copies are alike and that nothing acknowledged is missing.
+func (m *model) final() {
+	for group := uint64(1); group <= uint64(len(m.groups)); group++ {
+		g := m.of(group)
+		first := m.s.nodes[0].replicas[group-1]
+		for _, n := range m.s.nodes {
+			r := n.replicas[group-1]
+			m.compare(r)
+			m.alike(first, r)
+			shown := r.visible()
+			for key, seq := range g.acks {
+				gone := seq < g.trimmed || g.removed[seq] || m.s.client.keepsFew(group) && seq < r.p.First()
+				if shown[seq] != key && !gone {
+					m.s.fail("%q was acknowledged as %d of group %d, and node %d shows %q there", key, seq, group, n.id, shown[seq])
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *model) alike(a, b *replica) {
+	x, y := a.visible(), b.visible()
+	if len(x) != len(y) || a.p.First() != b.p.First() || a.p.Committed() != b.p.Committed() {
+		m.s.fail("group %d: node %d shows %d records of %d to %d, node %d %d of %d to %d", a.group,
+			a.n.id, len(x), a.p.First(), a.p.Committed(), b.n.id, len(y), b.p.First(), b.p.Committed())
+	}
+}
