@@ -43,7 +43,7 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 	base := p.tip.last + 1
 	slots := b.Area.Slots
 	kept := slots[:0]
-	var hint *entry
+	var hint, mine *entry // of the record before; mine if it may change
 	for i, s := range slots {
 		v := b.Area.View(i)
 		var c *Conditions
@@ -52,11 +52,16 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 		}
 		if hint == nil || hint.name != string(v.Subject) {
 			hint, _ = p.subjects.find(v.Subject)
+			mine = nil
 		}
 		o := p.checkLocked(&v, c, hint, r)
 		if o.Refusal == Accepted {
 			o.Seq = base + uint64(len(kept))
-			hint = p.acceptLocked(&v, o.Seq, now)
+			if mine == nil {
+				mine = p.subjects.own(v.Subject)
+			}
+			p.acceptLocked(&v, mine, o.Seq, now)
+			hint = mine
 			// The slot's place in the directory moves up over struck ones. It is
 			// behind i, so Area.View of what follows is not disturbed.
 			kept = append(kept, s)
@@ -182,12 +187,11 @@ func (p *Partition) limitsLocked(v *record.View, e *entry) Outcome {
 	return Outcome{}
 }
 
-// acceptLocked counts an accepted record into the tip. Its subject is known.
-func (p *Partition) acceptLocked(v *record.View, seq uint64, now int64) *entry {
-	e := p.subjects.own(v.Subject)
-	before := e.last
+// acceptLocked counts an accepted record into the tip. e is its subject's entry,
+// which is owned.
+func (p *Partition) acceptLocked(v *record.View, e *entry, seq uint64, now int64) {
+	p.undo = append(p.undo, undo{seq: seq, entry: e, last: e.last})
 	p.subjects.count(e, seq)
-	p.undo = append(p.undo, undo{seq: seq, entry: e, last: before})
 	p.tip.last = seq
 	p.tip.records++
 	p.tip.bytes += v.Size()
@@ -195,5 +199,4 @@ func (p *Partition) acceptLocked(v *record.View, seq uint64, now int64) *entry {
 	if v.HasID && p.limits.DedupWindow > 0 {
 		p.dedup.add(v.ID, seq, now)
 	}
-	return e
 }

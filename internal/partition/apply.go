@@ -155,6 +155,7 @@ func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups bool) {
 			continue // damaged in the journal's replay: reading it says so
 		}
 		bytes += v.Size()
+		p.expiry.add(&v)
 		rollups = rollups || v.Rollup != record.RollupNone
 	}
 	return bytes, rollups
@@ -187,7 +188,7 @@ func (p *Partition) indexFrame(f *record.Frame) error {
 	for i := range views {
 		v := &views[i]
 		p.budget.Reserve(v.Size())
-		p.acceptLocked(v, v.Seq, v.Time)
+		p.acceptLocked(v, p.subjects.own(v.Subject), v.Seq, v.Time)
 	}
 	p.tip.lastTime = max(p.tip.lastTime, f.Time)
 	return nil
@@ -250,6 +251,7 @@ func (p *Partition) removeLocked(v *record.View) uint64 {
 	n := p.removals.Add(1)
 	size := v.Size()
 	p.subjects.remove(v.Subject, v.Seq)
+	p.expiry.remove(v)
 	p.done.records--
 	p.done.bytes -= size
 	p.tip.records--
@@ -296,6 +298,7 @@ func (p *Partition) clearIfAll(first uint64) bool {
 	}
 	n := p.removals.Add(1)
 	p.subjects.clear()
+	p.expiry.clear()
 	p.redoLocked()
 	p.tip.records -= p.done.records
 	p.tip.bytes -= p.done.bytes

@@ -21,6 +21,8 @@ type Conditions struct {
 	HasID     bool
 	ID        record.ID
 	Rollup    record.Rollup
+	TTL       int64  // of the record, see record.View
+	Header    []byte // takes the place of the record's; nil: it is as it came
 }
 
 // Check is one step of admission. A protocol gives them in its own order.

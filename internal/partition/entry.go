@@ -69,16 +69,13 @@ func (e *entry) remove(seq uint64) {
 		e.unlist(seq)
 		return
 	}
-	sure := e.low&exact != 0
-	two := e.count == 2 && sure && e.last != 0
+	two := e.count == 2 && e.low&exact != 0 && e.last != 0
 	e.count--
 	switch {
 	case e.count == 0:
 		e.low, e.last = 0, 0
 	case two && seq == e.last:
 		e.last = e.first()
-	case two:
-		e.low = e.last | exact
 	case seq == e.last:
 		e.last = 0 // found again by reading, see Partition.findLast
 	case seq == e.first():

@@ -208,13 +208,14 @@ type msg struct {
 	subject, data, id string
 	cond              Conditions
 	rollup            record.Rollup
+	ttl               int64
 }
 
 // publish admits messages as one batch.
 func (r *rig) publish(now int64, msgs ...msg) {
 	b := &Batch{}
 	for _, m := range msgs {
-		p := record.Parts{Subject: []byte(m.subject), Data: []byte(m.data), Rollup: m.rollup}
+		p := record.Parts{Subject: []byte(m.subject), Data: []byte(m.data), Rollup: m.rollup, TTL: m.ttl}
 		c := m.cond
 		if m.id != "" {
 			copy(p.ID[:], m.id)

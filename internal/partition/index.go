@@ -109,7 +109,7 @@ func (p *Partition) supplyLocked(n *need) bool {
 // cannot be known it gives an error, and the lock is not held.
 func (p *Partition) lockWith(names iter.Seq[[]byte]) error {
 	p.mu.Lock()
-	for {
+	for !p.subjects.whole() {
 		p.subjects.trimLoaded()
 		n := need{gen: p.subjects.gen}
 		var err error
@@ -135,6 +135,7 @@ func (p *Partition) lockWith(names iter.Seq[[]byte]) error {
 			return nil
 		}
 	}
+	return nil
 }
 
 // one is a sequence of one subject.

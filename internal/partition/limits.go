@@ -14,8 +14,12 @@ type Limits struct {
 	DedupEntries         int64 `json:"dedup_entries,omitempty"`
 	DiscardNew           bool  `json:"discard_new,omitempty"`
 	DiscardNewPerSubject bool  `json:"discard_new_per_subject,omitempty"`
-	Rollups              bool  `json:"rollups,omitempty"`
-	Sealed               bool  `json:"sealed,omitempty"`
+	// MarkerTTL, nanoseconds, has the last record of a subject that grows too old
+	// replaced by a marker that lives so long; 0: it just goes. It is for the owner,
+	// which then calls Old instead of Expire.
+	MarkerTTL int64 `json:"marker_ttl,omitempty"`
+	Rollups   bool  `json:"rollups,omitempty"`
+	Sealed    bool  `json:"sealed,omitempty"`
 }
 
 // DefaultDedupEntries is about 160 MiB of memory at the most.

@@ -118,6 +118,12 @@ type Partition struct {
 	trimmer Cursor // sequential reader of what retention removes
 	unread  error  // a subject could not be looked up: the entry fails
 
+	// Only who calls Expire or Old.
+	aged uint64 // what is below and live is not ended by any age
+
+	expiring   atomic.Bool  // a removal that Expire proposed is under way
+	nextExpiry atomic.Int64 // see NextExpiry
+
 	// saving is held while a checkpoint is taken.
 	saving sync.Mutex
 
@@ -149,6 +155,7 @@ type Partition struct {
 	tip     position // of what is admitted
 	done    position // of what is applied
 	deleted seqset.Set
+	expiry  expiry
 	watch   bool
 	lastID  record.ID
 	hasLast bool // lastID is valid

@@ -2,7 +2,6 @@ package partition
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/weirmq/weir/internal/record"
@@ -124,43 +123,4 @@ func (p *Partition) Barrier(done func(error)) error {
 		return nil
 	}
 	return p.ProposeRemoval(&Removal{}, done)
-}
-
-// Expire proposes the removal of records older than the log's maximum age at
-// now, at most limit of them at a time. It returns when it is to be asked again:
-// 0 when there is nothing to wait for.
-func (p *Partition) Expire(now int64, limit int) (next int64, err error) {
-	p.mu.RLock()
-	age, first, last := p.limits.MaxAge, p.done.first, p.done.last
-	empty := p.done.records == 0
-	p.mu.RUnlock()
-	if age <= 0 || empty {
-		return 0, nil
-	}
-	c := p.store.Cursor(first)
-	defer c.Close()
-	below := first
-	for i := 0; ; i++ {
-		v, err := c.Next()
-		if errors.Is(err, record.ErrDamaged) {
-			continue // it goes with the next that can be read
-		}
-		if err != nil || v.Seq > last {
-			break
-		}
-		if v.Time+age > now {
-			next = v.Time + age
-			break
-		}
-		below = v.Seq + 1
-		if i+1 >= limit {
-			next = now
-			break
-		}
-	}
-	if below == first {
-		return next, nil
-	}
-	data := AppendRemoval(nil, &Removal{Below: below})
-	return next, p.Propose(record.KindRemove, false, nil, data)
 }

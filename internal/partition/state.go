@@ -11,7 +11,7 @@ import (
 
 // State of a partition in its checkpoint, little endian:
 //
-//	0   1   version (2)
+//	0   1   version (3)
 //	1   8   index of the last applied entry
 //	9   8   first sequence
 //	17  8   last sequence
@@ -24,10 +24,12 @@ import (
 //	..  4   length of the deletes, then the set
 //	..  4   count of ids in the dedup window, then each: id (16), sequence (8),
 //	        time (8)
+//	..  4   length of the times to live, then they, see expiry.append; from
+//	        version 3 on
 //	..  4   length of the subjects, then they, see appendSubjects; not in version 1
 //	..      the ledger's snapshot, to the end
 const (
-	stateVersion = 2
+	stateVersion = 3
 	stateFixed   = 66
 )
 
@@ -85,7 +87,7 @@ func (p *Partition) snapshot() *snapshot {
 	b = append(append(b, has), id[:]...)
 	b = appendBlock(b, encodeLimits(&p.limits))
 	b = appendBlock(b, p.deleted.Append(nil))
-	s.head = p.appendDedupLocked(b)
+	s.head = appendBlock(p.appendDedupLocked(b), p.expiry.append(nil))
 	s.ledger = p.ledger.Snapshot(nil)
 	return s
 }
@@ -150,6 +152,7 @@ type savedState struct {
 	limits  Limits
 	deleted seqset.Set
 	dedup   []dedupEntry
+	expiry  expiry
 	// subjects is empty where there is no index.
 	subjects []byte
 	ledger   []byte
@@ -185,6 +188,12 @@ func decodeState(b []byte) (*savedState, error) {
 		return nil, fmt.Errorf("deletes: %w", err)
 	}
 	s.dedup, s.ledger, err = decodeDedup(rest)
+	if err == nil && b[0] > 2 {
+		var block []byte
+		if block, s.ledger, err = takeBlock(s.ledger); err == nil {
+			s.expiry, err = decodeExpiry(block)
+		}
+	}
 	if err == nil && b[0] > 1 {
 		s.subjects, s.ledger, err = takeBlock(s.ledger)
 	}
@@ -218,7 +227,7 @@ func (p *Partition) restoreState(b []byte) error {
 		return fmt.Errorf("open partition %d: %w", p.id.ID, err)
 	}
 	p.applied, p.restore = s.index, s.index
-	p.done, p.limits, p.deleted = s.done, s.limits, s.deleted
+	p.done, p.limits, p.deleted, p.expiry = s.done, s.limits, s.deleted, s.expiry
 	p.hasLast, p.lastID = s.hasLast, s.lastID
 	for _, e := range s.dedup {
 		p.dedup.add(e.id, e.seq, e.time)

@@ -16,6 +16,7 @@ func (p *Partition) publishLocked() {
 	p.holes.Store(p.deleted.Count() > 0)
 	p.first.Store(p.done.first)
 	p.committed.Store(p.done.last)
+	p.showExpiryLocked()
 }
 
 // Status sums up what readers see.

@@ -32,6 +32,7 @@ type Parts struct {
 	ID      ID     // valid if HasID
 	HasID   bool
 	Rollup  Rollup
+	TTL     int64 // see View
 }
 
 // Rollup says which earlier records a record replaces once it is stored.
@@ -54,7 +55,7 @@ func (p *Parts) Fits() bool {
 //	offset size
 //	0      1    version (1)
 //	1      1    flags: 1 reply, 2 key, 4 attributes, 8 id, 16 rollup of the
-//	            subject, 32 rollup of all
+//	            subject, 32 rollup of all, 64 time to live
 //	2      2    subject length
 //	4      4    header length
 //	8      4    data length
@@ -62,6 +63,7 @@ func (p *Parts) Fits() bool {
 //	..     4    key length, if flag 2
 //	..     4    attributes length, if flag 4
 //	..     16   id, if flag 8
+//	..     8    time to live, if flag 64: nanoseconds, or -1 for ever
 //	..          subject, header, data, reply, key, attributes
 const (
 	recordVersion = 1
@@ -73,7 +75,8 @@ const (
 	flagID            = 8
 	flagRollupSubject = 16
 	flagRollupAll     = 32
-	flagsAll          = flagReply | flagKey | flagAttrs | flagID | flagRollupSubject | flagRollupAll
+	flagTTL           = 64
+	flagsAll          = flagReply | flagKey | flagAttrs | flagID | flagRollupSubject | flagRollupAll | flagTTL
 )
 
 // Slot is the place of one record in an area, with the checksum of its content.
@@ -115,6 +118,10 @@ func (a *Area) Append(p *Parts) {
 	if p.HasID {
 		flags |= flagID
 		b = append(b, p.ID[:]...)
+	}
+	if p.TTL != 0 {
+		flags |= flagTTL
+		b = binary.LittleEndian.AppendUint64(b, uint64(max(p.TTL, Forever)))
 	}
 	switch p.Rollup {
 	case RollupSubject:

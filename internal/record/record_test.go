@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 )
@@ -29,7 +30,7 @@ func join(f *Frame) []byte { return append(bytes.Clone(f.Head), f.Area...) }
 func checkRecord(t *testing.T, v View, p Parts) {
 	t.Helper()
 	same := bytes.Equal(v.Subject, p.Subject) && bytes.Equal(v.Header, p.Header) && bytes.Equal(v.Data, p.Data) &&
-		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID && v.Rollup == p.Rollup
+		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID && v.Rollup == p.Rollup && v.TTL == p.TTL
 	if !same {
 		t.Fatalf("record %d came back as %+v, was %+v", v.Seq, v, p)
 	}
@@ -53,6 +54,28 @@ func TestAFrameGivesBackWhatWasSealed(t *testing.T) {
 			t.Fatalf("record %d: %+v, %v", i, v, err)
 		}
 		checkRecord(t, v, parts[i])
+	}
+}
+
+func TestATimeToLiveIsKeptAndAnImpossibleOneIsDamage(t *testing.T) {
+	parts := []Parts{
+		{Subject: []byte("a"), Data: []byte("y"), TTL: 3e9},
+		{Subject: []byte("b"), Header: []byte("h"), ID: ID{4}, HasID: true, Rollup: RollupAll, TTL: Forever},
+	}
+	var a Area
+	for i := range parts {
+		a.Append(&parts[i])
+		checkRecord(t, a.View(i), parts[i])
+	}
+	content := bytes.Clone(a.Buf[:a.Slots[0].Len])
+	for _, ttl := range []uint64{0, 1 << 63} {
+		binary.LittleEndian.PutUint64(content[recordPrefix:], ttl)
+		if _, err := decode(content); !errors.Is(err, ErrDamaged) {
+			t.Errorf("a time to live of %d: %v", int64(ttl), err)
+		}
+	}
+	if _, err := decode(content[:recordPrefix+4]); !errors.Is(err, ErrDamaged) {
+		t.Errorf("half a time to live: %v", err)
 	}
 }
 

@@ -28,7 +28,13 @@ type View struct {
 	ID      ID
 	HasID   bool
 	Rollup  Rollup
+	// TTL is how long the record lives, nanoseconds; 0: as long as the log's limits
+	// say; Forever: also longer than the log's maximum age.
+	TTL int64
 }
+
+// Forever is the TTL of a record that no age ends.
+const Forever int64 = -1
 
 // Stored overhead of a record as JetStream's file store counts it, so that limits
 // in bytes mean the same to its users: 22 bytes and an 8-byte checksum, and 4
@@ -120,6 +126,15 @@ func decodeExtended(flags byte, subject, header, data int, rest []byte) (View, e
 		}
 		v.HasID = true
 		rest = rest[copy(v.ID[:], rest):]
+	}
+	if flags&flagTTL != 0 {
+		if short(8) {
+			return v, fmt.Errorf("record time to live: %w", ErrDamaged)
+		}
+		v.TTL, rest = int64(binary.LittleEndian.Uint64(rest)), rest[8:]
+		if v.TTL == 0 || v.TTL < Forever {
+			return v, fmt.Errorf("record time to live of %d: %w", v.TTL, ErrDamaged)
+		}
 	}
 	if subject+header+data+reply+key+attrs != len(rest) {
 		return v, fmt.Errorf("record lengths: %w", ErrDamaged)

@@ -21,6 +21,11 @@ type Dialect interface {
 	Open(doc []byte) (any, error)
 	// OpenConsumer decodes a consumer's Doc for Consumer.Native.
 	OpenConsumer(doc []byte) (any, error)
+	// AppendMarker appends the header of the record that takes the place of a
+	// subject's last one that grew too old; ttl is how long it lives.
+	AppendMarker(dst []byte, ttl int64) []byte
+	// IsMarker says whether a header is such a one.
+	IsMarker(header []byte) bool
 	// AckReplyLen gives the length of the acknowledgement subjects of a consumer's
 	// deliveries, see consumer.Config.
 	AckReplyLen(stream, consumer string) func(*consumer.Delivery) int

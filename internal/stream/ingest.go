@@ -118,7 +118,10 @@ func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Ref
 		return
 	}
 	g.stream.dialect.Conditions(g.stream, parts.Header, c)
-	parts.ID, parts.HasID, parts.Rollup = c.ID, c.HasID, c.Rollup
+	parts.ID, parts.HasID, parts.Rollup, parts.TTL = c.ID, c.HasID, c.Rollup, c.TTL
+	if c.Header != nil {
+		parts.Header = c.Header
+	}
 }
 
 // Budgets of what is admitted and not yet durable. Above them a publisher that

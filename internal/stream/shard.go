@@ -14,17 +14,11 @@ import (
 // stepLimit is how many deliveries one consumer makes before the next one's turn.
 const stepLimit = 512
 
-// ageTick is how soon after a removal by age the next one may come.
-const ageTick = int64(100 * time.Millisecond)
-
 // tick is the precision of the shards' timers.
 const tick = int64(time.Millisecond)
 
 // timed is what has a timer: a *Consumer or a *Stream.
 type timed any
-
-// ageBatch is how many records one removal by age takes at the most.
-const ageBatch = 20_000
 
 // Shard runs the consumers and timers of some streams on one goroutine.
 type Shard struct {
@@ -54,8 +48,10 @@ type Shard struct {
 type streamState struct {
 	consumers map[*Consumer]struct{}
 	age       timewheel.Timer[timed]
-	first     uint64 // the last first sequence that the consumers were told of
-	seen      uint64 // the number of the last removal that an event told of
+	marking   map[uint64]int64 // since when records are to be replaced by a marker
+	removing  bool             // a removal by age is under way
+	first     uint64           // the last first sequence that the consumers were told of
+	seen      uint64           // the number of the last removal that an event told of
 	counts    map[string]*filterCount
 }
 
@@ -224,9 +220,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 			sh.touch(c)
 		}
 	}
-	if s.part.Limits().MaxAge > 0 && !st.age.Active() {
-		sh.wheel.Set(&st.age, now+ageTick)
-	}
+	sh.watchAge(s, st, now)
 	s.idle.Store(len(st.consumers) == 0 && (s.part.Limits().MaxAge <= 0 || st.age.Active()))
 }
 
@@ -321,26 +315,6 @@ func (sh *Shard) fire(t timed, now int64) {
 		sh.touch(o)
 	case *Stream:
 		sh.expire(o, now)
-	}
-}
-
-// expire has the records removed that are too old.
-func (sh *Shard) expire(s *Stream, now int64) {
-	if s.closed.Load() {
-		return
-	}
-	st := sh.state(s)
-	next, err := s.part.Expire(now, ageBatch)
-	switch {
-	case err != nil:
-		sh.log.Warn("removal by age not possible", "stream", s.Name(), "account", s.Account(), "error", err)
-	case next != 0:
-		sh.wheel.Set(&st.age, max(next, now+ageTick))
-	default:
-		s.idle.Store(len(st.consumers) == 0 && s.part.Limits().MaxAge <= 0)
-		if s.part.Status().Records > 0 {
-			s.wake() // records came between the look and the note
-		}
 	}
 }
 

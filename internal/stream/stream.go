@@ -45,8 +45,9 @@ type Stream struct {
 	closed   atomic.Bool // it captures nothing any more
 	dropped  atomic.Bool // it is deleted
 	noAck    atomic.Bool
-	woken    atomic.Bool // a wake-up is in the shard's box
-	idle     atomic.Bool // no consumer and no timer wants to know of new records
+	woken    atomic.Bool  // a wake-up is in the shard's box
+	idle     atomic.Bool  // no consumer and no timer wants to know of new records
+	ageAt    atomic.Int64 // when the shard looks for what is too old; 0: it does not
 	config   atomic.Pointer[Config]
 	native   atomic.Pointer[any]
 	inFlight atomic.Int64 // bytes handed to the log and not yet back
@@ -320,10 +321,16 @@ func (s *Stream) Discarded(b *partition.Batch) {
 func (s *Stream) Applied(_ uint64, _ bool) { s.wake() }
 
 func (s *Stream) wake() {
-	if s.idle.Load() || s.woken.Swap(true) {
+	if s.idle.Load() && !s.expiresSooner() || s.woken.Swap(true) {
 		return
 	}
 	s.shard.post(event{kind: evWake, stream: s})
+}
+
+// expiresSooner says that a time to live ends before the shard looks again.
+func (s *Stream) expiresSooner() bool {
+	next, at := s.part.NextExpiry(), s.ageAt.Load()
+	return next != 0 && (at == 0 || next < at)
 }
 
 // Removed tells the shard of a record that went, for counts and pending sets.

@@ -41,7 +41,18 @@ func (Dialect) Conditions(s *stream.Stream, header []byte, c *partition.Conditio
 		c.HasID, c.ID = true, hashID(s, h.MsgID)
 	}
 	c.Rollup = rollups[h.Rollup]
+	if h.TTL != 0 {
+		if c.TTL = h.EffectiveTTL(config(s)); c.TTL != h.TTL {
+			c.Header = wire.WithTTL(header, c.TTL)
+		}
+	}
 }
+
+// AppendMarker implements stream.Dialect.
+func (Dialect) AppendMarker(dst []byte, ttl int64) []byte { return wire.AppendMarker(dst, ttl) }
+
+// IsMarker implements stream.Dialect.
+func (Dialect) IsMarker(header []byte) bool { return wire.IsMarker(header) }
 
 var rollups = [...]record.Rollup{
 	wire.RollupNone: record.RollupNone, wire.RollupSubject: record.RollupSubject,
@@ -56,7 +67,7 @@ func preCheck(s *stream.Stream, header []byte, h *wire.PublishHeader) *wire.Erro
 	if err := h.RefuseMode(); err != nil {
 		return err
 	}
-	if err := h.RefuseExpectation(s.Name()); err != nil {
+	if err := h.RefuseExpectation(config(s)); err != nil {
 		return err
 	}
 	if err := h.RefuseFeature(); err != nil {
@@ -65,7 +76,10 @@ func preCheck(s *stream.Stream, header []byte, h *wire.PublishHeader) *wire.Erro
 	if len(header) > maxHeader {
 		return wire.Err(wire.CodeHeaderExceedsMaximum)
 	}
-	return h.RefuseRollup(config(s))
+	if err := h.RefuseRollup(config(s)); err != nil {
+		return err
+	}
+	return h.RefuseTTL()
 }
 
 // hashID is the keyed hash of a message id: the stream's identity is its key.

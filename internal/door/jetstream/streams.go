@@ -32,7 +32,8 @@ func neutral(cfg *wire.StreamConfig) stream.Config {
 			MaxRecords: cfg.MaxMsgs, MaxBytes: cfg.MaxBytes, MaxPerSubject: cfg.MaxMsgsPerSubject,
 			MaxRecord: int64(cfg.MaxMsgSize), MaxAge: int64(cfg.MaxAge), DedupWindow: int64(cfg.DuplicateWindow),
 			DiscardNew: cfg.Discard == wire.DiscardNew, DiscardNewPerSubject: cfg.DiscardNewPerSubject,
-			Rollups: cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
+			MarkerTTL: int64(cfg.SubjectDeleteMarkerTTL),
+			Rollups:   cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
 		},
 	}
 }

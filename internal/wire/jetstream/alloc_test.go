@@ -19,7 +19,7 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 	var h PublishHeader
 	for name, f := range map[string]func(){
 		"publish header": func() { h.Parse(hdr) },
-		"refusals":       func() { _, _, _ = h.RefuseMode(), h.RefuseExpectation("S"), h.RefuseFeature() },
+		"refusals":       func() { _, _, _ = h.RefuseMode(), h.RefuseExpectation(&plainStream), h.RefuseFeature() },
 		"ack subject":    func() { buf = AppendAck(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
 		"read ack":       func() { _, _ = ParseAck(v1) },
 		"read ack v2":    func() { _, _ = ParseAck(v2) },

@@ -237,7 +237,7 @@ func ttl(value []byte) (ns int64, invalid bool) {
 
 // Refusals of one publish, as a stream on one node orders them: what
 // each function says comes in this order: RefuseMode, RefuseExpectation, the
-// conditions on sequences, RefuseFeature, the duplicate, the last id, RefuseRollup.
+// conditions on sequences, RefuseFeature, the duplicate, the last id, RefuseRollup, RefuseTTL.
 
 // RefuseMode refuses messages of atomic batches and increments of counters: no
 // stream here takes them.
@@ -251,13 +251,13 @@ func (h *PublishHeader) RefuseMode() *Error {
 	return nil
 }
 
-// RefuseExpectation refuses the wrong stream, a TTL (no stream here has them on)
+// RefuseExpectation refuses the wrong stream, a TTL that the stream does not allow
 // and a subject for a sequence that is not there.
-func (h *PublishHeader) RefuseExpectation(stream string) *Error {
+func (h *PublishHeader) RefuseExpectation(c *StreamConfig) *Error {
 	switch {
-	case h.Has(KeyExpectedStream) && string(h.ExpectedStream) != stream:
+	case h.Has(KeyExpectedStream) && string(h.ExpectedStream) != c.Name:
 		return Err(CodeExpectedStreamMismatch)
-	case h.Has(KeyTTL):
+	case h.Has(KeyTTL) && !h.TTLInvalid && !c.AllowMsgTTL:
 		return Err(CodeTTLDisabled)
 	case h.Has(KeyExpectedLastSubjectSeqSubject) && !h.Has(KeyExpectedLastSubjectSeq):
 		return Err(CodeExpectedSubjectSeqInvalid)
@@ -294,6 +294,24 @@ func (h *PublishHeader) RefuseRollup(c *StreamConfig) *Error {
 		return errText(CodeRollupFailed, "rollup value invalid: %q", h.RollupValue)
 	}
 	return nil
+}
+
+// RefuseTTL refuses a TTL that cannot be read.
+func (h *PublishHeader) RefuseTTL() *Error {
+	if h.TTLInvalid {
+		return Err(CodeTTLInvalid)
+	}
+	return nil
+}
+
+// EffectiveTTL is the TTL of the message in a stream: one that is shorter than that
+// of the stream's markers is raised to it, unless each subject has a single message
+// anyway.
+func (h *PublishHeader) EffectiveTTL(c *StreamConfig) int64 {
+	if h.TTL > 0 && c.MaxMsgsPerSubject != 1 {
+		return max(h.TTL, int64(c.SubjectDeleteMarkerTTL))
+	}
+	return h.TTL
 }
 
 // RequiredAPILevel refuses a request that needs a higher API level than this

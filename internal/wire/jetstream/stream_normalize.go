@@ -42,6 +42,9 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 		c.Subjects = []string{c.Name}
 	}
 	c.dropEmpty()
+	if err := c.allowMarkers(o.Pedantic); err != nil {
+		return err
+	}
 	if c.Sealed {
 		c.MaxAge, c.Discard = 0, DiscardNew
 		c.DenyDelete, c.DenyPurge, c.AllowRollup = true, true, false
@@ -49,6 +52,19 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 	if metadataSize(c.Metadata) <= maxMetadata {
 		c.Metadata = stamp(c.Metadata, c.requiredLevel())
 	}
+	return nil
+}
+
+// allowMarkers turns on what delete markers need: they live for a time, and replace
+// what was before them.
+func (c *StreamConfig) allowMarkers(pedantic bool) *Error {
+	if c.SubjectDeleteMarkerTTL <= 0 || c.Mirror != nil || c.AllowMsgTTL && c.AllowRollup && !c.DenyPurge {
+		return nil
+	}
+	if pedantic {
+		return pedanticErr("subject_delete_marker_ttl needs allow_msg_ttl and allow_rollup_hdrs, and excludes deny_purge")
+	}
+	c.AllowMsgTTL, c.AllowRollup, c.DenyPurge = true, true, false
 	return nil
 }
 

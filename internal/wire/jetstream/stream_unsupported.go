@@ -14,8 +14,6 @@ func (c *StreamConfig) Unsupported() *Error {
 		{c.Republish != nil, "republish"},
 		{c.Placement != nil, "placement"},
 		{c.MirrorDirect, "mirror_direct"},
-		{c.AllowMsgTTL, "allow_msg_ttl"},
-		{c.SubjectDeleteMarkerTTL != 0, "subject_delete_marker_ttl"},
 		{c.AllowMsgCounter, "allow_msg_counter"},
 		{c.AllowAtomicPublish, "allow_atomic"},
 		{c.AllowMsgSchedules, "allow_msg_schedules"},
