@@ -89,3 +89,58 @@ func BenchmarkFlush(b *testing.B) {
 		must(b, l.Flush())
 	}
 }
+
+// BenchmarkTransformed reads and writes a log in each way of keeping its files.
+func BenchmarkTransformed(b *testing.B) {
+	for _, how := range ways {
+		b.Run(how.name, func(b *testing.B) {
+			o := VolumeOptions{FS: vfs.OS{}, Dir: b.TempDir(), TailCache: -1, Log: quiet}
+			how.set(&o)
+			l := openLog(b, openVolume(b, o), testID)
+			const perFrame, frames = 200, 2_000
+			b.Run("write", func(b *testing.B) {
+				base := uint64(1)
+				b.SetBytes(20 * perFrame * 160)
+				for b.Loop() {
+					b.StopTimer()
+					for range 20 {
+						f, _ := logtest.Dense(testID, base, int64(base), perFrame, 128)
+						l.Append(f)
+						base += perFrame
+					}
+					b.StartTimer()
+					must(b, l.Flush())
+				}
+			})
+			l.Reset(0)
+			for base := uint64(1); base <= perFrame*frames; base += perFrame {
+				f, _ := logtest.Dense(testID, base, int64(base), perFrame, 128)
+				l.Append(f)
+			}
+			must(b, l.Checkpoint(nil))
+			b.Run("read", func(b *testing.B) {
+				c := l.Cursor(1)
+				defer c.Close()
+				b.SetBytes(160)
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.Next(); err == io.EOF {
+						c.Seek(1)
+					} else if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run("get", func(b *testing.B) {
+				b.ReportAllocs()
+				seq := uint64(1)
+				for b.Loop() {
+					seq = (seq*31 + 7) % (perFrame * frames)
+					if _, err := l.Get(seq + 1); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"slices"
-	"sort"
-	"sync"
 
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/record"
@@ -36,8 +33,9 @@ type blockEntry struct {
 }
 
 // context is what a block of a segment is bound to.
-func (l *Log) context(no uint64) []byte {
-	b := make([]byte, 0, 20)
+func (l *Log) context(no uint64) []byte { return l.appendContext(nil, no) }
+
+func (l *Log) appendContext(b []byte, no uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(b, l.id.ID)
 	b = binary.LittleEndian.AppendUint32(b, l.id.Incarnation)
 	return binary.LittleEndian.AppendUint64(b, no)
@@ -201,151 +199,6 @@ func nextMagic(f io.ReaderAt, at, end int64) (int64, error) {
 		at += int64(max(1, n-len(atrest.BlockMagic)+1))
 	}
 	return end, nil
-}
-
-// blockReaders are those that no walker has.
-var blockReaders = sync.Pool{New: func() any { return new(blockReader) }}
-
-// blockReader gives a walker the bytes of a segment of blocks as if they were not
-// transformed. Those of a block that cannot be had are zeros: the frames there do
-// not verify, and the walker goes on behind them.
-type blockReader struct {
-	l      *Log
-	seg    *segment
-	h      *handle // during a call of ReadAt
-	keys   *atrest.Keyring
-	opener *atrest.Opener
-	table  []blockEntry
-
-	raw  []byte // a block as it is stored
-	buf  []byte // the block that was read last
-	off  int64  // of buf
-	past int64  // where that block ends in the file
-	bads []badBlock
-}
-
-// badBlock is a block that was found damaged.
-type badBlock struct {
-	blockEntry
-	end int64
-	err error
-}
-
-// of makes the reader one of a segment, during one call of a walker.
-func (r *blockReader) of(l *Log, seg *segment, h *handle) error {
-	if r.opener == nil || r.keys != l.v.keys {
-		r.keys, r.opener = l.v.keys, l.v.keys.Opener(segmentPurpose)
-	}
-	if r.l != l || r.seg == nil || r.seg.no != seg.no {
-		r.buf, r.bads = r.buf[:0], r.bads[:0]
-	}
-	r.l, r.seg, r.h = l, seg, h
-	var err error
-	r.table, err = l.table(h, seg)
-	return err
-}
-
-// rest gives the reader's memory back.
-func (r *blockReader) rest() {
-	r.l, r.seg, r.h, r.table = nil, nil, nil, nil
-	r.buf, r.bads = r.buf[:0], r.bads[:0]
-	blockReaders.Put(r)
-}
-
-// ReadAt implements io.ReaderAt.
-func (r *blockReader) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	for n < len(p) {
-		if off >= r.seg.length {
-			return n, io.EOF
-		}
-		if !r.holds(off) {
-			if err := r.load(off); err != nil {
-				return n, err
-			}
-		}
-		m := copy(p[n:], r.buf[off-r.off:])
-		n, off = n+m, off+int64(m)
-	}
-	return n, nil
-}
-
-func (r *blockReader) holds(off int64) bool {
-	return off >= r.off && off < r.off+int64(len(r.buf))
-}
-
-// place is the block around off, and where the next one begins, both ways. What is
-// before the first block belongs to one at the file's header.
-func (r *blockReader) place(off int64) (e, next blockEntry) {
-	i := sort.Search(len(r.table), func(i int) bool { return r.table[i].off > off })
-	e, next = blockEntry{0, segmentHeader}, blockEntry{r.seg.length, r.seg.stored}
-	if i > 0 {
-		e = r.table[i-1]
-	}
-	if i < len(r.table) {
-		next = r.table[i]
-	}
-	return e, next
-}
-
-// load reads the block around off, or at least one byte of zeros for what is not
-// in any block that can be read.
-func (r *blockReader) load(off int64) error {
-	e, next := r.place(off)
-	err := r.read(e, next)
-	if err != nil && !errors.Is(err, atrest.ErrDamaged) {
-		r.buf = r.buf[:0]
-		return err
-	}
-	if err == nil && r.holds(off) {
-		return nil
-	}
-	bad := badBlock{e, next.off, err}
-	if err == nil { // the block ends before off: the next one is missing
-		bad = badBlock{blockEntry{r.off + int64(len(r.buf)), r.past}, next.off, fmt.Errorf("block is missing: %w", atrest.ErrDamaged)}
-	}
-	r.note(bad)
-	n := min(next.off-off, atrest.MaxBlock)
-	r.buf = slices.Grow(r.buf[:0], int(n))[:n]
-	clear(r.buf)
-	r.off = off
-	return nil
-}
-
-func (r *blockReader) read(e, next blockEntry) error {
-	r.buf, r.off = r.buf[:0], e.off
-	size := min(next.at-e.at, atrest.BlockHead+atrest.MaxBlock+atrest.Overhead)
-	r.raw = slices.Grow(r.raw[:0], int(size))[:size]
-	n, err := r.h.file.ReadAt(r.raw, e.at)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	buf, h, err := r.opener.Block(r.buf, r.raw[:n], atrest.MaxBlock, r.l.context(r.seg.no))
-	if err == nil && h.Place != e.off || int64(len(buf)) > next.off-e.off {
-		err = fmt.Errorf("block of %d bytes for %d: %w", h.Plain, h.Place, atrest.ErrDamaged)
-	}
-	if err == nil {
-		r.buf, r.past = buf, e.at+h.Len()
-	}
-	return err
-}
-
-func (r *blockReader) note(b badBlock) {
-	if !slices.ContainsFunc(r.bads, func(o badBlock) bool { return o.at == b.at }) {
-		r.bads = append(r.bads, b)
-	}
-}
-
-// blame says where in the file the byte at off is kept, and what is wrong there if
-// its block is.
-func (r *blockReader) blame(off int64, cause error) (int64, error) {
-	for _, b := range r.bads {
-		if off >= b.off && off < b.end {
-			return b.at, damaged(b.err)
-		}
-	}
-	e, _ := r.place(min(off, r.seg.length-1))
-	return e.at, cause
 }
 
 // damaged makes damage of package atrest damage of a log.

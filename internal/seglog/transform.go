@@ -49,6 +49,7 @@ func (l *Log) writeBlocks(b *batch, seg *segment, frames []*record.Frame) error 
 	if w.f.sealer == nil {
 		w.f.sealer = l.v.keys.Sealer(segmentPurpose)
 	}
+	w.reserve(frames)
 	b.plain, b.stored = b.plain[:0], append(b.stored[:0], b.head...)
 	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
 	for _, f := range frames {
@@ -71,6 +72,23 @@ func (l *Log) writeBlocks(b *batch, seg *segment, frames []*record.Frame) error 
 	l.out.pending = 0
 	l.commit(&grown, frames)
 	return nil
+}
+
+// reserve makes the buffers as large as they are going to be: growing them would
+// copy all that waits.
+func (w *blockWriter) reserve(frames []*record.Frame) {
+	size := 0
+	for _, f := range frames {
+		size += f.Len()
+	}
+	most := segmentHeader + size + (size/blockFrom+2)*(atrest.BlockHead+atrest.Overhead)
+	most = min(most, gatherMost) + atrest.BlockHead + atrest.BlockRoom(min(size, atrest.MaxBlock))
+	if b := w.b; cap(b.stored) < most {
+		b.stored = make([]byte, 0, most)
+	}
+	if b := w.b; cap(b.plain) < min(size, atrest.MaxBlock) {
+		b.plain = make([]byte, 0, min(size, atrest.MaxBlock))
+	}
 }
 
 // addFrame puts a whole frame into the block; only one that is larger than a block
@@ -124,17 +142,6 @@ func (w *blockWriter) finish() error {
 		return err
 	}
 	return w.write()
-}
-
-// fillBlocks is window.fill for a segment of blocks.
-func (w *walker) fillBlocks(h *handle, off int64, n int) error {
-	if w.win.blocks == nil {
-		w.win.blocks = blockReaders.Get().(*blockReader)
-	}
-	if err := w.win.blocks.of(w.l, w.seg, h); err != nil {
-		return err
-	}
-	return w.win.fill(w.win.blocks, off, n, w.seg.length)
 }
 
 // openTable gives the block table of a segment that is not being read.

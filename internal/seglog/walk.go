@@ -27,7 +27,7 @@ type walker struct {
 // start puts the walker in front of the first frame of seg that may hold seq.
 func (w *walker) start(seg *segment, seq uint64) error {
 	if w.seg == nil || w.seg.no != seg.no {
-		w.win.n = 0
+		w.win.n, w.win.bads = 0, nil
 	}
 	w.seg = seg
 	w.next, w.prev = segmentHeader, seg.base-1
@@ -123,8 +123,8 @@ func (w *walker) pass(off int64, seq uint64, cause error) error {
 }
 
 func (w *walker) damage(off, length int64, first, last uint64, cause error) error {
-	if w.seg.layout != layoutFrames && w.win.blocks != nil {
-		off, cause = w.win.blocks.blame(off, cause)
+	if w.seg.layout != layoutFrames {
+		off, length, cause = w.blame(off, length, cause)
 	}
 	e := &DamageError{File: w.l.path(segmentName(w.seg.no)), Offset: off, Length: length, First: first, Last: last, Err: cause}
 	w.l.v.tell(w.l, e)

@@ -27,8 +27,8 @@ type window struct {
 	n     int             // bytes of buf that are read
 	ahead int             // size of the next read
 	most  int             // bound of ahead; 0: blockLen
-	// blocks reads segments of blocks; nil until there is one.
-	blocks *blockReader
+	// bads are the damaged blocks that were met, in a segment of blocks.
+	bads []badBlock
 }
 
 // held gives the bytes from off on, if n of them are there.
@@ -52,9 +52,6 @@ func (w *window) rest(off int64) []byte {
 func (w *window) reset() {
 	if w.block != nil {
 		blocks.Put(w.block)
-	}
-	if w.blocks != nil {
-		w.blocks.rest()
 	}
 	*w = window{}
 }
@@ -83,16 +80,27 @@ func (w *window) make(size int, keep []byte) {
 	}
 }
 
+// follows says whether a read from off goes on with what is there.
+func (w *window) follows(off int64) bool {
+	return off >= w.off && off <= w.off+int64(w.n) && w.n > 0
+}
+
+// next is how much the next read, from off, is to be.
+func (w *window) next(off int64) int {
+	if w.follows(off) {
+		return min(max(w.ahead, firstRead)*4, cmp.Or(w.most, blockLen))
+	}
+	return firstRead
+}
+
 // fill reads at least n bytes from off, and more while the reader goes forward,
 // but nothing from end on. An error that wraps record.ErrDamaged says that the
 // file is shorter.
 func (w *window) fill(f io.ReaderAt, off int64, n int, end int64) error {
 	var keep []byte
-	if off >= w.off && off <= w.off+int64(w.n) && w.n > 0 {
+	w.ahead = w.next(off)
+	if w.follows(off) {
 		keep = w.buf[off-w.off : w.n]
-		w.ahead = min(max(w.ahead, firstRead)*4, cmp.Or(w.most, blockLen))
-	} else {
-		w.ahead = firstRead
 	}
 	size := int(min(int64(max(n, w.ahead)), end-off))
 	kept := len(keep)
