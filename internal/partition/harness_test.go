@@ -19,6 +19,7 @@ type memStore struct {
 	state  []byte
 	saved  *memStore // as of the last checkpoint
 	reads  int       // records that were read
+	err    error     // of reading
 }
 
 func (m *memStore) clone() *memStore {
@@ -79,6 +80,9 @@ type memCursor struct {
 }
 
 func (c *memCursor) Next() (record.View, error) {
+	if c.m.err != nil {
+		return record.View{}, c.m.err
+	}
 	c.next = max(c.next, c.m.first)
 	i := sort.Search(len(c.m.frames), func(i int) bool { return c.m.frames[i].Last() >= c.next })
 	if i == len(c.m.frames) {

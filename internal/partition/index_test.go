@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirmq/weir/internal/multiraft"
@@ -27,6 +28,14 @@ type runIndex struct {
 	// between is called while the partition reads or writes runs, without its lock:
 	// what others may do meanwhile.
 	between func()
+	// onWrite and onLookup are called once, at the next call of that kind.
+	onWrite, onLookup atomic.Pointer[func()]
+}
+
+func once(f *atomic.Pointer[func()]) {
+	if f := f.Swap(nil); f != nil {
+		(*f)()
+	}
 }
 
 // pause lets others work, who are not paused for in turn.
@@ -56,6 +65,7 @@ func (x *runIndex) View() (IndexView, error) {
 }
 
 func (x *runIndex) Write(clear bool, states iter.Seq2[string, *SubjectState]) error {
+	once(&x.onWrite)
 	x.pause()
 	if clear {
 		x.set.Clear()
@@ -82,6 +92,7 @@ type runView struct {
 
 func (v runView) Lookup(name []byte) (SubjectState, bool, error) {
 	e, ok, err := v.View.Lookup(name)
+	once(&v.x.onLookup)
 	v.x.pause()
 	return SubjectState(e), ok, err
 }
@@ -321,7 +332,7 @@ func pagedStep(r *pagedRig, rnd *rand.Rand, now int64) {
 // TestAPagedIndexIsWhatTheRecordsSay runs random histories with checkpoints that
 // fail, merges, crashes and restarts.
 func TestAPagedIndexIsWhatTheRecordsSay(t *testing.T) {
-	for seed := range int64(12) {
+	for seed := range int64(8) {
 		rnd := rand.New(rand.NewSource(seed))
 		l := Limits{Rollups: true}
 		if rnd.Intn(2) == 0 {
@@ -364,8 +375,11 @@ func TestAPagedIndexIsWhatTheRecordsSay(t *testing.T) {
 				paged++
 			}
 			r.index.between = nil
+			if step%3 > 0 {
+				continue
+			}
 			err := r.check(rnd)
-			if err == nil && step%5 == 0 {
+			if err == nil {
 				err = r.checkTip(rnd, int64(step))
 			}
 			if err != nil {

@@ -33,30 +33,40 @@ func (p *Partition) lockFor(b *Batch) (*ready, error) {
 	easy := p.subjects.active.whole && !asks
 	p.mu.RUnlock()
 	for try := 0; ; try++ {
-		var r *ready
+		r, err := &ready{}, error(nil)
 		if !easy {
-			var err error
-			if r, err = p.prepare(b); err == nil && asks {
-				err = p.findLost(r, b)
-			}
-			if err != nil && try < readyTries {
-				err = p.mend(err)
-			}
-			if err != nil {
-				p.mu.Lock()
-				return nil, err
+			r, err = p.ready(b, asks)
+		}
+		if err != nil && try < readyTries {
+			if err = p.mend(err); err == nil {
+				continue
 			}
 		}
 		p.mu.Lock()
 		switch {
+		case err != nil:
+			return nil, err
 		case easy && p.subjects.active.whole:
-			return nil, nil
+			return r, nil
 		case !easy && p.supplyLocked(&r.need) && (!asks || try >= readyTries || !p.lostLocked(b)):
 			return r, nil
 		}
 		easy = false
 		p.mu.Unlock()
 	}
+}
+
+// ready looks up what the batch needs; asks says that it expects last sequences
+// of subjects.
+func (p *Partition) ready(b *Batch, asks bool) (*ready, error) {
+	r, err := p.prepare(b)
+	if err == nil && asks {
+		err = p.findLost(r, b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // prepare looks up the batch's subjects and those of its conditions.
@@ -210,9 +220,6 @@ func (p *Partition) tipLastLocked(pattern string, e *entry, r *ready) uint64 {
 	var last uint64
 	for e := range p.subjects.active.matching(pattern) {
 		last = max(last, e.last)
-	}
-	if r == nil {
-		return last
 	}
 	for _, b := range r.lower[pattern] {
 		if p.subjects.active.find([]byte(b.name)) == nil {

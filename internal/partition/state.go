@@ -26,7 +26,7 @@ import (
 //	        time (8)
 //	..  4   length of the times to live, then they, see expiry.append; from
 //	        version 3 on
-//	..  4   length of the subjects, then they, see appendSubjects; not in version 1
+//	..  4   length of the subjects, then they, see subjectsLost; not in version 1
 //	..      the ledger's snapshot, to the end
 const (
 	stateVersion = 3
