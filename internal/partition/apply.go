@@ -108,13 +108,16 @@ func (p *Partition) landed(fl *Flight) {
 // was to stand before it does not.
 func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	var f *record.Frame
-	if fl != nil {
+	if fl != nil && fl.frame != nil {
 		f = fl.frame
 	} else {
 		var err error
 		if f, _, err = record.Parse(append([]byte(nil), e.Data...)); err != nil {
 			return fmt.Errorf("apply frame: %w", err)
 		}
+	}
+	if f.Flags&record.FlagExplicit != 0 {
+		return p.applyPlaced(e, f)
 	}
 	if f.Term != e.Term || f.Base != p.done.last+1 || f.Partition != p.id {
 		if fl != nil {
@@ -131,9 +134,16 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	} else if err := p.indexFrame(f); err != nil {
 		return err
 	}
+	p.showFrameLocked(f)
+	return nil
+}
+
+// showFrameLocked makes a frame that is in the store and counted into the tip
+// visible, removes what it displaces, and tells of it. It gives the lock back.
+func (p *Partition) showFrameLocked(f *record.Frame) {
 	bytes, rollups := p.countLocked(f)
 	p.done.last = f.Last()
-	p.done.lastTime = f.Time
+	p.done.lastTime = max(p.done.lastTime, lastTime(f))
 	p.done.records += uint64(f.Count)
 	p.done.bytes += bytes
 	p.commitUndoLocked()
@@ -144,7 +154,6 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	}
 	removed := p.enforceFrame(f)
 	p.observer.Applied(f.Last(), removed || rollups)
-	return nil
 }
 
 // countLocked sums up a frame that this process sealed or verified.
@@ -376,6 +385,6 @@ func (p *Partition) dropDamagedOldest(err error) bool {
 // forgotten after it.
 func (p *Partition) trim() {
 	if !p.untrimmed {
-		p.store.Trim(p.first.Load())
+		p.store.Trim(p.keptFrom())
 	}
 }

@@ -22,6 +22,7 @@ type Conditions struct {
 	ID        record.ID
 	Rollup    record.Rollup
 	TTL       int64  // of the record, see record.View
+	Marked    bool   // the record is, see record.View
 	Header    []byte // takes the place of the record's; nil: it is as it came
 }
 

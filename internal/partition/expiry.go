@@ -22,6 +22,8 @@ type expiry struct {
 	due     map[int64]*seqset.Set // by the tick, since 1970, from which on they may go
 	order   tickHeap              // of the ticks in due, and some that are gone
 	forever uint64                // live records that no age ends
+	marked  seqset.Set            // live records that are marked
+	marks   uint64                // counts those that were marked
 }
 
 // tickOf is the first tick at whose beginning the record may go; ok is false where
@@ -38,6 +40,10 @@ func tickOf(v *record.View) (tick int64, ok bool) {
 }
 
 func (x *expiry) add(v *record.View) {
+	if v.Marked {
+		x.marked.Add(v.Seq)
+		x.marks++
+	}
 	if v.TTL == record.Forever {
 		x.forever++
 		return
@@ -59,6 +65,9 @@ func (x *expiry) add(v *record.View) {
 }
 
 func (x *expiry) remove(v *record.View) {
+	if v.Marked {
+		x.marked.Remove(v.Seq)
+	}
 	if v.TTL == record.Forever {
 		x.forever--
 		return
@@ -74,7 +83,7 @@ func (x *expiry) remove(v *record.View) {
 	}
 }
 
-func (x *expiry) clear() { *x = expiry{} }
+func (x *expiry) clear() { *x = expiry{marks: x.marks} }
 
 // next is the first tick at which something is due; ok is false if there is
 // none.
@@ -115,7 +124,8 @@ func (x *expiry) at(now int64, limit int) []uint64 {
 }
 
 // append encodes, little endian: the records for ever (8), the count of ticks
-// (4), then each, rising: the tick (8), the set's length (4), the set.
+// (4), then each, rising: the tick (8), the set's length (4), the set; then the set
+// of marked records, with its length (4).
 func (x *expiry) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, x.forever)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(x.due)))
@@ -130,7 +140,7 @@ func (x *expiry) append(b []byte) []byte {
 		b = x.due[tick].Append(append(b, 0, 0, 0, 0))
 		binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	}
-	return b
+	return appendBlock(b, x.marked.Append(nil))
 }
 
 // decodeExpiry reads what append wrote. It is total.
@@ -163,6 +173,14 @@ func decodeExpiry(b []byte) (expiry, error) {
 		b = rest
 	}
 	heap.Init(&x.order)
+	block, rest, err := takeBlock(b)
+	if err != nil || len(rest) > 0 {
+		return x, fmt.Errorf("marked records: %w", record.ErrDamaged)
+	}
+	if x.marked, rest, err = seqset.Decode(block); err != nil || len(rest) > 0 {
+		return x, fmt.Errorf("marked records: %w", record.ErrDamaged)
+	}
+	x.marks = x.marked.Count()
 	return x, nil
 }
 
@@ -184,8 +202,25 @@ func (h *tickHeap) Pop() any {
 // NextExpiry is when a time to live ends, Unix nanoseconds; 0: none is running.
 func (p *Partition) NextExpiry() int64 { return p.nextExpiry.Load() }
 
-// showExpiryLocked publishes what NextExpiry gives.
+// Marks counts the marked records that were committed: another number says that
+// there are new ones.
+func (p *Partition) Marks() uint64 { return p.marks.Load() }
+
+// Marked gives the live marked records from a sequence on, rising.
+func (p *Partition) Marked(from uint64) (seqs []uint64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for seq := range p.expiry.marked.All() {
+		if seq >= from {
+			seqs = append(seqs, seq)
+		}
+	}
+	return seqs
+}
+
+// showExpiryLocked publishes what NextExpiry and Marks give.
 func (p *Partition) showExpiryLocked() {
+	p.marks.Store(p.expiry.marks)
 	next := int64(0)
 	if tick, ok := p.expiry.next(); ok {
 		next = nanos(tick)

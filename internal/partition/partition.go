@@ -121,8 +121,9 @@ type Partition struct {
 	// Only who calls Expire or Old.
 	aged uint64 // what is below and live is not ended by any age
 
-	expiring   atomic.Bool  // a removal that Expire proposed is under way
-	nextExpiry atomic.Int64 // see NextExpiry
+	expiring   atomic.Bool   // a removal that Expire proposed is under way
+	nextExpiry atomic.Int64  // see NextExpiry
+	marks      atomic.Uint64 // see Marks
 
 	// saving is held while a checkpoint is taken.
 	saving sync.Mutex
@@ -130,7 +131,8 @@ type Partition struct {
 	// applying is held while an entry takes effect and while a checkpoint's state
 	// is encoded, so that a state is that of one index.
 	applying  sync.Mutex
-	untrimmed bool // a checkpoint is being taken: see trim; guarded by applying
+	untrimmed bool   // a checkpoint is being taken: see trim; guarded by applying
+	cuts      []*Cut // that are being read; guarded by applying
 
 	// Atomic, for readers that walk the log: what is visible.
 	first, committed atomic.Uint64

@@ -33,6 +33,7 @@ type Parts struct {
 	HasID   bool
 	Rollup  Rollup
 	TTL     int64 // see View
+	Marked  bool  // see View
 }
 
 // Rollup says which earlier records a record replaces once it is stored.
@@ -55,7 +56,7 @@ func (p *Parts) Fits() bool {
 //	offset size
 //	0      1    version (1)
 //	1      1    flags: 1 reply, 2 key, 4 attributes, 8 id, 16 rollup of the
-//	            subject, 32 rollup of all, 64 time to live
+//	            subject, 32 rollup of all, 64 time to live, 128 marked
 //	2      2    subject length
 //	4      4    header length
 //	8      4    data length
@@ -76,7 +77,8 @@ const (
 	flagRollupSubject = 16
 	flagRollupAll     = 32
 	flagTTL           = 64
-	flagsAll          = flagReply | flagKey | flagAttrs | flagID | flagRollupSubject | flagRollupAll | flagTTL
+	flagMarked        = 128
+	flagsAll          = flagReply | flagKey | flagAttrs | flagID | flagRollupSubject | flagRollupAll | flagTTL | flagMarked
 )
 
 // Slot is the place of one record in an area, with the checksum of its content.
@@ -128,6 +130,9 @@ func (a *Area) Append(p *Parts) {
 		flags |= flagRollupSubject
 	case RollupAll:
 		flags |= flagRollupAll
+	}
+	if p.Marked {
+		flags |= flagMarked
 	}
 	b[off+1] = flags
 	b = append(b, p.Subject...)

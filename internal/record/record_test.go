@@ -30,7 +30,7 @@ func join(f *Frame) []byte { return append(bytes.Clone(f.Head), f.Area...) }
 func checkRecord(t *testing.T, v View, p Parts) {
 	t.Helper()
 	same := bytes.Equal(v.Subject, p.Subject) && bytes.Equal(v.Header, p.Header) && bytes.Equal(v.Data, p.Data) &&
-		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID && v.Rollup == p.Rollup && v.TTL == p.TTL
+		bytes.Equal(v.Reply, p.Reply) && bytes.Equal(v.Key, p.Key) && bytes.Equal(v.Attrs, p.Attrs) && v.HasID == p.HasID && v.ID == p.ID && v.Rollup == p.Rollup && v.TTL == p.TTL && v.Marked == p.Marked
 	if !same {
 		t.Fatalf("record %d came back as %+v, was %+v", v.Seq, v, p)
 	}
@@ -60,7 +60,7 @@ func TestAFrameGivesBackWhatWasSealed(t *testing.T) {
 func TestATimeToLiveIsKeptAndAnImpossibleOneIsDamage(t *testing.T) {
 	parts := []Parts{
 		{Subject: []byte("a"), Data: []byte("y"), TTL: 3e9},
-		{Subject: []byte("b"), Header: []byte("h"), ID: ID{4}, HasID: true, Rollup: RollupAll, TTL: Forever},
+		{Subject: []byte("b"), Header: []byte("h"), ID: ID{4}, HasID: true, Rollup: RollupAll, TTL: Forever, Marked: true},
 	}
 	var a Area
 	for i := range parts {

@@ -31,6 +31,8 @@ type View struct {
 	// TTL is how long the record lives, nanoseconds; 0: as long as the log's limits
 	// say; Forever: also longer than the log's maximum age.
 	TTL int64
+	// Marked: whoever captured it has to do something about it as long as it lives.
+	Marked bool
 }
 
 // Forever is the TTL of a record that no age ends.
@@ -92,6 +94,7 @@ func decodeTo(v *View, b []byte) error {
 // decodeExtended reads a record with any of the optional parts.
 func decodeExtended(flags byte, subject, header, data int, rest []byte) (View, error) {
 	var v View
+	v.Marked = flags&flagMarked != 0
 	var reply, key, attrs int
 	switch flags & (flagRollupSubject | flagRollupAll) {
 	case flagRollupSubject:

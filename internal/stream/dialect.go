@@ -14,7 +14,7 @@ type Dialect interface {
 	Order() []partition.Check
 	// Conditions reads what a message's headers demand into c, which is zero. It
 	// runs on the publisher's goroutine, only for messages with headers.
-	Conditions(s *Stream, header []byte, c *partition.Conditions)
+	Conditions(s *Stream, subject, header []byte, c *partition.Conditions)
 	// AppendReply appends the body of the answer to a publisher.
 	AppendReply(dst []byte, s *Stream, o partition.Outcome) []byte
 	// Open decodes a stream's Doc for Stream.Native.
@@ -26,6 +26,12 @@ type Dialect interface {
 	AppendMarker(dst []byte, ttl int64) []byte
 	// IsMarker says whether a header is such a one.
 	IsMarker(header []byte) bool
+	// Plan reads what a record has to do with schedules. after is when it was last
+	// published, or stored.
+	Plan(v *record.View, after int64) Plan
+	// Scheduled gives what the schedule v publishes: the content of another record, or
+	// of its own. next is when it does again; 0: never.
+	Scheduled(v, content *record.View, next int64) record.Parts
 	// AckReplyLen gives the length of the acknowledgement subjects of a consumer's
 	// deliveries, see consumer.Config.
 	AckReplyLen(stream, consumer string) func(*consumer.Delivery) int
@@ -41,4 +47,19 @@ type Outlet interface {
 	// Acked answers a client that asked for its acknowledgement to be confirmed;
 	// it may be called on the journal's goroutine.
 	Acked(p *broker.Publisher, reply []byte)
+}
+
+// Plan is what a record has to do with schedules: it may be one, be published by
+// one, or end one.
+type Plan struct {
+	// Next is when the record is to be published, Unix nanoseconds; 0: it is no
+	// schedule. Once: it is removed then.
+	Next int64
+	Once bool
+	// Target is the subject that it is published to, Source that of the record whose
+	// content is taken, if there is one; empty: its own.
+	Target, Source string
+	// By is the subject of the schedule that published the record, Ends that of a
+	// schedule that ends with it.
+	By, Ends string
 }

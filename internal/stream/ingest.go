@@ -117,8 +117,8 @@ func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Ref
 		*parts = record.Parts{}
 		return
 	}
-	g.stream.dialect.Conditions(g.stream, parts.Header, c)
-	parts.ID, parts.HasID, parts.Rollup, parts.TTL = c.ID, c.HasID, c.Rollup, c.TTL
+	g.stream.dialect.Conditions(g.stream, parts.Subject, parts.Header, c)
+	parts.ID, parts.HasID, parts.Rollup, parts.TTL, parts.Marked = c.ID, c.HasID, c.Rollup, c.TTL, c.Marked
 	if c.Header != nil {
 		parts.Header = c.Header
 	}

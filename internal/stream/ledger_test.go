@@ -16,12 +16,14 @@ import (
 type plain struct{}
 
 func (plain) Order() []partition.Check                                    { return nil }
-func (plain) Conditions(*Stream, []byte, *partition.Conditions)           {}
+func (plain) Conditions(*Stream, []byte, []byte, *partition.Conditions)   {}
 func (plain) AppendReply(b []byte, _ *Stream, _ partition.Outcome) []byte { return b }
 func (plain) Open(doc []byte) (any, error)                                { return len(doc), nil }
 func (plain) OpenConsumer(doc []byte) (any, error)                        { return len(doc), nil }
 func (plain) AppendMarker(dst []byte, _ int64) []byte                     { return dst }
 func (plain) IsMarker([]byte) bool                                        { return false }
+func (plain) Plan(*record.View, int64) Plan                               { return Plan{} }
+func (plain) Scheduled(*record.View, *record.View, int64) record.Parts    { return record.Parts{} }
 func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int     { return nil }
 
 // newLedger returns the ledger of a stream that still replays.

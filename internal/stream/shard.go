@@ -17,7 +17,7 @@ const stepLimit = 512
 // tick is the precision of the shards' timers.
 const tick = int64(time.Millisecond)
 
-// timed is what has a timer: a *Consumer or a *Stream.
+// timed is what has a timer: a *Consumer, a *Stream or a *schedule.
 type timed any
 
 // Shard runs the consumers and timers of some streams on one goroutine.
@@ -50,8 +50,10 @@ type streamState struct {
 	age       timewheel.Timer[timed]
 	marking   map[uint64]int64 // since when records are to be replaced by a marker
 	removing  bool             // a removal by age is under way
-	first     uint64           // the last first sequence that the consumers were told of
-	seen      uint64           // the number of the last removal that an event told of
+	schedules map[uint64]*schedule
+	learned   uint64 // the last marked sequence that was looked at
+	first     uint64 // the last first sequence that the consumers were told of
+	seen      uint64 // the number of the last removal that an event told of
 	counts    map[string]*filterCount
 }
 
@@ -189,6 +191,7 @@ func (sh *Shard) handle(e *event, now int64) {
 	case evForget:
 		if st := sh.streams[e.stream]; st != nil {
 			sh.wheel.Clear(&st.age)
+			sh.unlearn(st)
 			delete(sh.streams, e.stream)
 		}
 	case evBound:
@@ -221,6 +224,7 @@ func (sh *Shard) wake(s *Stream, now int64) {
 		}
 	}
 	sh.watchAge(s, st, now)
+	sh.learn(s, st, now)
 	s.idle.Store(len(st.consumers) == 0 && (s.part.Limits().MaxAge <= 0 || st.age.Active()))
 }
 
@@ -315,6 +319,8 @@ func (sh *Shard) fire(t timed, now int64) {
 		sh.touch(o)
 	case *Stream:
 		sh.expire(o, now)
+	case *schedule:
+		sh.ring(o, now)
 	}
 }
 

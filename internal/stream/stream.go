@@ -45,9 +45,10 @@ type Stream struct {
 	closed   atomic.Bool // it captures nothing any more
 	dropped  atomic.Bool // it is deleted
 	noAck    atomic.Bool
-	woken    atomic.Bool  // a wake-up is in the shard's box
-	idle     atomic.Bool  // no consumer and no timer wants to know of new records
-	ageAt    atomic.Int64 // when the shard looks for what is too old; 0: it does not
+	woken    atomic.Bool   // a wake-up is in the shard's box
+	idle     atomic.Bool   // no consumer and no timer wants to know of new records
+	ageAt    atomic.Int64  // when the shard looks for what is too old; 0: it does not
+	marks    atomic.Uint64 // the partition's Marks when the shard last looked for schedules
 	config   atomic.Pointer[Config]
 	native   atomic.Pointer[any]
 	inFlight atomic.Int64 // bytes handed to the log and not yet back
@@ -321,7 +322,7 @@ func (s *Stream) Discarded(b *partition.Batch) {
 func (s *Stream) Applied(_ uint64, _ bool) { s.wake() }
 
 func (s *Stream) wake() {
-	if s.idle.Load() && !s.expiresSooner() || s.woken.Swap(true) {
+	if s.idle.Load() && !s.expiresSooner() && s.marks.Load() == s.part.Marks() || s.woken.Swap(true) {
 		return
 	}
 	s.shard.post(event{kind: evWake, stream: s})

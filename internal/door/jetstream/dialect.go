@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -26,9 +27,9 @@ var order = []partition.Check{
 func (Dialect) Order() []partition.Check { return order }
 
 // Conditions implements stream.Dialect.
-func (Dialect) Conditions(s *stream.Stream, header []byte, c *partition.Conditions) {
+func (Dialect) Conditions(s *stream.Stream, subject, header []byte, c *partition.Conditions) {
 	h := wire.ParsePublishHeader(header)
-	if err := preCheck(s, header, &h); err != nil {
+	if err := preCheck(s, subject, header, &h); err != nil {
 		c.Pre = uint32(err.ErrCode)
 	}
 	c.HasLast, c.Last = h.Has(wire.KeyExpectedLastSeq), h.LastSeq
@@ -41,8 +42,18 @@ func (Dialect) Conditions(s *stream.Stream, header []byte, c *partition.Conditio
 		c.HasID, c.ID = true, hashID(s, h.MsgID)
 	}
 	c.Rollup = rollups[h.Rollup]
+	if h.Has(wire.KeySchedule) {
+		c.Rollup, c.Marked = record.RollupSubject, true // one for each subject
+		if h.Rollup == wire.RollupNone {
+			c.Header = wire.WithRollup(header)
+		}
+	}
+	c.Marked = c.Marked || h.EndsSchedule()
 	if h.TTL != 0 {
 		if c.TTL = h.EffectiveTTL(config(s)); c.TTL != h.TTL {
+			if c.Header != nil {
+				header = c.Header
+			}
 			c.Header = wire.WithTTL(header, c.TTL)
 		}
 	}
@@ -63,11 +74,14 @@ var rollups = [...]record.Rollup{
 const maxHeader = 65535
 
 // preCheck finds what the headers alone are refused for.
-func preCheck(s *stream.Stream, header []byte, h *wire.PublishHeader) *wire.Error {
+func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader) *wire.Error {
 	if err := h.RefuseMode(); err != nil {
 		return err
 	}
 	if err := h.RefuseExpectation(config(s)); err != nil {
+		return err
+	}
+	if err := h.RefuseSchedule(config(s), subject, time.Now().UnixNano()); err != nil {
 		return err
 	}
 	if err := h.RefuseFeature(); err != nil {

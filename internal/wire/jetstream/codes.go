@@ -102,9 +102,14 @@ const (
 	CodeBackoffNegative           = 10184
 	CodeRequiredAPILevel          = 10185
 	CodeSchedulesDisabled         = 10188
+	CodeSchedulePatternInvalid    = 10189
+	CodeScheduleTargetInvalid     = 10190
+	CodeScheduleTTLInvalid        = 10191
+	CodeScheduleRollupInvalid     = 10192
 	CodeExpectedSubjectSeqInvalid = 10193
 	CodePriorityGroupPolicyNone   = 10196
 	CodePinnedTTLPolicyNone       = 10197
+	CodeScheduleSourceInvalid     = 10203
 	CodeInvalidReset              = 10204 // {err}
 	CodeSchedulerInvalid          = 10212
 	CodeAckFCRequiresPush         = 10218
@@ -112,5 +117,6 @@ const (
 	CodeAckFCRequiresMaxPending   = 10220
 	CodeAckFCRequiresNoAckWait    = 10221
 	CodeAckFCRequiresNoMaxDeliver = 10222
+	CodeScheduleZoneInvalid       = 10223
 	CodeSourceHeaderNotAllowed    = 10227
 )

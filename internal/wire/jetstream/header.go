@@ -65,6 +65,9 @@ type PublishHeader struct {
 	TTLInvalid     bool
 	APILevel       []byte
 	schedulePurge  bool
+
+	// Of schedules, see RefuseSchedule.
+	Schedule, ScheduleTimeZone, ScheduleTTL, ScheduleRollup, ScheduleTarget, ScheduleSource, Scheduler []byte
 }
 
 // Has says whether one of the keys is there with a value.
@@ -135,6 +138,27 @@ func (h *PublishHeader) set(key, value []byte) {
 		h.APILevel = value
 	case KeyScheduleNext:
 		h.schedulePurge = string(value) == "purge"
+	default:
+		h.setSchedule(k, value)
+	}
+}
+
+func (h *PublishHeader) setSchedule(k Key, value []byte) {
+	switch k {
+	case KeySchedule:
+		h.Schedule = value
+	case KeyScheduleTimeZone:
+		h.ScheduleTimeZone = value
+	case KeyScheduleTTL:
+		h.ScheduleTTL = value
+	case KeyScheduleRollup:
+		h.ScheduleRollup = value
+	case KeyScheduleTarget:
+		h.ScheduleTarget = value
+	case KeyScheduleSource:
+		h.ScheduleSource = value
+	case KeyScheduler:
+		h.Scheduler = value
 	}
 }
 
@@ -237,7 +261,7 @@ func ttl(value []byte) (ns int64, invalid bool) {
 
 // Refusals of one publish, as a stream on one node orders them: what
 // each function says comes in this order: RefuseMode, RefuseExpectation, the
-// conditions on sequences, RefuseFeature, the duplicate, the last id, RefuseRollup, RefuseTTL.
+// conditions on sequences, RefuseSchedule, RefuseFeature, the duplicate, the last id, RefuseRollup, RefuseTTL.
 
 // RefuseMode refuses messages of atomic batches and increments of counters: no
 // stream here takes them.
@@ -265,22 +289,20 @@ func (h *PublishHeader) RefuseExpectation(c *StreamConfig) *Error {
 	return nil
 }
 
-// RefuseFeature refuses what belongs to features that no stream here has on:
-// schedules, and sourcing by a client.
+// RefuseFeature refuses sourcing by a client, and to end a schedule in another way
+// than there is.
 func (h *PublishHeader) RefuseFeature() *Error {
-	switch {
-	case h.Has(KeySchedule):
-		return Err(CodeSchedulesDisabled)
-	case h.Has(KeyScheduler | KeyScheduleNext):
-		if !h.Has(KeyScheduler) || !h.schedulePurge {
-			return Err(CodeSchedulerInvalid)
-		}
+	if h.Has(KeyScheduler|KeyScheduleNext) && !h.Has(KeySchedule) && !h.EndsSchedule() {
+		return Err(CodeSchedulerInvalid)
 	}
 	if h.Has(KeyStreamSource) {
 		return Err(CodeSourceHeaderNotAllowed)
 	}
 	return nil
 }
+
+// EndsSchedule says that the message ends the schedule on the subject Scheduler.
+func (h *PublishHeader) EndsSchedule() bool { return h.Has(KeyScheduler) && h.schedulePurge }
 
 // RefuseRollup refuses a rollup that the stream does not allow or that nobody
 // knows.

@@ -80,7 +80,7 @@ func TestRefusalsOfPublishes(t *testing.T) {
 	plain := StreamConfig{Name: "S"}
 	rollups := StreamConfig{Name: "S", AllowRollup: true}
 	refuse := func(h *PublishHeader, c *StreamConfig) *Error {
-		for _, err := range []*Error{h.RefuseMode(), h.RefuseExpectation(c), h.RefuseFeature(), h.RefuseRollup(c), h.RefuseTTL()} {
+		for _, err := range []*Error{h.RefuseMode(), h.RefuseExpectation(c), h.RefuseSchedule(c, []byte("s.own"), 1e18), h.RefuseFeature(), h.RefuseRollup(c), h.RefuseTTL()} {
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,12 @@ func AppendMarker(dst []byte, ttl int64) []byte {
 // IsMarker says whether a header block is that of a marker.
 func IsMarker(block []byte) bool { return bytes.Contains(block, markerReason) }
 
+// WithRollup gives a copy of a header block that replaces what was on its subject.
+func WithRollup(block []byte) []byte {
+	head := bytes.TrimSuffix(block, []byte("\r\n"))
+	return append(bytes.Clone(head), "Nats-Rollup: sub\r\n\r\n"...)
+}
+
 // WithTTL gives a copy of a header block with another TTL, nanoseconds, in whole
 // seconds. A block without one is copied as it is.
 func WithTTL(block []byte, ttl int64) []byte {

@@ -55,9 +55,15 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 	return nil
 }
 
-// allowMarkers turns on what delete markers need: they live for a time, and replace
-// what was before them.
+// allowMarkers turns on what schedules and delete markers need: both replace what
+// was before them, and markers live for a time.
 func (c *StreamConfig) allowMarkers(pedantic bool) *Error {
+	if c.AllowMsgSchedules && !c.AllowRollup && c.Mirror == nil {
+		if pedantic {
+			return pedanticErr("allow_msg_schedules needs allow_rollup_hdrs")
+		}
+		c.AllowRollup = true
+	}
 	if c.SubjectDeleteMarkerTTL <= 0 || c.Mirror != nil || c.AllowMsgTTL && c.AllowRollup && !c.DenyPurge {
 		return nil
 	}

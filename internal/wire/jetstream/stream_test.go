@@ -152,7 +152,6 @@ func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 		"placement":           func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
 		"allow_msg_counter":   func(c *StreamConfig) { c.AllowMsgCounter = true },
 		"allow_atomic":        func(c *StreamConfig) { c.AllowAtomicPublish = true },
-		"allow_msg_schedules": func(c *StreamConfig) { c.AllowMsgSchedules = true },
 		"persist_mode":        func(c *StreamConfig) { c.PersistMode = PersistAsync },
 		"allow_batched":       func(c *StreamConfig) { c.AllowBatchPublish = true },
 	} {

@@ -16,7 +16,6 @@ func (c *StreamConfig) Unsupported() *Error {
 		{c.MirrorDirect, "mirror_direct"},
 		{c.AllowMsgCounter, "allow_msg_counter"},
 		{c.AllowAtomicPublish, "allow_atomic"},
-		{c.AllowMsgSchedules, "allow_msg_schedules"},
 		{c.PersistMode != PersistDefault, "persist_mode"},
 		{c.AllowBatchPublish, "allow_batched"},
 	} {
