@@ -24,6 +24,8 @@ type message struct {
 	// wants is the last sequence that it demands, if conditional.
 	conditional bool
 	wants       uint64
+	// after is the highest sequence that was acknowledged when it was published.
+	after uint64
 }
 
 func (c *client) init(s *sim) { c.s = s }

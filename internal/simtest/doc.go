@@ -33,9 +33,11 @@
 //
 // # Use
 //
-//	go test ./internal/simtest                                          a fixed list of seeds
-//	WEIR_FAULTS_FOR=5m go test -timeout 0 ./internal/simtest -run Fault  fresh seeds, printed on failure
-//	WEIR_FAULT_SEED=n go test ./internal/simtest -run Fault -v           one seed, with its history
+//	go test ./internal/simtest                              a fixed list of seeds
+//	WEIR_FAULTS_FOR=5m go test -count=1 -timeout 0 ./internal/simtest -run Fault
+//	                                                        fresh seeds, printed on failure
+//	WEIR_FAULT_SEED=n go test ./internal/simtest -run Fault -v
+//	                                                        one seed, with its history
 //
 // Each protection has a negative control: with it taken away, the same invariants
 // must fail within a number of seeds.

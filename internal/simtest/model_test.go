@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -32,6 +34,9 @@ type groupModel struct {
 	votes   map[uint32]map[uint64]uint64 // node and term to whom
 	told    [nodeCount + 1]uint64        // highest term that a node answered with
 	calmAck bool                         // something was acknowledged without faults
+	ackedTo uint64                       // highest sequence that was told
+	states  map[uint64]uint64            // index to a hash of what a copy showed then
+	times   map[uint64]int64             // sequence to time
 }
 
 func (m *model) init(s *sim) {
@@ -40,6 +45,7 @@ func (m *model) init(s *sim) {
 		m.groups = append(m.groups, &groupModel{
 			entries: map[uint64]uint64{}, seqs: map[uint64]string{}, keys: map[string]uint64{}, removed: map[uint64]bool{},
 			acks: map[string]uint64{}, offered: map[string]message{}, leaders: map[uint64]uint32{}, votes: map[uint32]map[uint64]uint64{},
+			states: map[uint64]uint64{}, times: map[uint64]int64{},
 		})
 	}
 }
@@ -48,7 +54,11 @@ func (m *model) of(group uint64) *groupModel { return m.groups[group-1] }
 
 func (m *model) offered(batch []message) {
 	for _, msg := range batch {
-		m.of(msg.group).offered[msg.key] = msg
+		g := m.of(msg.group)
+		if _, again := g.offered[msg.key]; !again {
+			msg.after = g.ackedTo
+			g.offered[msg.key] = msg
+		}
 	}
 }
 
@@ -202,7 +212,13 @@ func (m *model) stored(r *replica, g *groupModel, v *record.View) {
 	if msg.conditional && v.Seq <= msg.wants {
 		m.s.fail("%q demands to follow %d and is %d of group %d", key, msg.wants, v.Seq, r.group)
 	}
-	g.seqs[v.Seq], g.keys[key] = key, v.Seq
+	if v.Seq <= msg.after {
+		m.s.fail("%q is %d of group %d, and %d was acknowledged before it was published", key, v.Seq, r.group, msg.after)
+	}
+	if before, ok := g.times[v.Seq-1]; ok && before > v.Time {
+		m.s.fail("time goes back with %d of group %d", v.Seq, r.group)
+	}
+	g.seqs[v.Seq], g.keys[key], g.times[v.Seq] = key, v.Seq, v.Time
 }
 
 // acked notes an acknowledgement.
@@ -213,7 +229,7 @@ func (m *model) acked(r *replica, msg message, seq uint64) {
 	if before, ok := g.acks[msg.key]; ok && before != seq {
 		m.s.fail("%q was acknowledged as %d and as %d", msg.key, before, seq)
 	}
-	g.acks[msg.key] = seq
+	g.acks[msg.key], g.ackedTo = seq, max(g.ackedTo, seq)
 	g.calmAck = g.calmAck || m.s.calm
 	if have := g.seqs[seq]; have != msg.key && !m.s.weak.ackAlone {
 		m.s.fail("%q is acknowledged as %d of group %d, where %q is", msg.key, seq, r.group, have)
@@ -223,14 +239,25 @@ func (m *model) acked(r *replica, msg message, seq uint64) {
 // installed checks a copy that took over a snapshot.
 func (m *model) installed(r *replica) { m.compare(r) }
 
-// compare checks all that a copy shows against what was applied anywhere.
+// compare checks all that a copy shows against what was applied anywhere, and
+// against what others showed at the same entry.
 func (m *model) compare(r *replica) {
 	g := m.of(r.group)
-	for seq, key := range r.visible() {
-		if g.seqs[seq] != key {
-			m.s.fail("node %d shows %q as %d of group %d, where %q was applied", r.n.id, key, seq, r.group, g.seqs[seq])
+	shown := r.visible()
+	h := fnv.New64a()
+	for _, seq := range slices.Sorted(maps.Keys(shown)) {
+		if g.seqs[seq] != shown[seq] {
+			m.s.fail("node %d shows %q as %d of group %d, where %q was applied", r.n.id, shown[seq], seq, r.group, g.seqs[seq])
 		}
+		// A hash never fails to take bytes.
+		_, _ = fmt.Fprintln(h, seq, shown[seq])
 	}
+	_, _ = fmt.Fprintln(h, r.p.First(), r.p.Committed())
+	index, sum := r.p.Index(), h.Sum64()
+	if other, ok := g.states[index]; ok && other != sum {
+		m.s.fail("node %d shows another group %d at entry %d than was shown before", r.n.id, r.group, index)
+	}
+	g.states[index] = sum
 }
 
 // visible gives what a reader sees.

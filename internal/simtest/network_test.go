@@ -50,10 +50,9 @@ func (w *network) lost(from, to uint32) bool {
 	return false
 }
 
-// send takes one message of raft, as bytes, as a real network would.
-func (w *network) send(from uint32, m multiraft.Message) {
-	s, to := w.s, multiraft.NodeOf(m.To)
-	s.model.sent(from, &m)
+// carry lets something arrive at another node: once, never or twice.
+func (w *network) carry(from, to uint32, arrive func()) {
+	s := w.s
 	if w.lost(from, to) {
 		return
 	}
@@ -62,6 +61,19 @@ func (w *network) send(from uint32, m multiraft.Message) {
 		s.saw("message doubled")
 		times = 2
 	}
+	for range times {
+		s.after(w.delay(), func() {
+			if w.cut[from][to] == 0 {
+				arrive()
+			}
+		})
+	}
+}
+
+// send takes one message of raft, as bytes, as a real network would.
+func (w *network) send(from uint32, m multiraft.Message) {
+	s := w.s
+	s.model.sent(from, &m)
 	var wire []byte
 	if m.Raft != nil {
 		var err error
@@ -70,15 +82,13 @@ func (w *network) send(from uint32, m multiraft.Message) {
 			return
 		}
 	}
-	for range times {
-		s.after(w.delay(), func() { w.deliver(from, m, wire) })
-	}
+	w.carry(from, multiraft.NodeOf(m.To), func() { w.deliver(from, m, wire) })
 }
 
 func (w *network) deliver(from uint32, m multiraft.Message, wire []byte) {
 	s := w.s
 	n := s.nodes[multiraft.NodeOf(m.To)-1]
-	if !n.up || w.cut[from][n.id] > 0 {
+	if !n.up {
 		return
 	}
 	if m.Raft != nil {
@@ -122,11 +132,6 @@ func (w *network) stream(from uint32, m multiraft.Message, body io.ReadCloser) {
 		s.saw("snapshot cut short")
 		b = b[:s.rnd.IntN(len(b)+1)]
 	}
-	times := 1
-	if s.faults.double && !s.calm && s.chance(4) {
-		times = 2
-	}
-	drop := w.lost(from, to)
 	sent := s.between(time.Millisecond, 200*time.Millisecond)
 	s.after(sent, func() {
 		// The sender is done, whatever becomes of it.
@@ -134,18 +139,18 @@ func (w *network) stream(from uint32, m multiraft.Message, body io.ReadCloser) {
 			s.fail("close snapshot: %v", err)
 		}
 		s.nodes[from-1].work()
+		w.carry(from, to, func() { w.deliverStream(from, m, b) })
 	})
-	for range times {
-		s.after(sent+w.delay(), func() {
-			n := s.nodes[to-1]
-			if drop || !n.up || w.cut[from][to] > 0 {
-				return
-			}
-			s.trace("node %d gets of %d a snapshot of group %d, %d bytes", to, from, m.Group, len(b))
-			copied := m
-			copied.Raft = proto.Clone(m.Raft).(*raftpb.Message)
-			n.pool.ReceiveStream(copied, io.NopCloser(bytes.NewReader(b)))
-			n.work()
-		})
+}
+
+func (w *network) deliverStream(from uint32, m multiraft.Message, b []byte) {
+	s := w.s
+	n := s.nodes[multiraft.NodeOf(m.To)-1]
+	if !n.up {
+		return
 	}
+	s.trace("node %d gets of %d a snapshot of group %d, %d bytes", n.id, from, m.Group, len(b))
+	m.Raft = proto.Clone(m.Raft).(*raftpb.Message)
+	n.pool.ReceiveStream(m, io.NopCloser(bytes.NewReader(b)))
+	n.work()
 }

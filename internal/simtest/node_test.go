@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/weirmq/weir/internal/journal"
@@ -88,7 +89,7 @@ func (n *node) build() error {
 func (n *node) newReplica(group uint64) (*replica, error) {
 	r := &replica{n: n, group: group}
 	var err error
-	if r.store, err = openStore(n.fs, fmt.Sprintf("store/%d", group), n.s.weak.lazyStore); err != nil {
+	if r.store, err = openStore(n.fs, fmt.Sprintf("store/%d", group), n.s.weak); err != nil {
 		return nil, err
 	}
 	if err := r.open(); err != nil {
@@ -121,6 +122,8 @@ func (n *node) crash(mode faultfs.Mode) {
 	s.trace("node %d crashes, disk %v", n.id, mode)
 	s.saw("crash " + mode.String())
 	fs := n.fs.CrashClone(mode, s.rnd.Uint64())
+	// The journal of the old life must be able to end.
+	n.fs.StopAfter(math.MaxUint64)
 	n.stop()
 	n.fs = fs
 }

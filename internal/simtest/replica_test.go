@@ -71,6 +71,7 @@ func (r *replica) captured(use func()) {
 // checkpoint makes the partition durable outside the journal.
 func (r *replica) checkpoint() {
 	r.n.s.trace("node %d checkpoints group %d at %d", r.n.id, r.group, r.p.Index())
+	r.n.s.model.compare(r)
 	if err := r.p.Checkpoint(); err != nil {
 		r.n.s.trace("node %d: %v", r.n.id, err)
 	}
@@ -88,7 +89,9 @@ func (r *replica) Apply(e multiraft.Entry) {
 func (r *replica) Settled() { r.p.Settled() }
 
 func (r *replica) Discard(e multiraft.Entry) {
-	r.window = multiraft.Window{}
+	if !r.n.s.weak.staleWindow {
+		r.window = multiraft.Window{}
+	}
 	r.p.Discard(e.Value)
 }
 

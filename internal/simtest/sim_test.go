@@ -44,6 +44,8 @@ type weakness struct {
 	ackAlone       bool // clients hear of success at admission
 	trustSnapshots bool // a snapshot is not checked for being whole
 	lazyStore      bool // a checkpoint is not synced before the journal lets go
+	storeInPlace   bool // a checkpoint is written over the last one
+	staleWindow    bool // a leader goes on admitting behind a refused entry
 	lyingDisk      bool // syncs do nothing
 }
 
@@ -133,6 +135,9 @@ func (s *sim) play() {
 	s.client.begin()
 	s.beginFaults()
 	s.runUntil(func() bool { return s.now >= s.length })
+	if s.err != nil {
+		return
+	}
 	s.heal()
 	deadline := s.now + calmTime
 	s.runUntil(func() bool { return s.now >= deadline || s.model.agreed() })

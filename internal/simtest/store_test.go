@@ -19,7 +19,7 @@ import (
 type store struct {
 	fs     *faultfs.FS
 	dir    string
-	lazy   bool // does not sync
+	weak   weakness
 	frames []*record.Frame
 	first  uint64
 	state  []byte
@@ -30,8 +30,8 @@ type store struct {
 const checkpointName = "/checkpoint"
 
 // openStore reads what is on the disk.
-func openStore(fs *faultfs.FS, dir string, lazy bool) (*store, error) {
-	st := &store{fs: fs, dir: dir, lazy: lazy}
+func openStore(fs *faultfs.FS, dir string, weak weakness) (*store, error) {
+	st := &store{fs: fs, dir: dir, weak: weak}
 	if err := fs.MkdirAll(dir); err != nil {
 		return nil, err
 	}
@@ -119,6 +119,9 @@ func (st *store) decode(b []byte) (err error) {
 // replace writes a file whole, or leaves the old one.
 func (st *store) replace(name string, b []byte) error {
 	full, next := st.dir+name, st.dir+name+".new"
+	if st.weak.storeInPlace {
+		next = full
+	}
 	if err := st.fs.RemoveAll(next); err != nil {
 		return err
 	}
@@ -129,15 +132,17 @@ func (st *store) replace(name string, b []byte) error {
 	if err := st.write(f, b); err != nil {
 		return err
 	}
-	if err := st.fs.Rename(next, full); err != nil || st.lazy {
-		return err
+	if next != full {
+		if err := st.fs.Rename(next, full); err != nil || st.weak.lazyStore {
+			return err
+		}
 	}
 	return st.fs.SyncDir(st.dir)
 }
 
 func (st *store) write(f vfs.File, b []byte) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.WriteAt(b, 0); err != nil || st.lazy {
+	if _, err := f.WriteAt(b, 0); err != nil || st.weak.lazyStore {
 		return err
 	}
 	return f.Sync()

@@ -4,23 +4,28 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/multiraft"
-	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
 // beginFaults plans the faults that are on.
 func (s *sim) beginFaults() {
 	f := s.faults
-	s.plan(f.split, 800*time.Millisecond, s.splitOff)
-	s.plan(f.oneWay, 800*time.Millisecond, s.cutOneWay)
+	s.planNetwork()
 	s.plan(f.crash, 1200*time.Millisecond, func() { s.crashSome(1) })
 	s.plan(f.powerLoss, 5*time.Second, func() { s.crashSome(nodeCount) })
 	s.plan(f.crash, 5*time.Second, func() { s.crashSome(2) })
 	s.plan(f.transfers, 2*time.Second, s.transfer)
 	s.plan(f.clockJumps, time.Second, func() {
 		n := s.nodes[s.rnd.IntN(nodeCount)]
+		s.saw("clock jump")
 		n.clock += s.between(-time.Minute, time.Minute)
 	})
 	s.plan(true, 400*time.Millisecond, s.checkpoint)
+}
+
+// planNetwork plans the cuts.
+func (s *sim) planNetwork() {
+	s.plan(s.faults.split, 800*time.Millisecond, s.splitOff)
+	s.plan(s.faults.oneWay, 800*time.Millisecond, s.cutOneWay)
 }
 
 // plan does something at random times, about every d.
@@ -127,6 +132,3 @@ func (s *sim) transfer() {
 	s.saw("transfer asked")
 	n.work()
 }
-
-// allModes are those of a real disk.
-var allModes = faultfs.Modes
