@@ -159,6 +159,29 @@ func TestFollowerFarBehindGetsASnapshotAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestNewLeaderSendsASnapshotBeforeItAdmits(t *testing.T) {
+	c := newCluster(t, 3)
+	leader := c.elect(0)
+	c.nodes[2].cut = true
+	for i := range 50 {
+		leader.propose(fmt.Sprint(i))
+	}
+	leader.list.checkpoint()
+	c.settle()
+	leader.disk.drop()
+	// Without the copy that has all, a majority needs the one that is far behind.
+	c.restart(0)
+	c.nodes[1].cut, c.nodes[2].cut = true, false
+	c.tick(20)
+	leader = c.elect(0)
+	leader.propose("after")
+	c.tick(60)
+	c.wantValues(2, leader.list.Values...)
+	if n := len(leader.list.Values); n != 51 {
+		t.Errorf("the leader has %d values", n)
+	}
+}
+
 func TestCrashWhileASnapshotIsStagedLeavesOneOrTheOther(t *testing.T) {
 	for _, installed := range []bool{false, true} {
 		c := newCluster(t, 3)

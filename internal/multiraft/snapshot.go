@@ -145,10 +145,11 @@ func (p *pipeline) busyWithSnapshot() bool {
 	return false
 }
 
-// serve sends what a follower lacks, if raft waits for it and no stream runs.
+// serve sends what a follower lacks, if raft waits for it and no stream runs. A
+// leader that does not admit yet may need just that follower for a majority.
 func (g *Group) serve(m Message) {
 	c := &g.catchup
-	if !g.ready || m.Position == nil || c.streams[m.From] || !g.waitsForSnapshot(m.From) {
+	if g.term == 0 || m.Position == nil || c.streams[m.From] || !g.waitsForSnapshot(m.From) {
 		return
 	}
 	snap, err := g.log.Snapshot()

@@ -23,20 +23,21 @@ type model struct {
 
 // groupModel is what is known of one partition.
 type groupModel struct {
-	entries map[uint64]uint64            // index to a hash of the entry there
-	seqs    map[uint64]string            // sequence to content
-	keys    map[string]uint64            // content to sequence
-	removed map[uint64]bool              // sequences that were deleted
-	trimmed uint64                       // all below went
-	acks    map[string]uint64            // content to the sequence that was told
-	offered map[string]message           // all that was ever published
-	leaders map[uint64]uint32            // term to node
-	votes   map[uint32]map[uint64]uint64 // node and term to whom
-	told    [nodeCount + 1]uint64        // highest term that a node answered with
-	calmAck bool                         // something was acknowledged without faults
-	ackedTo uint64                       // highest sequence that was told
-	states  map[uint64]uint64            // index to a hash of what a copy showed then
-	times   map[uint64]int64             // sequence to time
+	entries map[uint64]uint64           // index to a hash of the entry there
+	seqs    map[uint64]string           // sequence to content
+	keys    map[string]uint64           // content to sequence
+	removed map[uint64]bool             // sequences that were deleted
+	trimmed uint64                      // all below went
+	acks    map[string]uint64           // content to the sequence that was told
+	offered map[string]message          // all that was ever published
+	leaders map[uint64]multiraft.CopyID // by term
+	votes   map[vote]multiraft.CopyID   // for whom
+	told    map[multiraft.CopyID]uint64 // highest term that a copy answered with
+	members map[uint64]string           // in force from an index on
+	calmAck bool                        // something was acknowledged without faults
+	ackedTo uint64                      // highest sequence that was told
+	states  map[uint64]uint64           // index to a hash of what a copy showed then
+	times   map[uint64]int64            // sequence to time
 }
 
 func (m *model) init(s *sim) {
@@ -44,7 +45,8 @@ func (m *model) init(s *sim) {
 	for range s.groups {
 		m.groups = append(m.groups, &groupModel{
 			entries: map[uint64]uint64{}, seqs: map[uint64]string{}, keys: map[string]uint64{}, removed: map[uint64]bool{},
-			acks: map[string]uint64{}, offered: map[string]message{}, leaders: map[uint64]uint32{}, votes: map[uint32]map[uint64]uint64{},
+			acks: map[string]uint64{}, offered: map[string]message{}, leaders: map[uint64]multiraft.CopyID{}, votes: map[vote]multiraft.CopyID{},
+			told: map[multiraft.CopyID]uint64{}, members: map[uint64]string{},
 			states: map[uint64]uint64{}, times: map[uint64]int64{},
 		})
 	}
@@ -63,25 +65,37 @@ func (m *model) offered(batch []message) {
 }
 
 // leads notes who acts as a leader in a term: there is one at most.
-func (m *model) leads(group, term uint64, node uint32) {
+func (m *model) leads(group, term uint64, id multiraft.CopyID) {
 	g := m.of(group)
-	if other, ok := g.leaders[term]; ok && other != node {
-		m.s.fail("group %d has the leaders %d and %d in term %d", group, other, node, term)
+	if other, ok := g.leaders[term]; ok && other != id {
+		m.s.fail("group %d has the leaders %x and %x in term %d", group, other, id, term)
 	}
-	g.leaders[term] = node
-	m.voted(group, node, term, uint64(node))
+	g.leaders[term] = id
+	m.voted(group, id, term, id)
 }
 
-// voted notes for whom a node voted: for one only in each term.
-func (m *model) voted(group uint64, node uint32, term, whom uint64) {
-	g := m.of(group)
-	if g.votes[node] == nil {
-		g.votes[node] = map[uint64]uint64{}
+// vote is what a copy has one of in a term.
+type vote struct {
+	id   multiraft.CopyID
+	term uint64
+}
+
+// voted notes for whom a copy voted: for one only in each term.
+func (m *model) voted(group uint64, id multiraft.CopyID, term uint64, whom multiraft.CopyID) {
+	g, v := m.of(group), vote{id, term}
+	if before, ok := g.votes[v]; ok && before != whom {
+		m.s.fail("copy %x voted for %x and for %x in term %d of group %d", id, before, whom, term, group)
 	}
-	if before, ok := g.votes[node][term]; ok && before != whom {
-		m.s.fail("node %d voted for %d and for %d in term %d of group %d", node, before, whom, term, group)
+	g.votes[v] = whom
+}
+
+// changed checks that the members in force at an entry are the same for all.
+func (m *model) changed(r *replica, index uint64) {
+	g, now := m.of(r.group), fmt.Sprint(r.members)
+	if before, ok := g.members[index]; ok && before != now {
+		m.s.fail("node %d has members %s of group %d at %d, others had %s", r.n.id, now, r.group, index, before)
 	}
-	g.votes[node][term] = whom
+	g.members[index] = now
 }
 
 // sent looks at each message that leaves a node.
@@ -93,16 +107,16 @@ func (m *model) sent(from uint32, msg *multiraft.Message) {
 	g, term := m.of(msg.Group), r.GetTerm()
 	switch r.GetType() {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
-		m.leads(msg.Group, term, from)
+		m.leads(msg.Group, term, msg.From)
 	case raftpb.MsgVoteResp:
-		g.told[from] = max(g.told[from], term)
+		g.told[msg.From] = max(g.told[msg.From], term)
 		if !r.GetReject() {
 			m.s.saw("vote")
-			m.voted(msg.Group, from, term, uint64(multiraft.NodeOf(r.GetTo())))
+			m.voted(msg.Group, msg.From, term, r.GetTo())
 			m.synced(from, msg, r.GetTo())
 		}
 	case raftpb.MsgAppResp:
-		g.told[from] = max(g.told[from], term)
+		g.told[msg.From] = max(g.told[msg.From], term)
 		m.synced(from, msg, 0)
 	}
 }
@@ -130,11 +144,12 @@ func (m *model) started(n *node) {
 	for _, r := range n.replicas {
 		g := m.of(r.group)
 		term := max(r.hard.Term, r.lastTerm)
-		if !m.s.indirect && term < g.told[n.id] {
-			m.s.fail("node %d has term %d of group %d after a restart, and answered in %d", n.id, term, r.group, g.told[n.id])
+		if told := g.told[n.copyID()]; !m.s.indirect && term < told {
+			m.s.fail("node %d has term %d of group %d after a restart, and answered in %d", n.id, term, r.group, told)
 		}
-		if whom, ok := g.votes[n.id][term]; !m.s.indirect && ok && r.hard.Term == term && r.hard.Vote != multiraft.NewCopyID(uint32(whom), 1) {
-			m.s.fail("node %d voted for %d in term %d of group %d and has forgotten it", n.id, whom, term, r.group)
+		whom, ok := g.votes[vote{n.copyID(), term}]
+		if !m.s.indirect && ok && r.hard.Term == term && r.hard.Vote != whom {
+			m.s.fail("node %d voted for %x in term %d of group %d and has forgotten it", n.id, whom, term, r.group)
 		}
 		m.compare(r)
 	}
@@ -291,7 +306,11 @@ func (m *model) disagreement() string {
 			if !n.up {
 				return "a node is down"
 			}
-			at = append(at, n.replicas[group-1].p.Index())
+			r := n.replicas[group-1]
+			at = append(at, r.p.Index())
+			if !r.complete() {
+				why = append(why, fmt.Sprintf("node %d has members %x of group %d", n.id, r.members, group))
+			}
 		}
 		if at[0] != at[1] || at[1] != at[2] {
 			why = append(why, fmt.Sprintf("group %d is applied to %d", group, at))

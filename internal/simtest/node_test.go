@@ -19,13 +19,17 @@ type node struct {
 	clock time.Duration // ahead of the true time
 	life  int           // counts starts and crashes
 	up    bool
+	copy  uint32 // which life of its copies this is
 
 	pool     *multiraft.Pool
 	disk     *disk
 	replicas []*replica // of group i+1
 }
 
-func newNode(s *sim, id uint32) *node { return &node{s: s, id: id, fs: faultfs.New()} }
+func newNode(s *sim, id uint32) *node { return &node{s: s, id: id, fs: faultfs.New(), copy: 1} }
+
+// copyID names its copies.
+func (n *node) copyID() multiraft.CopyID { return multiraft.NewCopyID(n.id, n.copy) }
 
 // start recovers what is on the disk. It must work after any crash; now and then
 // the node crashes again while it does.
@@ -100,7 +104,7 @@ func (n *node) newReplica(group uint64) (*replica, error) {
 		members.Voters = append(members.Voters, multiraft.NewCopyID(id, 1))
 	}
 	r.g, err = multiraft.NewGroup(multiraft.Options{
-		ID: group, Copy: multiraft.NewCopyID(n.id, 1), Members: members, Replica: r, KeepBytes: 4 << 10,
+		ID: group, Copy: n.copyID(), Members: members, Replica: r, KeepBytes: 4 << 10,
 	})
 	return r, err
 }

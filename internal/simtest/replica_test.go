@@ -24,6 +24,8 @@ type replica struct {
 	store  *store
 	window multiraft.Window // in which it admits; no term: it does not
 
+	members multiraft.Members
+
 	staged struct {
 		state  []byte
 		frames []*record.Frame
@@ -103,7 +105,7 @@ func (r *replica) Applied() uint64 { return r.p.Index() }
 func (r *replica) Led(w multiraft.Window) {
 	r.n.s.trace("node %d leads group %d in term %d", r.n.id, r.group, w.Term)
 	r.n.s.saw("leader")
-	r.n.s.model.leads(r.group, w.Term, r.n.id)
+	r.n.s.model.leads(r.group, w.Term, r.n.copyID())
 	r.window = w
 }
 
@@ -115,9 +117,9 @@ func (r *replica) Deposed(term uint64) {
 }
 
 func (r *replica) Changed(index uint64, m multiraft.Members) {
-	if len(m.Voters) != nodeCount {
-		r.n.s.fail("node %d: members %x at %d", r.n.id, m, index)
-	}
+	r.n.s.trace("node %d has members %x of group %d from %d on", r.n.id, m, r.group, index)
+	r.members = m
+	r.n.s.model.changed(r, index)
 }
 
 // Position is the last applied entry and the last sequence.

@@ -34,7 +34,7 @@ type faults struct {
 	drop, double, reorder, split, oneWay bool
 	crash, powerLoss, crashInside        bool
 	slowSync, cutSnapshots, transfers    bool
-	clockJumps                           bool
+	clockJumps, loseDisks                bool
 }
 
 // weakness is a protection that is off.
@@ -45,6 +45,7 @@ type weakness struct {
 	trustSnapshots bool // a snapshot is not checked for being whole
 	lazyStore      bool // a checkpoint is not synced before the journal lets go
 	storeInPlace   bool // a checkpoint is written over the last one
+	reuseCopy      bool // a copy whose disk was lost comes back under its name
 	staleWindow    bool // a leader goes on admitting behind a refused entry
 	lyingDisk      bool // syncs do nothing
 }
@@ -133,6 +134,9 @@ func (s *sim) play() {
 		}
 	})
 	s.client.begin()
+	if s.faults.loseDisks {
+		s.every(100*time.Millisecond, s.mendMembers)
+	}
 	s.beginFaults()
 	s.runUntil(func() bool { return s.now >= s.length })
 	if s.err != nil {

@@ -19,6 +19,7 @@ func (s *sim) beginFaults() {
 		s.saw("clock jump")
 		n.clock += s.between(-time.Minute, time.Minute)
 	})
+	s.plan(f.loseDisks, 4*time.Second, s.loseDisk)
 	s.plan(true, 400*time.Millisecond, s.checkpoint)
 }
 
