@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,9 +40,33 @@ func dice(t *testing.T) *rand.Rand {
 }
 
 func TestNothingAcknowledgedIsLostAcrossKills(t *testing.T) {
-	kills := int(number(t, "WEIR_KILLS", 20))
+	survives(t, harness.Start(t, ""), int(number(t, "WEIR_KILLS", 20)), 15*time.Millisecond, func(int) {})
+}
+
+// The same where all that is stored is encrypted and compressed, and the key is
+// changed now and then while the server is dead.
+func TestNothingAcknowledgedIsLostAcrossKillsAndChangesOfTheKey(t *testing.T) {
+	s := harness.New(t, "")
+	configure := func(generation int) {
+		previous := ""
+		if generation > 0 {
+			previous = fmt.Sprintf("prev_encryption_key: %q", fmt.Sprint("key", generation-1))
+		}
+		s.Configure(fmt.Sprintf("jetstream { store_dir: %q, cipher: aes, key: %q, compression: s2, %s }",
+			filepath.Join(s.Dir, "store"), fmt.Sprint("key", generation), previous))
+	}
+	configure(0)
+	s.Run()
+	// Making a key takes longer than all else of a start.
+	survives(t, s, int(number(t, "WEIR_KILLS", 20))/4, 300*time.Millisecond, func(kill int) { configure(kill / 2) })
+}
+
+// survives kills a server that is published to, now and then again within start
+// after it was started, and says what is missing. before is called each time that
+// it is dead.
+func survives(t *testing.T, s *harness.Server, kills int, start time.Duration, before func(kill int)) {
+	t.Helper()
 	random := dice(t)
-	s := harness.Start(t, "")
 	makeStream(t, s)
 
 	var progress atomic.Int64
@@ -55,13 +80,14 @@ func TestNothingAcknowledgedIsLostAcrossKills(t *testing.T) {
 		publishers[i] = p
 		running.Go(func() { p.run(ctx, stop) })
 	}
-	for range kills {
-		before := progress.Load()
-		harness.Eventually(t, "records are acknowledged", func() bool { return progress.Load() > before })
+	for kill := range kills {
+		done := progress.Load()
+		harness.Eventually(t, "records are acknowledged", func() bool { return progress.Load() > done })
 		<-time.After(time.Duration(random.IntN(60_000)) * time.Microsecond) // the moment of the kill
 		s.Kill()
+		before(kill)
 		if random.IntN(5) == 0 { // again, while it recovers
-			s.RunCut(time.Duration(random.IntN(15_000)) * time.Microsecond)
+			s.RunCut(time.Duration(random.Int64N(int64(start))))
 		}
 		s.Run()
 	}

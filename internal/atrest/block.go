@@ -123,19 +123,7 @@ func ParseHead(b, context []byte) (Head, error) {
 	return h, nil
 }
 
-// VerifyBlock checks all of a block that can be checked without its key. b begins
-// with the block.
-func VerifyBlock(b, context []byte) error {
-	h, err := ParseHead(b, context)
-	if err != nil {
-		return err
-	}
-	if int64(len(b)) < h.Len() {
-		return fmt.Errorf("block is cut off: %w", ErrDamaged)
-	}
-	return h.verify(b, context)
-}
-
+// verify checks what is stored, which needs no key. b begins with the block.
 func (h *Head) verify(b, context []byte) error {
 	if crc32.Update(crc32.Checksum(context, castagnoli), castagnoli, b[BlockHead:h.Len()]) != h.sum {
 		return fmt.Errorf("checksum of a block: %w", ErrDamaged)

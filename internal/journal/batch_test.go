@@ -160,8 +160,12 @@ func FuzzIdentity(f *testing.F) {
 }
 
 // FuzzRecovery writes arbitrary bytes over a journal of two files.
-func FuzzRecovery(f *testing.F) {
-	base := damagedBase(f)
+func FuzzRecovery(f *testing.F) { fuzzRecovery(f, func(*Options) {}) }
+
+func FuzzEncryptedRecovery(f *testing.F) { fuzzRecovery(f, encrypted) }
+
+func fuzzRecovery(f *testing.F, keys func(*Options)) {
+	base := damagedBase(f, keys)
 	f.Add([]byte("x"), uint32(0), true)
 	f.Add(encode(&header{identity: 1, generation: 9, number: 2}, entry(1, "d")), uint32(blockSize), false)
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, uint32(52), true)
@@ -178,7 +182,7 @@ func FuzzRecovery(f *testing.F) {
 			t.Fatal(err)
 		}
 		must(t, file.Close())
-		j, got, err := tryOpen(fs, damagedOptions, func(o *Options) {
+		j, got, err := tryOpen(fs, damagedOptions, keys, func(o *Options) {
 			if tolerant {
 				o.OnDamage = func(*DamageError) error { return nil }
 			}

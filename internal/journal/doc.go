@@ -11,6 +11,9 @@
 // from damage, which it reports. A block that holds acknowledged entries is not
 // written again before all of them are released.
 //
+// With keys, the data of entries is encrypted as it is written, and never
+// compressed. Without the key that it needs Open fails and changes nothing.
+//
 // Released positions are not durable. After a restart entries may be replayed
 // that had been released, from the beginning of any file still there: a group
 // knows by its own checkpoint what to skip. The same holds for dropped groups,

@@ -12,10 +12,10 @@ func damagedOptions(o *Options) { o.FileSize, o.MaxBytes, o.Identity = 16<<10, 6
 
 // damagedBase is the disk of a journal with seven batches in two files, of one
 // block each, and the mark of the end.
-func damagedBase(t testing.TB) *faultfs.FS {
+func damagedBase(t testing.TB, change ...func(*Options)) *faultfs.FS {
 	t.Helper()
 	fs := faultfs.New()
-	j, _ := open(t, fs, damagedOptions)
+	j, _ := open(t, fs, append(change, damagedOptions)...)
 	l := newListener()
 	g := j.Group(1, l)
 	for i := uint64(1); i <= 7; i++ {

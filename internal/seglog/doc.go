@@ -15,6 +15,10 @@
 // those only; a bad footer is made again from the frames. Nothing is cut or
 // removed but what the owner trimmed, resets or drops.
 //
+// Compression and encryption, package atrest, belong to the files alone: a segment
+// then holds its frames in blocks. Frames, offsets and indexes stay what they are
+// without; only the writer and blockReader know where a block lies.
+//
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //

@@ -10,7 +10,7 @@ import (
 
 // blockFrom is from how many bytes on a block is closed. A smaller one only ends
 // what is written at once.
-const blockFrom = 128 << 10
+const blockFrom = 64 << 10
 
 // SetCompression says how blocks that are written from now on are compressed;
 // none, the default, leaves it to VolumeOptions.Compression. Blocks that it does not

@@ -9,6 +9,6 @@
 // a checksum and under the cipher's tag; what does not verify is an error that wraps
 // record.ErrDamaged.
 //
-// No goroutines. One lock in each file, held while pages are put together and
-// written. Assembly makes it and gives it to those who take a vfs.FS.
+// No goroutines and no locks: a file may be read by several goroutines, and is
+// written by one. Assembly makes it and gives it to those who take a vfs.FS.
 package sealed

@@ -14,15 +14,43 @@ import (
 const writePages = 32
 
 // sealedFile is an open file of pages. Offsets and lengths are those without
-// encryption.
+// encryption. Reads may run at the same time; writes come one at a time.
 type sealedFile struct {
 	vfs.File
-	sealer *atrest.PageSealer // nil: opened for reading
+	head    []byte
+	keys    *atrest.Keyring
+	sealer  *atrest.PageSealer // nil: opened for reading
+	readers sync.Pool          // of *pageReader
+}
 
-	mu     sync.Mutex
-	opener *atrest.PageOpener // guarded by mu
-	buf    []byte             // guarded by mu
-	page   []byte             // guarded by mu
+// open gives a file whose head can be read.
+func open(file vfs.File, head []byte, keys *atrest.Keyring) (*sealedFile, error) {
+	f := &sealedFile{File: file, head: head, keys: keys}
+	r, err := f.reader()
+	if err != nil {
+		return nil, err
+	}
+	f.readers.Put(r)
+	return f, nil
+}
+
+// pageReader is what one read needs.
+type pageReader struct {
+	f      *sealedFile
+	opener *atrest.PageOpener
+	buf    []byte
+	page   []byte
+}
+
+func (f *sealedFile) reader() (*pageReader, error) {
+	if r, ok := f.readers.Get().(*pageReader); ok {
+		return r, nil
+	}
+	o, err := f.keys.PageOpener(f.head)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	return &pageReader{f: f, opener: o, buf: make([]byte, atrest.PageStored)}, nil
 }
 
 // Size implements vfs.File.
@@ -45,12 +73,15 @@ func (f *sealedFile) Allocate(int64) error { return nil }
 
 // ReadAt implements vfs.File.
 func (f *sealedFile) ReadAt(p []byte, off int64) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	r, err := f.reader()
+	if err != nil {
+		return 0, err
+	}
+	defer f.readers.Put(r)
 	n := 0
 	for n < len(p) {
 		index, at := off/atrest.PageSize, int(off%atrest.PageSize)
-		page, err := f.readLocked(index)
+		page, err := r.read(index)
 		if err != nil {
 			return n, err
 		}
@@ -63,23 +94,20 @@ func (f *sealedFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// readLocked reads a page, empty behind the end.
-func (f *sealedFile) readLocked(index int64) ([]byte, error) {
-	if f.buf == nil {
-		f.buf = make([]byte, atrest.PageStored)
-	}
-	n, err := f.File.ReadAt(f.buf[:atrest.PageStored], atrest.PageAt(index))
+// read reads a page, empty behind the end.
+func (r *pageReader) read(index int64) ([]byte, error) {
+	n, err := r.f.File.ReadAt(r.buf, atrest.PageAt(index))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if n == 0 {
 		return nil, nil
 	}
-	f.page, err = f.opener.Page(f.page[:0], f.buf[:n], index)
+	r.page, err = r.opener.Page(r.page[:0], r.buf[:n], index)
 	if err != nil {
-		return nil, fmt.Errorf("read %s at %d: %w", f.Name(), atrest.PageAt(index), damaged(err))
+		return nil, fmt.Errorf("read %s at %d: %w", r.f.Name(), atrest.PageAt(index), damaged(err))
 	}
-	return f.page, nil
+	return r.page, nil
 }
 
 // WriteAt implements vfs.File.
@@ -87,9 +115,12 @@ func (f *sealedFile) WriteAt(p []byte, off int64) (int, error) {
 	if f.sealer == nil {
 		return 0, fmt.Errorf("write %s: %w", f.Name(), errWrite)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.fillGapLocked(off); err != nil {
+	r, err := f.reader()
+	if err != nil {
+		return 0, err
+	}
+	defer f.readers.Put(r)
+	if err := f.fillGap(r, off); err != nil {
 		return 0, err
 	}
 	var out []byte
@@ -98,15 +129,13 @@ func (f *sealedFile) WriteAt(p []byte, off int64) (int, error) {
 		at := int(off+int64(n)) % atrest.PageSize
 		var page []byte
 		if at > 0 || len(p)-n < atrest.PageSize {
-			var err error
-			if page, err = f.readLocked(index); err != nil {
+			if page, err = r.read(index); err != nil {
 				return 0, err
 			}
 		}
 		m := min(len(p)-n, atrest.PageSize-at)
 		if len(page) < at+m {
 			page = append(page, make([]byte, at+m-len(page))...)
-			f.page = page
 		}
 		copy(page[at:], p[n:n+m])
 		n += m
@@ -122,22 +151,21 @@ func (f *sealedFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// fillGapLocked makes the page that the file ends in whole, with those behind it
+// fillGap makes the page that the file ends in whole, with those behind it
 // up to an offset, where a write begins further on.
-func (f *sealedFile) fillGapLocked(off int64) error {
+func (f *sealedFile) fillGap(r *pageReader, off int64) error {
 	size, err := f.Size()
 	if err != nil {
 		return err
 	}
 	for size < off {
 		index := size / atrest.PageSize
-		page, err := f.readLocked(index)
+		page, err := r.read(index)
 		if err != nil {
 			return err
 		}
 		end := min(off-index*atrest.PageSize, atrest.PageSize)
 		page = append(page, make([]byte, end-int64(len(page)))...)
-		f.page = page
 		if _, err := f.File.WriteAt(f.sealer.AppendPage(nil, page, index), atrest.PageAt(index)); err != nil {
 			return err
 		}

@@ -33,11 +33,12 @@ func (f *FS) Create(name string) (vfs.File, error) {
 	if _, err := file.WriteAt(s.Head(), 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("write head of an encrypted file: %w", err), file.Close(), f.Remove(name))
 	}
-	o, err := f.keys.PageOpener(s.Head())
+	sf, err := open(file, s.Head(), f.keys)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &sealedFile{File: file, sealer: s, opener: o}, nil
+	sf.sealer = s
+	return sf, nil
 }
 
 // OpenRead implements vfs.FS.
@@ -54,11 +55,11 @@ func (f *FS) OpenRead(name string) (vfs.File, error) {
 	if !atrest.IsPages(head[:n]) {
 		return file, nil
 	}
-	o, err := f.keys.PageOpener(head[:n])
+	sf, err := open(file, head[:n], f.keys)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", name, damaged(err)), file.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), file.Close())
 	}
-	return &sealedFile{File: file, opener: o}, nil
+	return sf, nil
 }
 
 // OpenWrite implements vfs.FS. It is for files in the clear.

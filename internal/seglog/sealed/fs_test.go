@@ -166,3 +166,28 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 		must(t, disk.Corrupt("f", off, 1<<(off%8)))
 	}
 }
+
+func TestReadsRunAtTheSameTime(t *testing.T) {
+	fs := New(faultfs.New(), testKeys())
+	f, err := fs.Create("f")
+	must(t, err)
+	want := make([]byte, 50_000)
+	for i := range want {
+		want[i] = byte(i / 100)
+	}
+	_, err = f.WriteAt(want, 0)
+	must(t, err)
+	var readers sync.WaitGroup
+	for k := range 4 {
+		readers.Go(func() {
+			got := make([]byte, 5_000)
+			for off := k * 1_000; off < 45_000; off += 777 {
+				if n, err := f.ReadAt(got, int64(off)); err != nil || !bytes.Equal(got[:n], want[off:off+5_000]) {
+					t.Errorf("from %d: %d bytes, %v", off, n, err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+	must(t, f.Close())
+}
