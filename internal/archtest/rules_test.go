@@ -10,7 +10,7 @@ const module = "github.com/weirmq/weir"
 // package and its own subdirectories are one room and may import each other.
 var steps = [][]string{
 	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "atrest", "poller", "wire/"},
-	{"routing", "outbox", "partition", "consumer", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
+	{"routing", "outbox", "partition", "consumer", "backup", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
 	{"account", "meta"},
 	{"auth", "broker"},
 	{"stream", "group"},
@@ -27,7 +27,7 @@ const firstDoor = 5
 var outside = []string{"archtest"}
 
 // pure packages turn bytes or events into values: no clock, chance, file or network.
-var pure = []string{"subject", "record", "seqset", "timewheel", "wire/", "routing", "consumer", "partition"}
+var pure = []string{"subject", "record", "seqset", "timewheel", "wire/", "routing", "consumer", "partition", "backup"}
 
 var impureImports = []string{"net", "os", "os/exec", "io/fs", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "golang.org/x/sys/unix"}
 
@@ -54,7 +54,7 @@ var mayStart = []string{
 var decoders = []string{"wire/", "record", "atrest", "journal", "seglog", "seqset", "consumer"}
 
 // moreDecoders are decoders under other names: package and function.
-var moreDecoders = map[string]string{"wire/nats": "Next"}
+var moreDecoders = map[string]string{"wire/nats": "Next", "backup": "NewReader"}
 
 // brokers are modules that the product never imports or requires.
 var brokers = []string{

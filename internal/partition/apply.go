@@ -108,7 +108,7 @@ func (p *Partition) landed(fl *Flight) {
 // was to stand before it does not.
 func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	var f *record.Frame
-	if fl != nil && fl.frame != nil {
+	if fl != nil {
 		f = fl.frame
 	} else {
 		var err error

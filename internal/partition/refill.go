@@ -47,7 +47,7 @@ func (p *Partition) proposePlaced(f *record.Frame, done func(error)) error {
 		return p.dead
 	}
 	p.enqueueLocked(item{
-		kind: record.KindFrame, urgent: true, flight: &Flight{value: removalDone(done)}, parts: [2][]byte{f.Head, f.Area},
+		kind: record.KindFrame, urgent: true, flight: &Flight{frame: f, value: removalDone(done)}, parts: [2][]byte{f.Head, f.Area},
 	})
 	p.mu.Unlock()
 	p.drain()

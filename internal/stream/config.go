@@ -24,6 +24,8 @@ type Config struct {
 	NoAck bool `json:"no_ack,omitempty"`
 	// Compression of what is stored on disk: s2, zstd, or none.
 	Compression string `json:"compression,omitempty"`
+	// Restoring: the stream is being made from a backup and not there yet.
+	Restoring bool `json:"restoring,omitempty"`
 	// Dialect names whose protocol captures and describes the stream.
 	Dialect string `json:"dialect"`
 	// Doc is the configuration as the dialect's users gave it.

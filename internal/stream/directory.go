@@ -56,6 +56,8 @@ type Directory struct {
 	shards []*Shard
 	reap   chan struct{} // deleted has something
 
+	transfers chan transfer
+
 	// Atomic: bytes of all streams in flight.
 	inFlight atomic.Int64
 
@@ -70,8 +72,14 @@ type Directory struct {
 	reserved map[*Stream][]string        // subjects of streams being made or changed
 	creating map[[2]string]chan struct{} // account and name; closed when done
 	serving  bool
-	deleted  []*Stream        // whose files are to be removed
-	broken   map[string]error // streams that could not be opened, by account and name
+	// restoring are streams that are made from backups, by account and name;
+	// unrestored those whose restoration a stop of the server ended.
+	restoring    map[[2]string]*Stream
+	unrestored   []*Stream
+	transferring map[string]int   // transfers by account
+	stopped      bool             // no transfer begins any more
+	deleted      []*Stream        // whose files are to be removed
+	broken       map[string]error // streams that could not be opened, by account and name
 }
 
 // New returns a directory without streams; the catalog brings them.
@@ -79,6 +87,7 @@ func New(o Options) *Directory {
 	d := &Directory{
 		o: o, log: o.Log, outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
 		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
+		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
 		creating: map[[2]string]chan struct{}{}, reap: make(chan struct{}, 1),
 	}
 	for range max(o.Shards, 1) {
@@ -94,12 +103,16 @@ func (d *Directory) Run(ctx context.Context) error {
 		g.Go(func() error { return sh.Run(ctx) })
 	}
 	g.Go(func() error { return d.reapDeleted(ctx) })
+	for range maxTransfers {
+		g.Go(func() error { return d.transfer(ctx) })
+	}
 	return g.Wait()
 }
 
 // reapDeleted removes the files of deleted streams: that may take its time.
 func (d *Directory) reapDeleted(ctx context.Context) error {
 	for {
+		d.dropUnrestored(ctx)
 		d.mu.Lock()
 		gone := d.deleted
 		d.deleted = nil
@@ -123,6 +136,7 @@ func (d *Directory) reapDeleted(ctx context.Context) error {
 // Serve begins to capture: replay is over. It makes the consumers that the log
 // knows live.
 func (d *Directory) Serve() {
+	d.settleRestored()
 	d.mu.Lock()
 	d.serving = true
 	var all []*Stream
@@ -154,12 +168,12 @@ func (d *Directory) Created(spec meta.Spec, value any) {
 		}
 	}
 	d.mu.Lock()
-	m := d.accounts[spec.Account]
-	if m == nil {
-		m = map[string]*Stream{}
-		d.accounts[spec.Account] = m
+	if s.config.Load().Restoring {
+		d.restoring[[2]string{spec.Account, spec.Name}] = s
+		d.mu.Unlock()
+		return
 	}
-	m[spec.Name] = s
+	d.addLocked(s)
 	serving := d.serving
 	d.mu.Unlock()
 	if serving {
@@ -167,14 +181,40 @@ func (d *Directory) Created(spec meta.Spec, value any) {
 	}
 }
 
+// addLocked lets others find a stream.
+func (d *Directory) addLocked(s *Stream) {
+	m := d.accounts[s.spec.Account]
+	if m == nil {
+		m = map[string]*Stream{}
+		d.accounts[s.spec.Account] = m
+	}
+	m[s.spec.Name] = s
+}
+
+// takeLocked returns a stream of the catalog and lets nobody find it any more; nil
+// if it was not opened.
+func (d *Directory) takeLocked(spec *meta.Spec) *Stream {
+	k := [2]string{spec.Account, spec.Name}
+	s := d.restoring[k]
+	delete(d.restoring, k)
+	if s == nil {
+		s = d.accounts[spec.Account][spec.Name]
+		delete(d.accounts[spec.Account], spec.Name)
+	}
+	return s
+}
+
 // Reconfigured gives a stream in memory, in replay, the configuration that it had
 // last. While the server serves, whoever changes it does so.
 func (d *Directory) Reconfigured(spec meta.Spec) {
 	d.mu.Lock()
 	s := d.accounts[spec.Account][spec.Name]
+	if r := d.restoring[[2]string{spec.Account, spec.Name}]; r != nil {
+		s = r
+	}
 	serving := d.serving
 	d.mu.Unlock()
-	if s == nil || serving {
+	if s == nil || serving || !s.config.Load().Memory {
 		return
 	}
 	c, err := decodeConfig(spec.Config)
@@ -189,10 +229,7 @@ func (d *Directory) Reconfigured(spec meta.Spec) {
 // Dropped closes a stream that is deleted.
 func (d *Directory) Dropped(spec meta.Spec) {
 	d.mu.Lock()
-	s := d.accounts[spec.Account][spec.Name]
-	if s != nil {
-		delete(d.accounts[spec.Account], spec.Name)
-	}
+	s := d.takeLocked(&spec)
 	d.mu.Unlock()
 	if s == nil {
 		return
@@ -247,6 +284,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.closed.Store(s.config.Load().Restoring)
 	s.compress()
 	return s, nil
 }
@@ -289,7 +327,7 @@ func (d *Directory) reserveName(ctx context.Context, account, name string) (done
 	k := [2]string{account, name}
 	for {
 		d.mu.Lock()
-		if d.accounts[account][name] != nil {
+		if d.accounts[account][name] != nil || d.restoring[k] != nil {
 			d.mu.Unlock()
 			return nil, ErrExists
 		}

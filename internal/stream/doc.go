@@ -17,6 +17,8 @@
 //   - All consumers of a stream run on its shard: one goroutine of a fixed pool,
 //     one timing wheel each. Whoever has something for a consumer posts it to the
 //     shard's box and never waits.
+//   - A few goroutines of the Directory carry transfers: backups that are sent or
+//     received and wait for a client now and then. Each ends with the Directory.
 //   - One goroutine of the Directory removes the files of deleted streams, once
 //     nothing of them is in flight.
 //

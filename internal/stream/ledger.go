@@ -38,6 +38,8 @@ type consumerSpec struct {
 	// Update changes a consumer that exists, and none else.
 	Update bool           `json:"update,omitempty"`
 	Config ConsumerConfig `json:"config"`
+	// State is where a consumer of a backup goes on; empty: at its start.
+	State []byte `json:"state,omitempty"`
 }
 
 // stateRecord values come back with KindConsumerState entries.
@@ -119,7 +121,15 @@ func (l *ledger) set(spec consumerSpec) error {
 	case a != nil || taken:
 		return ErrExists
 	default:
-		l.by[spec.ID] = &applied{spec: spec, replica: consumer.NewReplica(consumer.StartAt(spec.Config.Start))}
+		st := consumer.StartAt(spec.Config.Start)
+		if len(spec.State) > 0 {
+			var err error
+			if st, err = consumer.DecodeState(spec.State); err != nil {
+				return fmt.Errorf("consumer %q: %w", spec.Config.Name, err)
+			}
+			spec.State = nil
+		}
+		l.by[spec.ID] = &applied{spec: spec, replica: consumer.NewReplica(st)}
 		l.names[spec.Config.Name] = spec.ID
 	}
 	return nil
@@ -193,20 +203,7 @@ func (l *ledger) Restore(b []byte) error {
 }
 
 func (l *ledger) restoreConsumers(b []byte) error {
-	if len(b) < 4 {
-		return fmt.Errorf("consumers of %d bytes: %w", len(b), record.ErrDamaged)
-	}
-	n := binary.LittleEndian.Uint32(b)
-	b = b[4:]
-	for range n {
-		var spec, state []byte
-		var err error
-		if spec, b, err = takeBlock(b); err == nil {
-			state, b, err = takeBlock(b)
-		}
-		if err != nil {
-			return err
-		}
+	return eachConsumer(b, func(spec, state []byte) error {
 		a := &applied{}
 		if err := json.Unmarshal(spec, &a.spec); err != nil {
 			return fmt.Errorf("consumer: %w: %w", record.ErrDamaged, err)
@@ -221,6 +218,30 @@ func (l *ledger) restoreConsumers(b []byte) error {
 		}
 		l.by[a.spec.ID] = a
 		l.names[a.spec.Config.Name] = a.spec.ID
+		return nil
+	})
+}
+
+// eachConsumer calls f for the consumers of a snapshot, which begin with their
+// number.
+func eachConsumer(b []byte, f func(spec, state []byte) error) error {
+	if len(b) < 4 {
+		return fmt.Errorf("consumers of %d bytes: %w", len(b), record.ErrDamaged)
+	}
+	n := binary.LittleEndian.Uint32(b)
+	b = b[4:]
+	for range n {
+		var spec, state []byte
+		var err error
+		if spec, b, err = takeBlock(b); err == nil {
+			state, b, err = takeBlock(b)
+		}
+		if err == nil {
+			err = f(spec, state)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type call struct {
 	ctx     context.Context
 	account *account.Account
 	body    []byte
+	after   func() // called once the answer is sent; nil: nothing
 }
 
 // handler answers a request with a response of the wire package.
@@ -33,6 +34,8 @@ var handlers = map[wire.Kind]handler{
 	wire.KindStreamPurge:           streamPurge,
 	wire.KindMsgDelete:             msgDelete,
 	wire.KindMsgGet:                msgGet,
+	wire.KindStreamSnapshot:        streamSnapshot,
+	wire.KindStreamRestore:         streamRestore,
 	wire.KindConsumerCreate:        consumerCreate,
 	wire.KindConsumerCreateLegacy:  consumerCreate,
 	wire.KindConsumerCreateDurable: consumerCreate,
@@ -66,6 +69,9 @@ func (a *accountAPI) Handle(r *broker.Request) {
 		return
 	}
 	r.Respond(nil, wire.Encode(response))
+	if c.after != nil {
+		c.after()
+	}
 }
 
 // answer checks what all requests have in common and calls the handler.

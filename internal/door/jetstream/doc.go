@@ -3,7 +3,8 @@
 // writes what these answer and deliver. Its tables and bytes are those of
 // wire/jetstream.
 //
-// It keeps no state that a restart would need and starts no goroutine. Requests
+// It keeps no state that a restart would need and starts no goroutine: snapshots and
+// uploads are carried by the stream directory's transfers. Requests
 // are handled on the broker's workers; pull requests and acknowledgements on the
 // goroutine of the connection they came on, which posts them to the stream's
 // shard; deliveries are written on the shard's goroutine, replies to publishers

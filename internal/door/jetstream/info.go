@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
@@ -29,11 +30,14 @@ func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
 }
 
 func streamState(s *stream.Stream) wire.StreamState {
-	p := s.Partition()
-	st := p.Status()
+	return stateOf(s.Partition(), s.Partition().Status(), len(s.Consumers()))
+}
+
+// stateOf describes what a partition holds, or held.
+func stateOf(p *partition.Partition, st partition.Status, consumers int) wire.StreamState {
 	out := wire.StreamState{
 		Msgs: st.Records, Bytes: st.Bytes, FirstSeq: st.First, LastSeq: st.Last, LastTime: wire.Time(st.LastTime),
-		NumSubjects: st.Subjects, NumDeleted: int(st.Deleted), Consumers: len(s.Consumers()),
+		NumSubjects: st.Subjects, NumDeleted: int(st.Deleted), Consumers: consumers,
 	}
 	if st.Last == 0 {
 		out.FirstSeq = 0 // nothing was ever stored

@@ -10,6 +10,7 @@ const (
 	CodeConsumerCreate           = 10012 // {err}
 	CodeConsumerNameExist        = 10013
 	CodeConsumerNotFound         = 10014
+	CodeSnapshotDeliverSubject   = 10015
 
 	CodeDurableNotInSubject       = 10016
 	CodeConsumerNameMismatch      = 10017
@@ -75,6 +76,7 @@ const (
 	CodeConsumerReplicasExceed    = 10126
 	CodeConsumerNameSeparators    = 10127
 	CodeStreamNameSeparators      = 10128
+	CodeStreamNameExistRestore    = 10130
 	CodeCreateFilterMismatch      = 10131
 	CodeDurableAndNameMismatch    = 10132
 	CodeReplicasNegative          = 10133

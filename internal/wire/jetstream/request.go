@@ -253,10 +253,6 @@ func (k Kind) Unserved() *Error {
 	case KindStreamPeerRemove, KindStreamPeerEvacuate, KindStreamCancelMove,
 		KindStreamStepdown, KindConsumerStepdown:
 		return Err(CodeClusterRequired)
-	case KindStreamSnapshot:
-		return errText(CodeStreamSnapshot, yet)
-	case KindStreamRestore:
-		return errText(CodeStreamRestore, yet)
 	case KindConsumerPause:
 		return errText(CodeConsumerCreate, "consumer pause is "+yet)
 	case KindConsumerUnpin:

@@ -77,8 +77,6 @@ func TestKindsThatAreNotServedHaveAnError(t *testing.T) {
 		KindUnknown:          CodeBadRequest,
 		KindStreamStepdown:   CodeClusterRequired,
 		KindStreamPeerRemove: CodeClusterRequired,
-		KindStreamSnapshot:   CodeStreamSnapshot,
-		KindStreamRestore:    CodeStreamRestore,
 		KindConsumerPause:    CodeConsumerCreate,
 		KindConsumerUnpin:    CodeInvalidPriorityGroup,
 		KindConsumerReset:    CodeInvalidReset,
