@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,6 +29,7 @@ Exit status: 0 nothing is damaged but what a repair has quarantined, 1 damage wa
 found, 2 DIR or a part of it could not be checked.`
 
 func newCheck(a *app) *cobra.Command {
+	var keyFile string
 	cmd := &cobra.Command{
 		Use:     "check DIR",
 		GroupID: groupServer,
@@ -35,8 +38,9 @@ func newCheck(a *app) *cobra.Command {
 		Example: "  weir check /var/lib/weir\n  weir check weir-data --json",
 		Args:    arguments(1, 1),
 	}
+	bindKeyFile(cmd, &keyFile)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := a.look(cmd.Context(), args[0])
+		r, err := a.look(cmd.Context(), args[0], keyFile)
 		if err != nil {
 			return &statusError{exitUnchecked, err}
 		}
@@ -55,14 +59,35 @@ func newCheck(a *app) *cobra.Command {
 }
 
 // look checks a directory and shows how far it is.
-func (a *app) look(ctx context.Context, dir string) (*check.Report, error) {
+func (a *app) look(ctx context.Context, dir, keyFile string) (*check.Report, error) {
+	o, done, err := a.checkOptions(dir, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return check.Run(ctx, o)
+}
+
+func bindKeyFile(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "key-file", "", "`file` with the key of an encrypted directory, as jetstream { key_file }")
+}
+
+// checkOptions are for a directory; done takes the progress away.
+func (a *app) checkOptions(dir, keyFile string) (o check.Options, done func(), err error) {
 	p := a.newProgress(false)
-	defer p.clear()
-	return check.Run(ctx, check.Options{FS: vfs.OS{}, Dir: dir, Progress: p.showPart})
+	o = check.Options{FS: vfs.OS{}, Dir: filepath.ToSlash(dir), Progress: p.showPart}
+	if keyFile != "" {
+		b, err := os.ReadFile(keyFile)
+		if err != nil {
+			return o, nil, fmt.Errorf("read the key: %w", err)
+		}
+		o.Key = strings.TrimRight(string(b), "\r\n")
+	}
+	return o, p.clear, nil
 }
 
 // showPart shows which part of a known number of bytes is done. It is told of
-// every read, and shows a line from two seconds on, also where no terminal is.
+// every read.
 func (p *progress) showPart(done, total int64) {
 	now := time.Now()
 	if p.out == nil || now.Before(p.next) {

@@ -36,7 +36,7 @@ func TestCheckTellsByItsStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, _ = command(t, "", "check", dir)
-	if status != exitFailure || !strings.Contains(out, "catalog\n  offset 0, 7 bytes: the server does not start") || !strings.Contains(out, "1 damaged range\n") {
+	if status != exitFailure || !strings.Contains(out, "catalog\n  offset 0, 7 bytes: no sequence") || !strings.Contains(out, "1 damaged range\n") {
 		t.Errorf("a damaged one: status %d, %q", status, out)
 	}
 	status, out, _ = command(t, "", "check", dir, "--json")

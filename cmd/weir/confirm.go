@@ -11,11 +11,16 @@ import (
 // confirm asks before something is destroyed. Without a terminal it does not
 // ask but refuses: a script says --force.
 func (a *app) confirm(cmd *cobra.Command, force bool, what string) error {
-	if force {
+	return a.agreed(cmd, "--force", force, what)
+}
+
+// agreed is confirm with a flag of another name.
+func (a *app) agreed(cmd *cobra.Command, flag string, given bool, what string) error {
+	if given {
 		return nil
 	}
 	if !a.inTerm {
-		return usagef(cmd, "%s needs --force where nobody can be asked", cmd.CommandPath())
+		return usagef(cmd, "%s needs %s where nobody can be asked", cmd.CommandPath(), flag)
 	}
 	fmt.Fprintf(a.err, "%s? [y/N] ", what)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

@@ -60,7 +60,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommandGroupID(groupServer)
 	root.SetCompletionCommandGroupID(groupServer)
 	root.AddCommand(
-		newServe(a), newCheck(a), newVersion(a),
+		newServe(a), newCheck(a), newRepair(a), newVersion(a),
 		newPub(a), newSub(a), newRequest(a), newReply(a), newRTT(a),
 		newStream(a), newConsumer(a),
 	)

@@ -10,10 +10,12 @@ import (
 	"path"
 	"strings"
 
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/meta"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seglog"
+	"github.com/weirmq/weir/internal/seglog/sealed"
 	"github.com/weirmq/weir/internal/server"
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -22,6 +24,8 @@ import (
 type Options struct {
 	FS  vfs.FS
 	Dir string
+	// Key is the configured key of a directory that is encrypted.
+	Key string
 	// Progress is told with each read how many of about how many bytes are read. nil:
 	// nobody is.
 	Progress func(done, total int64)
@@ -52,25 +56,32 @@ type looker struct {
 	total  int64
 	report *Report
 
+	keys   *atrest.Keyring // nil: nothing is encrypted
+	sealed vfs.FS          // the disk with what is encrypted in the clear
+
 	// What was learnt, in this order.
-	identity   uint64 // of the journal's files, else that of the identity file
-	agreed     bool   // the journal's files have that identity
-	catalog    *meta.Catalog
-	noCatalog  bool   // there is no file of it
-	catalogBad bool   // there is, but it cannot be read
-	firstMeta  uint64 // index of the catalog's first entry in the journal; 0: none
-	entries    int    // in the journal
-	clean      bool   // the journal was closed
-	badJournal bool   // a start would refuse the journal
-	logs       map[uint64]*held
-	follow     map[uint64]*position // of the streams that the journal has entries of
-	quarantine *quarantine
+	identity    uint64 // of the journal's files, else that of the identity file
+	agreed      bool   // the journal's files have that identity
+	catalog     *meta.Catalog
+	content     []byte // of the catalog's last checkpoint
+	noCatalog   bool   // there is no file of it
+	catalogBad  bool   // there is, but it cannot be read
+	badCatalogs []Damage
+	firstMeta   uint64 // index of the catalog's first entry in the journal; 0: none
+	entries     int    // in the journal
+	clean       bool   // the journal was closed
+	badJournal  bool   // a start would refuse the journal
+	logs        map[uint64]*held
+	follow      map[uint64]*position // of the streams that the journal has entries of
+	quarantine  *quarantine
 }
 
 // held is a stream's directory.
 type held struct {
 	id  record.Identity
 	log *seglog.Log // nil: it cannot be opened
+
+	remade bool // its manifest was written anew
 }
 
 // look reads everything. The caller holds the directory.
@@ -87,7 +98,10 @@ func look(ctx context.Context, o Options) (*looker, error) {
 	if o.Progress != nil {
 		l.disk.tell = func(read int64) { o.Progress(min(read, l.total), l.total) }
 	}
-	v := seglog.OpenReadOnly(seglog.VolumeOptions{FS: l.disk, Dir: o.Dir, TailCache: -1, Log: slog.New(slog.DiscardHandler)})
+	if err := l.lookKeys(); err != nil {
+		return nil, err
+	}
+	v := seglog.OpenReadOnly(seglog.VolumeOptions{FS: l.disk, Dir: o.Dir, TailCache: -1, Keys: l.keys, Log: slog.New(slog.DiscardHandler)})
 	for _, step := range []func(*seglog.Volume) error{
 		l.lookQuarantine, l.lookIdentity, l.lookCatalog, l.openLogs, l.lookJournal, l.lookMissing, l.verifyLogs,
 	} {
@@ -180,28 +194,93 @@ func (l *looker) lookIdentity(*seglog.Volume) error {
 	return nil
 }
 
-// lookCatalog reads the catalog's last checkpoint.
+// lookCatalog reads the catalog's last checkpoint, and its copy.
 func (l *looker) lookCatalog(*seglog.Volume) error {
-	b, err := readFile(l.disk, l.path(server.CatalogFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		l.noCatalog = true
-		return nil
+	var content []byte
+	missing, bad := 0, 0
+	for _, name := range []string{server.CatalogFile, server.CatalogCopy} {
+		b, err := l.readCatalog(name)
+		switch {
+		case err == nil:
+			if content == nil {
+				content = b
+			}
+			continue
+		case errors.Is(err, fs.ErrNotExist):
+			missing++
+		case errors.Is(err, record.ErrDamaged):
+			bad++
+		default:
+			return err
+		}
+		d := Damage{Kind: KindCatalog, File: name, Cost: CostNothing, Detail: err.Error()}
+		if info, serr := l.disk.Stat(l.path(name)); serr == nil {
+			d.Length = info.Size
+		}
+		l.badCatalogs = append(l.badCatalogs, d)
 	}
-	if err != nil {
-		return err
-	}
-	content, err := server.Unseal(b)
-	if err == nil {
-		err = l.catalog.Restore(content)
-	}
-	if err != nil && !errors.Is(err, record.ErrDamaged) {
-		l.report.skipped(server.CatalogFile, err)
-		return nil
-	}
-	if err != nil {
+	l.noCatalog = missing == 2
+	if content == nil && bad > 0 {
 		l.catalogBad = true
-		l.damage(Damage{Kind: KindCatalog, File: server.CatalogFile, Length: int64(len(b)), Cost: CostServer, Detail: err.Error()})
+		for i := range l.badCatalogs {
+			l.badCatalogs[i].Cost = CostServer
+		}
 	}
+	if !l.noCatalog {
+		l.report.Damage = append(l.report.Damage, l.badCatalogs...)
+	}
+	if content == nil {
+		return nil
+	}
+	if err := l.catalog.Restore(content); err != nil {
+		l.catalogBad = true
+		l.report.skipped(server.CatalogFile, err)
+	}
+	l.content = content
+	return nil
+}
+
+func (l *looker) readCatalog(name string) ([]byte, error) {
+	b, err := readFile(l.sealed, l.path(name))
+	if err != nil {
+		return nil, err
+	}
+	return server.Unseal(b)
+}
+
+// errNoKey says that the directory cannot be read without a key.
+var errNoKey = errors.New("it is encrypted: the key is needed that the server has as jetstream { key }")
+
+// lookKeys opens the store keys, where there are any, and their copy.
+func (l *looker) lookKeys() error {
+	var last error
+	var damaged []Damage
+	for _, name := range server.KeyFiles {
+		keys, err := server.ReadKeys(l.disk, l.o.Dir, name, l.o.Key)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			damaged = append(damaged, Damage{Kind: KindKeys, File: name, Cost: CostNothing, Detail: "it is missing"})
+			continue
+		case err == nil:
+			if l.keys == nil {
+				l.keys = keys
+			}
+			continue
+		case l.o.Key == "":
+			return errNoKey
+		case errors.Is(err, atrest.ErrDamaged):
+			damaged = append(damaged, Damage{Kind: KindKeys, File: name, Cost: CostNothing, Detail: err.Error()})
+		}
+		last = err
+	}
+	if len(damaged) == len(server.KeyFiles) && last == nil {
+		damaged = nil // there are none
+	}
+	if l.keys == nil && last != nil {
+		return last
+	}
+	l.report.Damage = append(l.report.Damage, damaged...)
+	l.sealed = sealed.New(l.disk, l.keys)
 	return nil
 }
 

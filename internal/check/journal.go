@@ -53,7 +53,7 @@ func (l *looker) lookJournal(*seglog.Volume) error {
 			f.groups[id] = &position{begun: len(h.log.Files()) > 0, last: h.log.Last()}
 		}
 	}
-	rec, err := journal.Check(journal.Options{FS: l.disk, Dir: dir, Identity: l.identity, OnDamage: f.damaged}, f.entry)
+	rec, err := journal.Check(journal.Options{FS: l.disk, Dir: dir, Identity: l.identity, Keys: l.keys, OnDamage: f.damaged}, f.entry)
 	if l.ctx.Err() != nil {
 		return l.ctx.Err()
 	}
@@ -154,7 +154,8 @@ func (f *follower) frame(id uint64, p *position, data []byte) {
 		return
 	}
 	fr := record.Frame{Header: h, Head: data[:record.HeaderLen+dir]}
-	if p.begun && h.Base > p.last+1 {
+	// What a restored backup left out is missing in explicit frames.
+	if p.begun && h.Base > p.last+1 && h.Flags&record.FlagExplicit == 0 {
 		d := Damage{Kind: KindJournal, File: f.place(), ID: id, First: p.last + 1, Last: h.Base - 1, Cost: CostRecords, Detail: "they are in no segment, and in the journal they are lost"}
 		if f.now != nil {
 			d.Offset, d.Length = f.now.Offset, f.now.Length

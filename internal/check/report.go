@@ -15,6 +15,7 @@ const (
 	KindSegment    = "segment"
 	KindSubjects   = "subjects"
 	KindQuarantine = "quarantine"
+	KindKeys       = "keys"
 )
 
 // Costs of damage.

@@ -44,6 +44,9 @@ func (l *looker) openLogs(v *seglog.Volume) error {
 		switch {
 		case err == nil:
 			h.log = log
+			if log.State() == nil && log.Last() > 0 {
+				l.manifest(id, errNoState)
+			}
 		case errors.Is(err, record.ErrDamaged):
 			l.manifest(id, err)
 		default:
@@ -52,6 +55,9 @@ func (l *looker) openLogs(v *seglog.Volume) error {
 	}
 	return nil
 }
+
+// errNoState is what a repair leaves that was cut short.
+var errNoState = errors.New("there are records, but not the state of their stream")
 
 func (l *looker) manifest(id record.Identity, cause error) {
 	file := seglog.ManifestFile(l.path(server.StreamsDir, dirOf(id)))
@@ -143,7 +149,7 @@ func (l *looker) verifyRuns(dir string, id record.Identity) error {
 	}
 	for _, name := range subjects.Runs(names) {
 		full := path.Join(dir, name)
-		off, err := subjects.Verify(l.disk, full, id)
+		off, err := subjects.Verify(l.sealed, full, id)
 		switch {
 		case err == nil:
 		case errors.Is(err, record.ErrDamaged):

@@ -33,9 +33,6 @@ func (p *Partition) Apply(e Entry) error {
 	}
 	p.applied = e.Index
 	p.applying.Unlock()
-	if e.Kind != record.KindFrame {
-		p.tellHeld() // those that are gone are held, too
-	}
 	if fl != nil {
 		p.landed(fl)
 	}
@@ -121,6 +118,9 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	}
 	if f.Flags&record.FlagExplicit != 0 {
 		return p.applyPlaced(e, f)
+	}
+	if fl == nil && p.lost != nil && f.Term == e.Term && f.Partition == p.id && f.Base > p.done.last+1 {
+		p.lose(f.Base - 1)
 	}
 	if f.Term != e.Term || f.Base != p.done.last+1 || f.Partition != p.id {
 		if fl != nil {

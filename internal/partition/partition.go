@@ -98,6 +98,10 @@ type Options struct {
 	Observer Observer
 	// Order is how the capturing protocol checks.
 	Order []Check
+	// Lost is told in replay of sequences that the journal has lost, as damage that was
+	// accepted: they become deletes. nil: what follows them is refused, and so is a
+	// store with records and without a state.
+	Lost func(first, last uint64)
 }
 
 // Partition is one totally ordered log.
@@ -111,6 +115,7 @@ type Partition struct {
 	budget   Budget
 	observer Observer
 	order    []Check
+	lost     func(first, last uint64) // nil: nothing may be
 
 	// Only the group's goroutine.
 	applied uint64 // index of the last applied entry
@@ -177,7 +182,7 @@ type position struct {
 func New(o Options) (*Partition, error) {
 	p := &Partition{
 		id: o.Identity, store: o.Store, index: o.Index, proposer: o.Proposer, ledger: o.Ledger,
-		budget: o.Budget, observer: o.Observer, order: o.Order, limits: o.Limits,
+		budget: o.Budget, observer: o.Observer, order: o.Order, lost: o.Lost, limits: o.Limits,
 	}
 	first := max(o.First, 1)
 	p.done = position{first: first, last: first - 1}
@@ -187,10 +192,12 @@ func New(o Options) (*Partition, error) {
 		if err := p.restoreState(state); err != nil {
 			return nil, err
 		}
-	} else if p.index != nil {
-		if err := p.index.Open(nil); err != nil {
-			return nil, fmt.Errorf("open partition %d: %w", p.id.ID, err)
+	} else if o.Store.Last() > 0 {
+		if err := p.fromRecords(); err != nil {
+			return nil, err
 		}
+	} else if err := p.openIndex(nil); err != nil {
+		return nil, fmt.Errorf("open partition %d: %w", p.id.ID, err)
 	}
 	p.tip = p.done
 	p.publishLocked()

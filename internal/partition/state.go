@@ -45,7 +45,6 @@ func (p *Partition) Checkpoint() error {
 		return dead
 	}
 	s := p.snapshot()
-	defer p.tellHeld()
 	defer p.retrim()
 	list := p.saveSubjects(&s.subjects)
 	state := append(appendBlock(s.head, s.subjects.block), s.ledger...)

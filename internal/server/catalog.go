@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"syscall"
 
 	"github.com/weirmq/weir/internal/multiraft"
 	"github.com/weirmq/weir/internal/record"
@@ -34,12 +35,23 @@ func (m metaMachine) Settled() {}
 // Discard has nothing to do: Failed tells those who wait.
 func (m metaMachine) Discard(multiraft.Entry) {}
 
-func (s *storage) catalogFile() string { return path.Join(s.o.Dir, "catalog") }
+func (s *storage) catalogFile() string { return path.Join(s.o.Dir, CatalogFile) }
 
-// saveCatalog checkpoints group 0.
+// saveCatalog checkpoints group 0, twice: without the catalog nobody knows whose
+// the streams are. There is no copy where space is short, for an older one would
+// miss entries that are released.
 func (s *storage) saveCatalog() error {
 	index, b := s.catalog.Snapshot()
-	if err := writeFile(s.o.FS, s.catalogFile(), seal(b)); err != nil {
+	b = seal(b)
+	spare := path.Join(s.o.Dir, CatalogCopy)
+	err := writeFile(s.o.FS, spare, b)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = errors.Join(s.o.FS.RemoveAll(spare+".new"), s.o.FS.RemoveAll(spare), s.o.FS.SyncDir(s.o.Dir))
+	}
+	if err == nil {
+		err = writeFile(s.o.FS, s.catalogFile(), b)
+	}
+	if err != nil {
 		return fmt.Errorf("save the catalog: %w", err)
 	}
 	s.metaRun.Release(index)
@@ -48,13 +60,17 @@ func (s *storage) saveCatalog() error {
 
 // restoreCatalog reads the last checkpoint of group 0, if there ever was one.
 func (s *storage) restoreCatalog() error {
-	b, err := readFile(s.o.FS, s.catalogFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		s.born = true
-		return nil
-	}
-	if err == nil {
-		b, err = unseal(b)
+	b, err := s.readCatalog(CatalogFile)
+	if err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, record.ErrDamaged)) {
+		spare, serr := s.readCatalog(CatalogCopy)
+		switch {
+		case serr == nil:
+			s.log.Error("catalog of streams cannot be read: its copy is used", "file", s.catalogFile(), "error", err)
+			b, err = spare, nil
+		case errors.Is(err, fs.ErrNotExist) && errors.Is(serr, fs.ErrNotExist):
+			s.born = true
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("read the catalog of streams %s: %w", s.catalogFile(), err)
@@ -65,6 +81,14 @@ func (s *storage) restoreCatalog() error {
 	index, _ := s.catalog.Snapshot()
 	s.metaRun.StartAt(index)
 	return nil
+}
+
+func (s *storage) readCatalog(name string) ([]byte, error) {
+	b, err := readFile(s.o.FS, path.Join(s.o.Dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return unseal(b)
 }
 
 // wholeCatalog refuses a directory whose catalog is gone: without a checkpoint of

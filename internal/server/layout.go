@@ -1,10 +1,18 @@
 package server
 
+import (
+	"path"
+
+	"github.com/weirmq/weir/internal/atrest"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
 // What lies in a data directory, for those who look into it while no server does.
 const (
 	LockFile     = "lock"
 	IdentityFile = "identity"
 	CatalogFile  = "catalog"
+	CatalogCopy  = "catalog.copy"
 	JournalDir   = "journal"
 	StreamsDir   = "streams"
 
@@ -14,6 +22,20 @@ const (
 	// IdentitySize is the length of the identity, a little-endian number.
 	IdentitySize = 8
 )
+
+// KeyFiles are the files with the store keys, which both hold the same.
+var KeyFiles = []string{keyFile, keyFileCopy}
+
+// ReadKeys opens the store keys in one of KeyFiles with a configured key. It
+// writes nothing. The error is fs.ErrNotExist where nothing is encrypted.
+func ReadKeys(fsys vfs.FS, dir, name, key string) (*atrest.Keyring, error) {
+	b, err := readFile(fsys, path.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	keys, _, err := atrest.OpenKeyring(b, key, "", atrest.DefaultCipher())
+	return keys, err
+}
 
 // Seal puts a checksum before the content of a small file, such as the catalog.
 func Seal(b []byte) []byte { return seal(b) }

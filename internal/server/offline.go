@@ -23,7 +23,11 @@ type OfflineOptions struct {
 	// OnDamage is told of damage of the journal; with nil as its answer what is left is
 	// used. nil: a damaged journal is refused.
 	OnDamage func(*journal.DamageError) error
-	Log      *slog.Logger // nil: nothing is logged
+	// OnLost is told which sequences of which stream are in no file any more.
+	OnLost func(id, first, last uint64)
+	Log    *slog.Logger // nil: nothing is logged
+
+	Encryption EncryptionConfig
 }
 
 // Offline is a data directory with its streams and without doors: nobody is let
@@ -43,7 +47,8 @@ func OpenOffline(o OfflineOptions) (*Offline, error) {
 		return nil, err
 	}
 	if err := r.openStreams(c, storageOptions{
-		FS: o.FS, Dir: o.Dir, Sync: journal.Always, Log: o.Log, ScrubInterval: time.Hour, Lock: o.Lock, OnDamage: o.OnDamage,
+		FS: o.FS, Dir: o.Dir, Sync: journal.Always, Log: o.Log, ScrubInterval: time.Hour, Lock: o.Lock, OnDamage: o.OnDamage, OnLost: o.OnLost,
+		Encryption: o.Encryption,
 	}); err != nil {
 		return nil, errors.Join(err, r.close(context.Background()))
 	}

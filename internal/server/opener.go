@@ -25,8 +25,10 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 	}
 	o.Store, o.Proposer = store, proposer{g.solo}
 	if !memory {
-		g.index = s.newIndex(spec)
-		o.Index = g.index
+		o.Index = s.newIndex(spec)
+	}
+	if s.o.OnLost != nil {
+		o.Lost = func(first, last uint64) { s.o.OnLost(spec.ID, first, last) }
 	}
 	if g.part, err = partition.New(o); err != nil {
 		return nil, err

@@ -51,6 +51,8 @@ type storageOptions struct {
 	Lock io.Closer
 	// OnDamage lets what is left of a damaged journal be used. nil: it is refused.
 	OnDamage func(*journal.DamageError) error
+	// OnLost is told what a journal whose damage was accepted has lost.
+	OnLost func(id, first, last uint64)
 }
 
 // storage is the node's disk: the lock on the directory, the journal, the
@@ -88,7 +90,6 @@ type group struct {
 	solo   *multiraft.Solo
 	part   *partition.Partition
 	log    *seglog.Log // nil for memory
-	index  *index      // nil for memory
 	memory bool
 	held   *journal.Group // nil until the journal is open, and for memory
 }
@@ -264,10 +265,9 @@ const checkpointEvery = 5 * time.Minute
 
 // run takes checkpoints, and merges the runs of the subject indexes, until ctx ends.
 func (s *storage) run(ctx context.Context) error {
-	var tending sync.WaitGroup
-	tending.Go(func() { s.indexes.merge(ctx) })
-	tending.Go(func() { s.saveCrowds(ctx) })
-	defer tending.Wait()
+	var merging sync.WaitGroup
+	merging.Go(func() { s.indexes.merge(ctx) })
+	defer merging.Wait()
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
 	tight := time.NewTicker(tightEvery)

@@ -310,15 +310,19 @@ func TestAMissingCatalogIsNoEmptyOne(t *testing.T) {
 	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
 	n.request("s", "x")
 	n.shut()
-	if err := os.Remove(filepath.Join(dir, "catalog")); err != nil {
-		t.Fatal(err)
+	for _, gone := range [][]string{{"catalog"}, {"catalog.copy", "catalog"}} { // first there is a copy, then the journal
+		for _, name := range gone {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n = open(t, dir)
+		if n.streams.Find("$G", "S") == nil {
+			t.Fatalf("without %v the stream is gone", gone)
+		}
+		n.shut()
 	}
-	n = open(t, dir) // the journal has everything
-	if n.streams.Find("$G", "S") == nil {
-		t.Fatal("the stream is gone")
-	}
-	n.shut()
-	for _, gone := range []string{"catalog", "journal"} {
+	for _, gone := range []string{"catalog", "catalog.copy", "journal"} {
 		if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
 			t.Fatal(err)
 		}
