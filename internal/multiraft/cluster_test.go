@@ -20,6 +20,12 @@ type disk struct {
 }
 
 func (d *disk) Append(term, index uint64, kind uint8, _ bool, parts ...[]byte) {
+	if kind == KindHard || kind == KindMark {
+		s, err := DecodeState(parts[0])
+		if err != nil || s.Commit > d.g.log.applied {
+			panic(fmt.Sprintf("state %+v after entry %d was applied: %v", s, d.g.log.applied, err))
+		}
+	}
 	d.pending = append(d.pending, Entry{Term: term, Index: index, Kind: kind, Data: slices.Concat(parts...)})
 }
 

@@ -150,7 +150,7 @@ func (g *Group) Start(p *Pool, s Storage) error {
 	if err != nil {
 		return fmt.Errorf("start group %d: %w: %w", g.o.ID, ErrOptions, err)
 	}
-	g.rn, g.pipe.storage, g.pipe.state = rn, s, &g.log.state
+	g.rn, g.pipe.storage, g.pipe.log = rn, s, g.log
 	g.replica.Changed(g.log.applied, g.log.members.Clone())
 	return p.add(g)
 }

@@ -8,6 +8,7 @@ type write struct {
 	records []written
 	replies []*raftpb.Message
 	release uint64            // may be released then
+	changed *changed          // may be told then
 	install *raftpb.Snapshot  // is installed then
 	after   []*raftpb.Message // may be said when it is
 	last    uint64            // highest index of the records
@@ -25,7 +26,7 @@ type written struct {
 // it.
 type pipeline struct {
 	storage Storage
-	state   *State
+	log     *log
 	queue   []write
 	flight  []write
 	blocked bool              // a snapshot is staged or being installed
@@ -78,11 +79,15 @@ func (p *pipeline) high() uint64 {
 // now: one that waited must not take a later mark, term or vote back.
 func (p *pipeline) hand(w *write) {
 	for _, r := range w.records {
+		s := p.log.state
+		// What raft knows to be committed may be entries that wait behind this, in
+		// the place of others.
+		s.Commit = p.log.applied
 		switch r.kind {
 		case KindHard, KindMark:
-			r.data = AppendState(nil, p.state)
+			r.data = AppendState(nil, &s)
 		case KindStaged:
-			s, meta := *p.state, w.install.GetMetadata()
+			meta := w.install.GetMetadata()
 			s.Index, s.IndexTerm, s.Members = meta.GetIndex(), meta.GetTerm(), membersOf(meta.GetConfState())
 			r.data = AppendState(nil, &s)
 		}

@@ -220,7 +220,7 @@ func (g *Group) store(m *raftpb.Message) {
 	l := g.log
 	changed := m.GetTerm() != 0 && (m.GetTerm() != l.state.Term || m.GetVote() != l.state.Vote)
 	if m.GetTerm() != 0 {
-		l.state.Term, l.state.Vote, l.state.Commit = m.GetTerm(), m.GetVote(), m.GetCommit()
+		l.state.Term, l.state.Vote = m.GetTerm(), m.GetVote()
 	}
 	w := write{replies: m.GetResponses()}
 	if snap := m.GetSnapshot(); !raft.IsEmptySnap(snap) {
@@ -256,6 +256,9 @@ func (g *Group) completed(ws []write) {
 		g.reply(w.replies)
 		if w.release > 0 {
 			g.pipe.storage.Release(w.release)
+		}
+		if w.changed != nil {
+			g.replica.Changed(w.changed.index, w.changed.members.Clone())
 		}
 		if w.install != nil {
 			g.install(w)
@@ -327,7 +330,10 @@ func (g *Group) applyChange(e *raftpb.Entry) {
 	m := membersOf(g.rn.ApplyConfChange(c.raft()))
 	g.log.change(e.GetIndex(), m)
 	g.logger.Info("members changed", "index", e.GetIndex(), "voters", m.Voters, "learners", m.Learners)
-	g.replica.Changed(e.GetIndex(), m.Clone())
+	// A copy that forgets that the change was committed would ask the members
+	// before it for votes: whoever is told may have taken those away.
+	w := write{records: []written{g.record(KindHard)}, changed: &changed{e.GetIndex(), m}}
+	g.completed(g.pipe.push(w))
 }
 
 // land finds the value of a committed entry that was proposed here.

@@ -26,7 +26,9 @@ type Replica interface {
 	// an entry was refused. Everything in flight has been discarded; some of it may
 	// still come, as entries without a value.
 	Deposed(term uint64)
-	// Changed says which members are in force from an entry on.
+	// Changed says which members are in force from an entry on, and that this copy
+	// will not forget it. A copy that is no member any more may be taken away for
+	// good when a majority of the new voters has said so.
 	Changed(index uint64, m Members)
 	// Position tells another copy what this one has, in words of the machine.
 	Position() []byte

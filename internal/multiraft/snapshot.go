@@ -244,6 +244,8 @@ func (g *Group) activate(err error) {
 	g.logger.Info("snapshot installed", "index", meta.GetIndex())
 	replies := g.pipe.staged
 	g.pipe.staged, g.pipe.installing = nil, nil
-	g.pipe.unblock(write{records: []written{g.record(KindMark)}, replies: replies, release: meta.GetIndex()})
-	g.replica.Changed(meta.GetIndex(), m.Clone())
+	g.pipe.unblock(write{
+		records: []written{g.record(KindMark)}, replies: replies, release: meta.GetIndex(),
+		changed: &changed{meta.GetIndex(), m},
+	})
 }

@@ -30,7 +30,10 @@ var ErrDamaged = errors.New("raft state is damaged")
 // State is what a group must not forget beside its entries. Each record has all
 // of it, so that the last one is enough and older ones may go.
 type State struct {
-	Term, Vote, Commit uint64
+	Term, Vote uint64
+	// Commit is an entry that was applied when this was written: it is committed,
+	// and in the log.
+	Commit uint64
 	// Index and IndexTerm name the last entry that the machine has elsewhere, or
 	// is about to have.
 	Index, IndexTerm uint64

@@ -47,6 +47,7 @@ func TestFaultsAreFoundWithoutProtection(t *testing.T) {
 		{name: "checkpoint not synced", weak: weakness{lazyStore: true}, faults: crash(calmFaults), modes: drop},
 		{name: "checkpoint written over the last one", weak: weakness{storeInPlace: true}, faults: faults{crashInside: true}, modes: []faultfs.Mode{faultfs.TornLast}},
 		{name: "copy without its disk under its old name", weak: weakness{reuseCopy: true}, faults: faults{slowSync: true, loseDisks: true}, modes: drop, says: "lost what it had acknowledged"},
+		{name: "damage read over", weak: weakness{ignoreDamage: true}, faults: faults{slowSync: true, rot: true}, modes: drop, seeds: 100},
 		{name: "admission goes on behind a refused entry", weak: weakness{staleWindow: true}, faults: faults{slowSync: true, reorder: true, transfers: true, drop: true}, modes: drop, seeds: 100},
 	}
 	for _, c := range cases {

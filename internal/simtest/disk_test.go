@@ -25,6 +25,8 @@ type disk struct {
 	queue  []appended // not given to the journal yet
 	flight []appended // in the batch that is being synced
 	busy   bool
+	// batches is how many were synced in this life.
+	batches int
 
 	// gated lets syncs of batches wait for gate; held says that one does.
 	gated, held, dead atomic.Bool
@@ -59,6 +61,7 @@ func (d *disk) open(replay func(journal.Entry) error) error {
 	n.fs.IgnoreSyncs(n.s.weak.lyingDisk)
 	j, err := journal.Open(journal.Options{
 		FS: n.fs, Dir: "journal", FileSize: journalFile, Identity: uint64(n.id), Buffered: true,
+		OnDamage: n.s.onDamage(),
 	}, replay)
 	synctest.Wait()
 	if err != nil {
@@ -66,6 +69,14 @@ func (d *disk) open(replay func(journal.Entry) error) error {
 	}
 	d.j = j
 	d.gated.Store(true)
+	return nil
+}
+
+// onDamage lets recovery go on over damage only where that protection is off.
+func (s *sim) onDamage() func(*journal.DamageError) error {
+	if s.weak.ignoreDamage {
+		return func(*journal.DamageError) error { return nil }
+	}
 	return nil
 }
 
@@ -148,6 +159,7 @@ func (d *disk) synced() {
 		a.r.durable(a.e)
 	}
 	d.flight, d.busy = nil, false
+	d.batches++
 	d.tell()
 	d.n.work()
 }

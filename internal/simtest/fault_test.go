@@ -15,7 +15,7 @@ import (
 var everything = faults{
 	drop: true, double: true, reorder: true, split: true, oneWay: true,
 	crash: true, powerLoss: true, crashInside: true,
-	slowSync: true, cutSnapshots: true, transfers: true, clockJumps: true, loseDisks: true,
+	slowSync: true, cutSnapshots: true, transfers: true, clockJumps: true, loseDisks: true, rot: true,
 }
 
 // usual has each injector on in two of three runs, so that some of them go on in
@@ -24,7 +24,7 @@ func usual(seed uint64) options {
 	f, rnd := everything, rand.New(rand.NewPCG(seed, 2))
 	for _, on := range []*bool{
 		&f.drop, &f.double, &f.reorder, &f.split, &f.oneWay, &f.crash, &f.powerLoss, &f.crashInside,
-		&f.slowSync, &f.cutSnapshots, &f.transfers, &f.clockJumps, &f.loseDisks,
+		&f.slowSync, &f.cutSnapshots, &f.transfers, &f.clockJumps, &f.loseDisks, &f.rot,
 	} {
 		*on = rnd.IntN(3) > 0
 	}
@@ -87,6 +87,7 @@ func TestFaultsLoseNothingAcknowledged(t *testing.T) {
 		"ack", "no answer", "publish repeated", "duplicate found", "condition refused", "removal", "vote", "leader", "leader deposed",
 		"message dropped", "message doubled", "message very late", "message cut off", "node cut off", "one way cut",
 		"crash inside a checkpoint", "crash while starting", "very slow sync", "transfer asked", "clock jump", "disk lost", "change of members asked",
+		"bits flipped", "damage found",
 		"snapshot sent", "snapshot installed",
 	} {
 		if seen[what] == 0 {

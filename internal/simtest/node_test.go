@@ -19,7 +19,11 @@ type node struct {
 	clock time.Duration // ahead of the true time
 	life  int           // counts starts and crashes
 	up    bool
-	copy  uint32 // which life of its copies this is
+	// rotten says that bits of the disk were flipped; they are behind the last batch
+	// for sure once provenAt batches were synced.
+	rotten   bool
+	provenAt int
+	copy     uint32 // which life of its copies this is
 
 	pool     *multiraft.Pool
 	disk     *disk
@@ -49,11 +53,13 @@ func (n *node) start() {
 		n.crash(s.modes[s.rnd.IntN(len(s.modes))])
 		n.comeBack()
 		return
+	case n.damaged(err):
+		return
 	case err != nil:
 		s.fail("node %d does not start: %w", n.id, err)
 		return
 	}
-	n.up = true
+	n.up, n.rotten = true, false
 	s.model.started(n)
 	n.work()
 }
@@ -125,6 +131,11 @@ func (n *node) crash(mode faultfs.Mode) {
 	s := n.s
 	s.trace("node %d crashes, disk %v", n.id, mode)
 	s.saw("crash " + mode.String())
+	if n.rotten && n.disk.batches < n.provenAt {
+		// No node can tell damage in its last batch from a torn one.
+		n.replaceDisk()
+		return
+	}
 	fs := n.fs.CrashClone(mode, s.rnd.Uint64())
 	// The journal of the old life must be able to end.
 	n.fs.StopAfter(math.MaxUint64)

@@ -34,7 +34,7 @@ type faults struct {
 	drop, double, reorder, split, oneWay bool
 	crash, powerLoss, crashInside        bool
 	slowSync, cutSnapshots, transfers    bool
-	clockJumps, loseDisks                bool
+	clockJumps, loseDisks, rot           bool
 }
 
 // weakness is a protection that is off.
@@ -46,6 +46,7 @@ type weakness struct {
 	lazyStore      bool // a checkpoint is not synced before the journal lets go
 	storeInPlace   bool // a checkpoint is written over the last one
 	reuseCopy      bool // a copy whose disk was lost comes back under its name
+	ignoreDamage   bool // a damaged journal is read over
 	staleWindow    bool // a leader goes on admitting behind a refused entry
 	lyingDisk      bool // syncs do nothing
 }
@@ -134,7 +135,7 @@ func (s *sim) play() {
 		}
 	})
 	s.client.begin()
-	if s.faults.loseDisks {
+	if s.faults.loseDisks || s.faults.rot {
 		s.every(100*time.Millisecond, s.mendMembers)
 	}
 	s.beginFaults()

@@ -20,6 +20,7 @@ func (s *sim) beginFaults() {
 		n.clock += s.between(-time.Minute, time.Minute)
 	})
 	s.plan(f.loseDisks, 4*time.Second, s.loseDisk)
+	s.plan(f.rot, 2*time.Second, s.rot)
 	s.plan(true, 400*time.Millisecond, s.checkpoint)
 }
 
