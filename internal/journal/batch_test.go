@@ -23,9 +23,10 @@ func encodeWith(s *atrest.Sealer, h *header, entries ...pending) []byte {
 	for i := range entries {
 		b.cost += int64(entries[i].cost())
 	}
+	b.begin(s)
 	b.add(0)
 	b.shape(h)
-	return b.seal(h, s)
+	return b.seal(h)
 }
 
 func entry(index uint64, data string) pending {

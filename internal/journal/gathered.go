@@ -15,8 +15,9 @@ const apartFrom = 64 << 10
 // gathered is a batch that is put together. Its entries are copied at once, so
 // that only the head is left to write when the disk is free.
 type gathered struct {
-	apart int    // apartFrom, less for small files
-	seals bool   // the data is going to be encrypted
+	apart int  // apartFrom, less for small files
+	seals bool // the data is going to be encrypted
+	body  atrest.Body
 	buf   []byte // aligned: room for the head, whole blocks, then the data
 	head  int    // bytes of that room
 	data  int    // bytes of data
@@ -60,6 +61,7 @@ func (b *gathered) add(from int) {
 		b.addSpan(r, r.a)
 		b.addSpan(r, r.b)
 	}
+	b.encryptFull()
 }
 
 func (b *gathered) addSpan(r *run, span []pending) {
@@ -98,14 +100,14 @@ func (b *gathered) shape(h *header) {
 	}
 }
 
-// seal writes the head, encrypts the data where h says so, and gives the batch's
+// seal writes the head, encrypts what is left of the data, and gives the batch's
 // bytes.
-func (b *gathered) seal(h *header, s *atrest.Sealer) []byte {
+func (b *gathered) seal(h *header) []byte {
 	out := b.lay(h)
 	h.put(out)
 	copy(out[headerSize:], b.dir)
 	if h.flags&flagEncrypted != 0 {
-		b.encrypt(h, out, s)
+		b.encrypt(h, out)
 	}
 	h.seal(out[:h.headLen()])
 	return out

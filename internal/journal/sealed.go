@@ -24,21 +24,45 @@ func bound(dst, head, directory []byte) []byte {
 	return append(append(dst, head[8:32]...), directory...)
 }
 
-// sealerFor gives the key for a batch in the file that is written to. Each life of
-// a file has one of its own, and so has each process.
-func (w *writer) sealerFor(j *Journal, f *file) *atrest.Sealer {
-	if w.sealer == nil || w.sealed != f.generation {
-		w.sealer, w.sealed = j.opts.Keys.Sealer(keyPurpose), f.generation
+// renewKey begins a new key: each process has one of its own, and each life of a
+// file. A first batch that was begun to be encrypted before the file was known has
+// the one before.
+func (j *Journal) renewKey() {
+	if j.opts.Keys == nil {
+		return
 	}
-	return w.sealer
+	s := j.opts.Keys.Sealer(keyPurpose)
+	w := &j.w
+	w.gathering.Lock()
+	defer w.gathering.Unlock()
+	w.sealer = s
+	if w.batch.body.Fresh() {
+		w.sealer.Begin(&w.batch.body)
+	}
 }
 
-// encrypt encrypts the data of a batch whose header and directory are written.
-func (b *gathered) encrypt(h *header, out []byte, s *atrest.Sealer) {
+// begin takes the key for a batch that has no entry yet.
+func (b *gathered) begin(s *atrest.Sealer) {
+	if s != nil && len(b.dir) == 0 {
+		s.Begin(&b.body)
+	}
+}
+
+// encryptFull encrypts what will not move any more, so that it is done while the
+// disk is busy.
+func (b *gathered) encryptFull() {
+	if b.seals && b.data >= max(b.apart, atrest.BodyPiece) {
+		b.body.Seal(b.buf[b.head : b.head+b.data])
+	}
+}
+
+// encrypt encrypts the rest of the data of a batch whose header and directory are
+// written.
+func (b *gathered) encrypt(h *header, out []byte) {
 	directory := out[headerSize:][:len(b.dir)]
 	envelope := out[headerSize+len(b.dir) : h.headLen()]
 	b.bound = bound(b.bound[:0], out, directory)
-	s.SealBody(envelope, out[h.dataOff():][:b.data], b.bound)
+	b.body.Finish(envelope, out[h.dataOff():][:b.data], b.bound)
 }
 
 // decrypt replaces encrypted data by what it was, in a buffer of the window. Pieces

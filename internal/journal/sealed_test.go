@@ -45,7 +45,7 @@ func fileOf(t *testing.T, b []byte) vfs.File {
 
 func TestAnEncryptedBatchComesBack(t *testing.T) {
 	s := testKeys().Sealer(keyPurpose)
-	for _, size := range []int{1, 3000, 4096 - headerSize - 3*recordSize - 56, 9000, apartFrom - 3, apartFrom, 1 << 20, 3<<20 + 1} {
+	for _, size := range []int{1, 3000, 4096 - headerSize - 3*recordSize - 72, 9000, apartFrom - 3, apartFrom, 1 << 20, 3<<20 + 1} {
 		t.Run(strconv.Itoa(size), func(t *testing.T) {
 			h := testHeader()
 			entries := []pending{entry(1, "marker one"), entry(2, strings.Repeat("x", size)), entry(3, "")}

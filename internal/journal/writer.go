@@ -13,7 +13,8 @@ type writer struct {
 	// gathering is held by whoever puts entries into next: the writer, and while
 	// that writes the assistant. Taken before Journal.mu.
 	gathering sync.Mutex
-	next      *gathered // guarded by gathering
+	next      *gathered      // guarded by gathering
+	sealer    *atrest.Sealer // for the next batch; nil without keys; guarded by gathering
 
 	runs  []run    // of takeLocked; guarded by Journal.mu
 	spare []*Group // the other array behind Journal.active; guarded by Journal.mu
@@ -28,8 +29,6 @@ type writer struct {
 	firstLive  uint64 // as the last batch said
 	dirty      bool   // batches were written and not synced
 	marked     bool   // the last batch is the mark of a clean end
-	sealer     *atrest.Sealer
-	sealed     uint64 // the generation that sealer is for
 	lastSync   time.Time
 	ride       *time.Timer
 	rideSet    bool
@@ -42,6 +41,7 @@ type writer struct {
 func (w *writer) init(j *Journal) {
 	seals := j.opts.Keys != nil
 	w.next, w.batch = newGathered(j.maxBatch, seals), newGathered(j.maxBatch, seals)
+	j.renewKey()
 	w.lastSync = time.Now()
 	w.ride = time.NewTimer(time.Hour)
 	w.ride.Stop()
@@ -176,6 +176,7 @@ func (j *Journal) gatherRest() bool {
 	j.takeMoreLocked(b)
 	j.gathered = 0
 	j.mu.Unlock()
+	b.begin(w.sealer)
 	b.add(from)
 	w.next, w.batch = w.batch, w.next
 	return true
@@ -195,6 +196,7 @@ func (j *Journal) gatherAhead() {
 		j.gathered = b.cost
 	}
 	j.mu.Unlock()
+	b.begin(w.sealer)
 	b.add(from)
 }
 
@@ -246,7 +248,7 @@ func (j *Journal) writeBatch(flags uint16) error {
 	h.generation, h.firstLive = f.generation, j.files[0].generation
 	j.writing = true
 	j.mu.Unlock()
-	err = j.write(f, w.batch.seal(&h, w.sealerFor(j, f)))
+	err = j.write(f, w.batch.seal(&h))
 	j.mu.Lock()
 	j.writing = false
 	if err == nil {
@@ -279,6 +281,7 @@ func (j *Journal) place(size int64) (*file, error) {
 	}
 	w := &j.w
 	w.generation++
+	j.renewKey()
 	next.generation, next.written = w.generation, 0
 	next.held = make(map[GroupID]uint64)
 	j.mu.Lock()

@@ -256,7 +256,7 @@ func TestACrashAtAnyOperationKeepsTheLastCheckpoint(t *testing.T) {
 
 func crashAnywhere(t *testing.T, how way) {
 	ops := scenarioOps(t, how)
-	for n := uint64(2); n <= ops; n += min(sparser, 3) {
+	for n := uint64(2); n <= ops; n += min(sparser*uint64(how.sparser()), 3) {
 		fs := crashDisk(t, how)
 		fs.StopAfter(n)
 		s := scenario{how: how}
