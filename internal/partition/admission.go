@@ -17,6 +17,7 @@ func (p *Partition) Admit(now int64, b *Batch) {
 	r, err := p.lockFor(b)
 	kept := p.decideLocked(max(now, p.tip.lastTime), b, r, err)
 	p.subjects.trimLoaded()
+	held, tell := p.heldLocked()
 	switch {
 	case len(kept) > 0:
 		p.mu.Unlock()
@@ -27,6 +28,9 @@ func (p *Partition) Admit(now int64, b *Batch) {
 	default:
 		p.mu.Unlock()
 		p.observer.Committed(b, true)
+	}
+	if tell {
+		p.index.Held(held)
 	}
 }
 

@@ -33,6 +33,9 @@ func (p *Partition) Apply(e Entry) error {
 	}
 	p.applied = e.Index
 	p.applying.Unlock()
+	if e.Kind != record.KindFrame {
+		p.tellHeld() // those that are gone are held, too
+	}
 	if fl != nil {
 		p.landed(fl)
 	}

@@ -36,6 +36,9 @@ type Index interface {
 	Saved(list []byte)
 	// Lost says that the index is made again from the records, and why.
 	Lost(why error)
+	// Held says about how many subjects are in memory until the next checkpoint: one
+	// is asked for so when they are too many. No lock is held.
+	Held(n int)
 	Close()
 }
 

@@ -25,6 +25,7 @@ type runIndex struct {
 	cache *runs.Cache
 	set   *runs.Set
 	lost  []error
+	held  atomic.Int64
 	// between is called while the partition reads or writes runs, without its lock:
 	// what others may do meanwhile.
 	between func()
@@ -83,6 +84,7 @@ func (x *runIndex) Write(clear bool, states iter.Seq2[string, *SubjectState]) er
 func (x *runIndex) List() []byte      { return x.set.List() }
 func (x *runIndex) Saved(list []byte) { _ = x.set.Saved(list) }
 func (x *runIndex) Lost(why error)    { x.lost = append(x.lost, why) }
+func (x *runIndex) Held(n int)        { x.held.Store(int64(n)) }
 func (x *runIndex) Close()            { x.set.Close() }
 
 type runView struct {

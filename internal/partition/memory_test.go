@@ -45,6 +45,25 @@ func TestAChangedSubjectTakesLittleMemory(t *testing.T) {
 	}
 }
 
+func TestSubjectsThatWaitForACheckpointAreTold(t *testing.T) {
+	r := newPagedRig(t, Limits{})
+	r.fill(0, 3*toldEvery)
+	if n := r.index.held.Load(); n < 2*toldEvery {
+		t.Fatalf("%d are told", n)
+	}
+	r.checkpoint()
+	if n := r.index.held.Load(); n != 0 {
+		t.Fatalf("%d are told after a checkpoint", n)
+	}
+	if _, err := r.p.Trim(2*toldEvery, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.sync()
+	if n := r.index.held.Load(); n != 2*toldEvery-1 {
+		t.Fatalf("%d are told that are gone", n)
+	}
+}
+
 func TestUnchangedSubjectsLeaveMemory(t *testing.T) {
 	r := newPagedRig(t, Limits{})
 	const n = 3 * maxLoaded

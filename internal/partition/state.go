@@ -45,6 +45,7 @@ func (p *Partition) Checkpoint() error {
 		return dead
 	}
 	s := p.snapshot()
+	defer p.tellHeld()
 	defer p.retrim()
 	list := p.saveSubjects(&s.subjects)
 	state := append(appendBlock(s.head, s.subjects.block), s.ledger...)

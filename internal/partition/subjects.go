@@ -35,7 +35,8 @@ type subjects struct {
 	live   int // subjects with records
 	// gen rises when what was known may be known no more, or be told by another
 	// run: a look-up of before must not be believed.
-	gen uint64
+	gen  uint64
+	told int // of the subjects that are held, see Index.Held
 	// stale says that counts are too high by records that could not be read: the
 	// index is not saved.
 	stale bool
@@ -134,6 +135,37 @@ func (s *subjects) trimLoaded() {
 	if s.loaded.len() > maxLoaded {
 		s.loaded = table{}
 		s.gen++
+	}
+}
+
+// toldEvery is how many subjects are held more, or fewer, before it is told.
+const toldEvery = 4096
+
+// heldLocked is how many subjects memory holds until the next checkpoint, and
+// whether that is to be told.
+func (p *Partition) heldLocked() (n int, tell bool) {
+	s := &p.subjects
+	n = s.active.len()
+	for _, l := range s.frozen {
+		n += l.len()
+	}
+	if p.index == nil || n-s.told < toldEvery && s.told-n < toldEvery {
+		return n, false
+	}
+	s.told = n
+	return n, true
+}
+
+// tellHeld tells how many subjects are held, if that has changed.
+func (p *Partition) tellHeld() {
+	if p.index == nil {
+		return
+	}
+	p.mu.Lock()
+	n, tell := p.heldLocked()
+	p.mu.Unlock()
+	if tell {
+		p.index.Held(n)
 	}
 }
 

@@ -14,6 +14,8 @@
 // # Goroutines
 //
 // The signal loop runs on Main's goroutine. rooms.start runs the shards, the
-// segments' flusher, the checkpoints and the scrub under one errgroup, which close joins;
-// the doors, the workers and the journal join their own.
+// segments' flusher, the checkpoints and the scrub under one errgroup, which close
+// joins; storage.run joins the merging of the subject indexes and the checkpoints of
+// those that hold much in memory; the doors, the workers and the journal join their
+// own.
 package server

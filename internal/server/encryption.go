@@ -51,6 +51,9 @@ func (k *keyStore) open(c EncryptionConfig) (*atrest.Keyring, error) {
 		}
 		return k.create(c)
 	}
+	if merr != nil && serr != nil {
+		return nil, fmt.Errorf("read the key file %s and its copy: %w", path.Join(k.dir, keyFile), errors.Join(merr, serr))
+	}
 	if c.Key == "" {
 		return nil, fmt.Errorf("the data in %s is encrypted and no key is configured: set jetstream { key }; nothing was changed", k.dir)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
@@ -90,6 +91,7 @@ type past struct {
 	lying bool
 	// encrypts: what is stored is encrypted, and compressed.
 	encrypts bool
+	subjects int      // few: they are kept in the checkpoints; many: in runs
 	told     []string // what was done, for a failure
 }
 
@@ -109,6 +111,7 @@ func history(t *testing.T, seed uint64, lying bool) error {
 	p.disk.SetCapacity(40 << 20)
 	p.disk.SetDirect(seed%3 != 0)
 	p.encrypts = seed%4 == 1
+	p.subjects = []int{5, 100}[seed/2%2]
 	for life := range 4 {
 		if err := p.life(life); err != nil {
 			return fmt.Errorf("life %d: %w\n%s", life, err, p.lastly())
@@ -214,10 +217,38 @@ func (p *past) check() error {
 		}
 	}
 	st := s.Partition().Status()
+	if err := p.checkSubjects(s.Partition(), there); err != nil {
+		return err
+	}
 	p.tell("found %d records, %d to %d", len(there), st.First, st.Last)
 	m.created, m.there = true, there
 	clear(m.doomed)
 	clear(m.unknown)
+	return nil
+}
+
+// checkSubjects holds the subject index against the records that are there.
+func (p *past) checkSubjects(part *partition.Partition, there map[uint64]string) error {
+	want := map[string]uint64{}
+	for _, what := range there {
+		name, _, _ := strings.Cut(what, " ")
+		want[name]++
+	}
+	if n := part.Status().Subjects; n != len(want) {
+		return fmt.Errorf("%d subjects are counted, there are %d", n, len(want))
+	}
+	got := part.Subjects("")
+	if _, err := p.disk.List("data"); errors.Is(err, faultfs.ErrStopped) {
+		return nil // the next life will see
+	}
+	for _, s := range got {
+		if want[s.Subject] != s.Count {
+			return fmt.Errorf("%d records of %s are counted, there are %d", s.Count, s.Subject, want[s.Subject])
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%d subjects are listed, there are %d", len(got), len(want))
+	}
 	return nil
 }
 
@@ -237,7 +268,7 @@ func (p *past) step() error {
 		return p.remove(func(seq uint64, _ string) bool { return seq == seqs[len(seqs)/2] },
 			"$JS.API.STREAM.MSG.DELETE.S", fmt.Sprintf(`{"seq":%d}`, seqs[len(seqs)/2]))
 	case x < 86:
-		subject := fmt.Sprintf("s.%d", p.rng.IntN(5))
+		subject := fmt.Sprintf("s.%d", p.rng.IntN(p.subjects))
 		return p.remove(func(_ uint64, what string) bool { return strings.HasPrefix(what, subject+" ") },
 			"$JS.API.STREAM.PURGE.S", fmt.Sprintf(`{"filter":%q}`, subject))
 	case x < 93:
@@ -274,7 +305,7 @@ func (p *past) publish() error {
 	count := 1 + p.rng.IntN(8)
 	sent := make(map[string]string, count) // by reply subject
 	for i := range count {
-		subject := fmt.Sprintf("s.%d", p.rng.IntN(5))
+		subject := fmt.Sprintf("s.%d", p.rng.IntN(p.subjects))
 		size := p.rng.IntN(300)
 		if p.rng.IntN(6) == 0 {
 			size = p.rng.IntN(90_000)

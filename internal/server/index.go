@@ -7,8 +7,10 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/meta"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -23,22 +25,27 @@ const indexCache = 64 << 20
 // in bytes a second, those read and those written.
 const mergeRate = 32 << 20
 
+// maxHeld is how many subjects, of all streams together, are in memory until the
+// next checkpoint of their stream: some 64 MiB.
+const maxHeld = 512 << 10
+
 // index is the subject index of a stream on disk, as its partition sees it.
 type index struct {
-	o         subjects.Options
-	log       *slog.Logger
-	mergeSoon func(*index) // after a run was written
+	o   subjects.Options
+	log *slog.Logger
+	all *indexes
 
-	set *subjects.Set // from Open on
+	set  *subjects.Set // from Open on
+	held atomic.Int64  // subjects that wait in memory for a checkpoint
 }
 
 // newIndex gives the index of a stream's partition. Its partition opens it.
 func (s *storage) newIndex(spec *meta.Spec) *index {
 	id := spec.Identity()
 	return &index{
-		o:         subjects.Options{FS: s.o.FS, Dir: s.volume.Dir(id), ID: id, Cache: s.indexes.cache},
-		log:       s.log.With("stream", spec.Name, "account", spec.Account),
-		mergeSoon: s.indexes.add,
+		o:   subjects.Options{FS: s.o.FS, Dir: s.volume.Dir(id), ID: id, Cache: s.indexes.cache},
+		log: s.log.With("stream", spec.Name, "account", spec.Account),
+		all: s.indexes,
 	}
 }
 
@@ -80,7 +87,7 @@ func (x *index) Write(clear bool, states iter.Seq2[string, *partition.SubjectSta
 		x.log.Warn("subject index not written: until it is, a start reads the stream's records", "error", err)
 		return fmt.Errorf("write the subject index: %w", err)
 	}
-	x.mergeSoon(x)
+	x.all.add(x)
 	return nil
 }
 
@@ -103,8 +110,16 @@ func (x *index) Lost(why error) {
 	x.log.Log(context.Background(), level, "subject index cannot be used: it is made again from the records", "error", why)
 }
 
+// Held implements partition.Index.
+func (x *index) Held(n int) {
+	if x.all.held.Add(int64(n)-x.held.Swap(int64(n))) > x.all.most.Load() {
+		x.all.tooMany()
+	}
+}
+
 // Close implements partition.Index.
 func (x *index) Close() {
+	x.Held(0)
 	if x.set != nil {
 		x.set.Close()
 	}
@@ -126,15 +141,30 @@ func (v indexView) Each(pattern string, f func(name []byte, s *partition.Subject
 
 // indexes are those of all streams.
 type indexes struct {
-	cache *subjects.Cache
-	wake  chan struct{} // 1 token: there is work
+	cache   *subjects.Cache
+	wake    chan struct{} // 1 token: there is something to merge
+	crowded chan struct{} // 1 token: held is above most
+	most    atomic.Int64
+	held    atomic.Int64 // the sum of what the indexes hold
 
 	mu    sync.Mutex
 	queue map[*index]struct{} // got a run since they were merged; guarded by mu
 }
 
 func newIndexes() *indexes {
-	return &indexes{cache: subjects.NewCache(indexCache), wake: make(chan struct{}, 1), queue: map[*index]struct{}{}}
+	m := &indexes{
+		cache: subjects.NewCache(indexCache), wake: make(chan struct{}, 1), crowded: make(chan struct{}, 1),
+		queue: map[*index]struct{}{},
+	}
+	m.most.Store(maxHeld)
+	return m
+}
+
+func (m *indexes) tooMany() {
+	select {
+	case m.crowded <- struct{}{}:
+	default:
+	}
 }
 
 func (m *indexes) add(x *index) {
@@ -177,6 +207,46 @@ func (m *indexes) merge(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// saveCrowds takes checkpoints of the streams that hold the most subjects while all
+// together hold too many, until ctx ends.
+func (s *storage) saveCrowds(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.indexes.crowded:
+		}
+		for ctx.Err() == nil && s.indexes.held.Load() > s.indexes.most.Load() {
+			g := s.mostHeld()
+			if g == nil {
+				break
+			}
+			before := g.index.held.Load()
+			id := journal.GroupID(g.spec.ID)
+			if err := s.checkpoint(id); err != nil {
+				s.checkpointFailed(id, err)
+				break // it is tried again when they hold more
+			}
+			if g.index.held.Load() >= before {
+				break
+			}
+		}
+	}
+}
+
+// mostHeld is the stream that holds the most subjects; nil if none holds any.
+func (s *storage) mostHeld() *group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var most *group
+	for _, g := range s.groups {
+		if g.index != nil && g.index.held.Load() > 0 && (most == nil || g.index.held.Load() > most.index.held.Load()) {
+			most = g
+		}
+	}
+	return most
 }
 
 // newPace lets rate bytes a second pass.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
@@ -133,6 +134,61 @@ func TestADamagedSubjectIndexIsMadeAgainAndTold(t *testing.T) {
 				t.Errorf("told after it was mended: %s", told)
 			}
 		})
+	}
+}
+
+// Subjects that changed leave memory by checkpoints when there are too many.
+func TestManyChangedSubjectsAreSaved(t *testing.T) {
+	s, told := openWarned(t, faultfs.New())
+	defer s.shut()
+	s.storage.indexes.most.Store(5000)
+	s.request("$JS.API.STREAM.CREATE.MANY", `{"name":"MANY","subjects":["many.>"],"storage":"file"}`)
+	const n = 13_000
+	for i := range n {
+		s.request(fmt.Sprintf("many.%d", i), "x")
+	}
+	tick, late := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for s.storage.indexes.held.Load() > 5000 {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%d subjects are held", s.storage.indexes.held.Load())
+		}
+	}
+	if got := s.streams.Find("$G", "MANY").Partition().Status(); got.Subjects != n || got.Records != n {
+		t.Fatalf("%+v", got)
+	}
+	if told.String() != "" {
+		t.Errorf("told: %s", told)
+	}
+}
+
+func TestSubjectsOnDiskAreEncrypted(t *testing.T) {
+	for key, shown := range map[string]bool{"": true, "secret": false} {
+		dir := t.TempDir()
+		e := EncryptionConfig{}
+		if key != "" {
+			e = testKey(key)
+		}
+		s := openWith(t, dir, e)
+		s.request("$JS.API.STREAM.CREATE.MANY", `{"name":"MANY","subjects":["many.>"],"storage":"file"}`)
+		for i := range 100 {
+			s.request(fmt.Sprintf("many.marksubject.%d", i), "x")
+		}
+		s.shut()
+		run := false
+		for _, name := range showing(t, dir, "marksubject") {
+			run = run || strings.HasSuffix(name, ".run")
+		}
+		if run != shown {
+			t.Errorf("key %q: a run shows subjects: %v", key, run)
+		}
+		s = openWith(t, dir, e)
+		if st := s.streams.Find("$G", "MANY").Partition().Status(); st.Subjects != 100 {
+			t.Errorf("key %q: %+v", key, st)
+		}
+		s.shut()
 	}
 }
 

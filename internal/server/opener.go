@@ -25,7 +25,8 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 	}
 	o.Store, o.Proposer = store, proposer{g.solo}
 	if !memory {
-		o.Index = s.newIndex(spec)
+		g.index = s.newIndex(spec)
+		o.Index = g.index
 	}
 	if s.o.OnLost != nil {
 		o.Lost = func(first, last uint64) { s.o.OnLost(spec.ID, first, last) }

@@ -90,6 +90,7 @@ type group struct {
 	solo   *multiraft.Solo
 	part   *partition.Partition
 	log    *seglog.Log // nil for memory
+	index  *index      // nil for memory
 	memory bool
 	held   *journal.Group // nil until the journal is open, and for memory
 }
@@ -265,9 +266,10 @@ const checkpointEvery = 5 * time.Minute
 
 // run takes checkpoints, and merges the runs of the subject indexes, until ctx ends.
 func (s *storage) run(ctx context.Context) error {
-	var merging sync.WaitGroup
-	merging.Go(func() { s.indexes.merge(ctx) })
-	defer merging.Wait()
+	var tending sync.WaitGroup
+	tending.Go(func() { s.indexes.merge(ctx) })
+	tending.Go(func() { s.saveCrowds(ctx) })
+	defer tending.Wait()
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()
 	tight := time.NewTicker(tightEvery)
