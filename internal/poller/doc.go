@@ -12,8 +12,8 @@
 // brings much, or has to wait, gets a goroutine for as long as that lasts, so that
 // no connection keeps the others of a loop waiting.
 //
-// Goroutines: one for each loop, and one for each socket that is served apart;
-// Close joins all. Locks: loop.mu and Socket.mu, never together, never during a
+// Goroutines: one for each loop, and one for each socket that is served apart, which
+// ends when its Input says that it brings little again, or is done; Close joins all. Locks: loop.mu and Socket.mu, never together, never during a
 // wait or a callback. Doors call it. Where there is no epoll, Open says so and
 // doors read with one goroutine for each connection.
 //

@@ -19,7 +19,7 @@ type Next uint8
 // What Ready returns.
 const (
 	Wait  Next = iota // for input or Wake; the loop may call
-	Apart             // for input or Wake; a goroutine of its own is to call
+	Apart             // for input or Wake; a goroutine of its own is to call, and stays
 	Again             // at once, on a goroutine of its own
 	Done              // never
 )

@@ -13,11 +13,12 @@ import (
 )
 
 // A socket's states: whether its Input is being called, and is to be called once
-// more after that.
+// more after that, or a goroutine of its own waits to call it.
 const (
 	idle int32 = iota
 	running
 	again
+	parked
 	done
 )
 
@@ -43,6 +44,7 @@ type Socket struct {
 	interrupt   sync.Once
 
 	arrived chan struct{} // one token: something happened while the Input ran
+	resume  chan struct{} // one token: the goroutine that is parked goes on
 
 	mu     sync.Mutex
 	closed bool // guarded by mu
@@ -52,6 +54,7 @@ func newSocket(fd int, remote net.Addr, input Input) *Socket {
 	s := &Socket{
 		fd: fd, remote: remote, input: input,
 		writable: make(chan struct{}, 1), interrupted: make(chan struct{}), arrived: make(chan struct{}, 1),
+		resume: make(chan struct{}, 1),
 	}
 	s.state.Store(running)
 	return s
@@ -99,6 +102,11 @@ func (s *Socket) notify(t *turn) {
 				s.serve(t)
 			}
 			return
+		case parked:
+			if s.state.CompareAndSwap(parked, running) {
+				s.resume <- struct{}{}
+				return
+			}
 		case running:
 			if s.state.CompareAndSwap(running, again) {
 				signal(s.arrived)
@@ -143,7 +151,12 @@ func (s *Socket) serve(t *turn) {
 			}
 		default:
 			s.apart = next == Apart
-			if s.state.CompareAndSwap(running, idle) {
+			if stay := s.apart && t == nil; stay && s.state.CompareAndSwap(running, parked) {
+				if <-s.resume; s.state.Load() == done {
+					return // it was closed
+				}
+				continue
+			} else if !stay && s.state.CompareAndSwap(running, idle) {
 				return
 			}
 			s.state.Store(running)
@@ -232,6 +245,9 @@ func (s *Socket) Close() error {
 	}
 	s.closed = true
 	s.loop.forget(s)
+	if s.state.CompareAndSwap(parked, done) {
+		s.resume <- struct{}{}
+	}
 	return os.NewSyscallError("close", unix.Close(s.fd))
 }
 
