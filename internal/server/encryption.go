@@ -113,8 +113,11 @@ func (s *storage) compress(id record.Identity, how string) {
 // create makes the first store key.
 func (k *keyStore) create(c EncryptionConfig) (*atrest.Keyring, error) {
 	// Encrypted files without a key file: it was lost, and must come back.
-	b, err := k.read("catalog")
-	if err == nil && atrest.IsPages(b) {
+	for _, name := range []string{CatalogFile, CatalogCopy} {
+		b, err := k.read(name)
+		if err != nil || !atrest.IsPages(b) {
+			continue
+		}
 		return nil, fmt.Errorf("the data in %s is encrypted, but its key file %s is missing: put it back; nothing was changed", k.dir, keyFile)
 	}
 	keys, file, err := atrest.NewKeyring(c.Key, c.Cipher, c.cost)
