@@ -140,7 +140,7 @@ func describe(d *check.Damage) string {
 	case check.CostServer:
 		s += ": the server does not start"
 	case check.CostNothing:
-		s += ": no sequence"
+		s += ": costs nothing"
 	}
 	s += ": " + d.Detail
 	if d.Quarantined {
