@@ -124,12 +124,19 @@ func (l *loop) add(fd int, events uint32) error {
 	return nil
 }
 
+// modify changes what a descriptor that is polled is polled for.
+func (l *loop) modify(fd int, events uint32) {
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+		panic(fmt.Sprintf("change polled events: %v", err)) // only our own mistakes
+	}
+}
+
 func (l *loop) register(s *Socket) error {
 	s.loop = l
 	l.mu.Lock()
 	l.sockets[int32(s.fd)] = s
 	l.mu.Unlock()
-	err := l.add(s.fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff)
+	err := l.add(s.fd, always)
 	if err != nil {
 		l.forget(s)
 	}

@@ -311,6 +311,49 @@ func TestAWriterWaitsForRoomForItsDeadlineAndForNoInterrupt(t *testing.T) {
 	}
 }
 
+func TestAWriterIsToldOfRoomWhileAReaderOfItsOwnIsBusy(t *testing.T) {
+	p := open(t, 1)
+	seen, release := make(chan struct{}, 10), make(chan struct{})
+	reads := 0
+	s, far := adopt(t, p, inputFunc(func(s *Socket) Next {
+		n, err := s.Read(make([]byte, 100))
+		if err != nil {
+			return Done
+		}
+		if n > 0 {
+			seen <- struct{}{}
+			if reads++; reads == 2 {
+				<-release
+			}
+		}
+		return Apart
+	}))
+	s.Start()
+	write(t, far, []byte("on the loop"))
+	await(t, "the first read", seen)
+	write(t, far, []byte("apart, and long"))
+	await(t, "the second read", seen)
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Writev([][]byte{make([]byte, 64<<20)}, patience)
+		done <- err
+	}()
+	for range 20 { // input that does not concern the writer
+		write(t, far, []byte("more"))
+		if _, err := io.CopyN(io.Discard, far, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := io.CopyN(io.Discard, far, 44<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("the writer got %v", err)
+	}
+	close(release)
+	await(t, "the rest", seen)
+}
+
 func TestManyPiecesAreWrittenWholeAndInOrder(t *testing.T) {
 	p := open(t, 1)
 	s, far := adopt(t, p, newReader(Wait))

@@ -37,6 +37,10 @@ type Socket struct {
 	on    *turn // whose loop it runs on; nil: on a goroutine of its own
 	apart bool  // the next call is not for the loop
 
+	// single says that the loop gets one event for each time that it is armed: while
+	// a goroutine of its own reads, arrivals wake nobody.
+	single atomic.Bool
+
 	// For who writes.
 	waiting     atomic.Bool   // a writer waits or is about to
 	writable    chan struct{} // one token: it may be worth another try
@@ -82,6 +86,9 @@ func (s *Socket) event(events uint32, t *turn) {
 	}
 	if events&(unix.EPOLLOUT|end) != 0 && s.waiting.Load() {
 		signal(s.writable)
+	}
+	if events&(unix.EPOLLOUT|end) == 0 && s.waiting.Load() && s.single.Load() {
+		s.arm(0) // the writer waits on
 	}
 	if events&(unix.EPOLLIN|end) != 0 {
 		s.notify(t)
@@ -136,6 +143,10 @@ func (s *Socket) goServe() {
 
 // serve calls the Input until it waits.
 func (s *Socket) serve(t *turn) {
+	if t == nil && s.apart && !s.single.Load() {
+		s.single.Store(true)
+		s.arm(0)
+	}
 	for {
 		s.on = t
 		next := s.input.Ready(s)
@@ -151,7 +162,13 @@ func (s *Socket) serve(t *turn) {
 			}
 		default:
 			s.apart = next == Apart
-			if stay := s.apart && t == nil; stay && s.state.CompareAndSwap(running, parked) {
+			stay := s.apart && t == nil
+			if !s.apart && s.single.Load() {
+				s.single.Store(false)
+				s.arm(0)
+			}
+			if stay && s.state.CompareAndSwap(running, parked) {
+				s.arm(unix.EPOLLIN)
 				if <-s.resume; s.state.Load() == done {
 					return // it was closed
 				}
@@ -161,6 +178,31 @@ func (s *Socket) serve(t *turn) {
 			}
 			s.state.Store(running)
 		}
+	}
+}
+
+// always are the events that a socket gets while it is not single. They come when
+// something changes, so that there is no need to arm it again.
+const always = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
+
+// arm has the loop told: of every change, or, if it is single, once of these events
+// and of what a writer waits for.
+func (s *Socket) arm(events uint32) {
+	if !s.single.Load() {
+		events = always
+	} else {
+		if events != 0 {
+			events |= unix.EPOLLRDHUP
+		}
+		if s.waiting.Load() {
+			events |= unix.EPOLLOUT
+		}
+		events |= unix.EPOLLONESHOT
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.loop.modify(s.fd, events)
 	}
 }
 
@@ -301,10 +343,8 @@ func (s *Socket) Writev(bufs [][]byte, timeout time.Duration) (int, error) {
 			defer timer.Stop()
 			late = timer.C
 		}
-		select {
-		case <-s.interrupted:
-			return total, net.ErrClosed
-		default:
+		if s.single.Load() {
+			s.arm(unix.EPOLLIN)
 		}
 		select {
 		case <-s.writable:
