@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
+	runs "github.com/weirmq/weir/internal/seglog/subjects"
 )
 
 // BenchmarkPublish admits and applies records; an operation is one.
@@ -38,5 +39,35 @@ func BenchmarkPublish(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkPublishPaged admits and applies records of subjects that are all on
+// disk at first; an operation is one.
+func BenchmarkPublishPaged(b *testing.B) {
+	const n = 1_000_000
+	r := newPagedRig(&testing.T{}, Limits{})
+	r.index.cache = runs.NewCache(64 << 20)
+	if err := r.index.Open(nil); err != nil {
+		b.Fatal(err)
+	}
+	r.fill(0, n)
+	r.checkpoint()
+	batch := &Batch{}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		if i++; i%500 == 0 {
+			r.p.Admit(1, batch)
+			r.sync()
+			r.log, r.durable = r.log[:0], 0
+			batch.Reset()
+			if i%100_000 == 0 {
+				b.StopTimer()
+				r.checkpoint()
+				b.StartTimer()
+			}
+		}
+		batch.Area.Append(&record.Parts{Subject: fmt.Appendf(nil, "fill.%06d", i*7919%n), Data: []byte("0123456789")})
 	}
 }

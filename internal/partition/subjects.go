@@ -170,8 +170,9 @@ func (p *Partition) tellHeld() {
 }
 
 // undo says what a subject's last record was before the one at seq, which is not
-// committed yet. Undo records are of successive sequences, and their entries are
-// in the active layer.
+// committed yet. Undo records are of successive sequences, but for those of a frame
+// that keeps its places while it is applied, and their entries are in the active
+// layer.
 type undo struct {
 	seq   uint64
 	entry *entry
@@ -210,6 +211,11 @@ func (p *Partition) commitUndoLocked() {
 	n := 0
 	if len(p.undo) > 0 && p.undo[0].seq <= p.done.last {
 		n = int(min(p.done.last-p.undo[0].seq+1, uint64(len(p.undo))))
+	}
+	clear(p.undo[:n])
+	if len(p.undo)-n > n {
+		p.undo = p.undo[n:] // moving the rest would cost more than what went
+		return
 	}
 	rest := copy(p.undo, p.undo[n:])
 	clear(p.undo[rest:])

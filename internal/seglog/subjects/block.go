@@ -24,8 +24,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // follow, those bytes, then what appendEntry writes.
 const (
 	blockHeader = 24
-	// blockBytes is the length at which a block is ended.
-	blockBytes = 4 << 10
+	// blockBytes is the length at which a block is ended: a look-up walks through half
+	// a block.
+	blockBytes = 1 << 10
 	// maxBlock is longer than any block: the last entry may pass blockBytes.
 	maxBlock = blockBytes + MaxSubject + (MaxInline+8)*binary.MaxVarintLen64
 )
