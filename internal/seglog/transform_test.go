@@ -13,6 +13,7 @@ import (
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seglog/logtest"
+	"github.com/weirmq/weir/internal/vfs"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
@@ -132,6 +133,34 @@ func TestBlocksHaveTheirSizes(t *testing.T) {
 	if inBlocks < 20 {
 		t.Fatalf("%d blocks", inBlocks)
 	}
+}
+
+func TestReadingBlocksDoesNotAllocateForEachRecord(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	eachWay(t, func(t *testing.T, how way) {
+		o := VolumeOptions{FS: vfs.OS{}, Dir: t.TempDir(), TailCache: -1, Log: quiet}
+		how.set(&o)
+		l := openLog(t, openVolume(t, o), testID)
+		for base := uint64(1); base < 30_000; base += 100 {
+			f, _ := logtest.Dense(testID, base, int64(base), 100, 128)
+			l.Append(f)
+		}
+		must(t, l.Checkpoint(nil))
+		c := l.Cursor(1)
+		defer c.Close()
+		for range 5_000 { // read-ahead has its block by now
+			_, _ = c.Next()
+		}
+		if n := testing.AllocsPerRun(20_000, func() {
+			if _, err := c.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%v allocations a record", n)
+		}
+	})
 }
 
 // built is an encrypted log with sealed segments of several blocks, closed.
