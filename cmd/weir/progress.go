@@ -42,3 +42,16 @@ func (p *progress) clear() {
 		p.shown = false
 	}
 }
+
+// showCount shows how many of a known number of messages are done.
+func (p *progress) showCount(done, total uint64) {
+	if p.out == nil || done%64 != 0 {
+		return
+	}
+	now := time.Now()
+	if now.Before(p.next) {
+		return
+	}
+	p.next, p.shown = now.Add(100*time.Millisecond), true
+	fmt.Fprintf(p.out, "\r%s of %s messages, %d %%, %s\x1b[K", thousands(done), thousands(total), 100*done/max(total, 1), rate(done, now.Sub(p.start)))
+}

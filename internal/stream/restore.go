@@ -75,7 +75,7 @@ func (r *Restoration) Fill(ctx context.Context, in *backup.Reader) (*Stream, err
 	}
 	if err != nil {
 		r.Abort()
-		return nil, fmt.Errorf("restore stream %q: %w", r.config.Name, err)
+		return nil, err
 	}
 	return r.stream, nil
 }
