@@ -51,7 +51,7 @@ var mayStart = []string{
 
 // decoders are packages whose exported Decode and Parse functions take bytes
 // that anybody may have written.
-var decoders = []string{"wire/", "record", "atrest", "journal", "seglog", "seqset", "consumer"}
+var decoders = []string{"wire/", "record", "atrest", "journal", "seglog", "seqset", "consumer", "multiraft"}
 
 // moreDecoders are decoders under other names: package and function.
 var moreDecoders = map[string]string{"wire/nats": "Next", "backup": "NewReader"}

@@ -307,6 +307,33 @@ func TestMembersChangeByOrder(t *testing.T) {
 	c.wantValues(3, "a", "b", "c")
 }
 
+func TestMembersAreToldWhenTheChangeIsDurable(t *testing.T) {
+	c := newCluster(t, 3)
+	leader := c.elect(0)
+	follower := c.nodes[1]
+	// The entry gets durable, and nothing after it.
+	follower.disk.until = KindMembers
+	leader.g.Change(Change{Remove, NewCopyID(3, 1)})
+	c.tick(3)
+	if got := len(follower.g.log.members.Voters); got != 2 {
+		t.Fatalf("the follower has %d voters in force", got)
+	}
+	if got := len(follower.list.members.Voters); got != 3 {
+		t.Errorf("the follower tells of %d voters that a crash would undo", got)
+	}
+	follower.disk.until, follower.disk.stopped = 0, false
+	c.settle()
+	if got := len(follower.list.members.Voters); got != 2 {
+		t.Errorf("the follower tells of %d voters", got)
+	}
+	leader.cut, c.nodes[2].cut = true, true
+	c.restart(1)
+	c.settle()
+	if got := len(c.nodes[1].list.members.Voters); got != 2 {
+		t.Errorf("the follower has %d voters after a restart", got)
+	}
+}
+
 func TestSoloBecomesAGroupOfThree(t *testing.T) {
 	d := &disk{}
 	for i := range uint64(5) {

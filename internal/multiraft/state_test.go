@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"testing"
@@ -21,6 +22,27 @@ func TestStateIsReadAsItWasWritten(t *testing.T) {
 		if _, err := DecodeState(b[:n]); !errors.Is(err, ErrDamaged) {
 			t.Fatalf("%d of %d bytes: %v", n, len(b), err)
 		}
+	}
+}
+
+// The bytes of format 1: a change here is a change of the format.
+func TestStateOfFormat1IsRead(t *testing.T) {
+	golden := "01" + "0900000000000000" + "0100000002000000" + "4600000000000000" +
+		"3c00000000000000" + "0800000000000000" + "0200" + "0100" +
+		"0100000001000000" + "0100000002000000" + "0200000003000000"
+	b, err := hex.DecodeString(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := State{Term: 9, Vote: NewCopyID(2, 1), Commit: 70, Index: 60, IndexTerm: 8, Members: Members{
+		Voters: []CopyID{NewCopyID(1, 1), NewCopyID(2, 1)}, Learners: []CopyID{NewCopyID(3, 2)},
+	}}
+	s, err := DecodeState(b)
+	if err != nil || fmt.Sprint(s) != fmt.Sprint(want) {
+		t.Errorf("got %+v, %v; want %+v", s, err, want)
+	}
+	if again := hex.EncodeToString(AppendState(nil, &want)); again != golden {
+		t.Errorf("wrote %s, want %s", again, golden)
 	}
 }
 

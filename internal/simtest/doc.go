@@ -15,7 +15,8 @@
 //   - The disk's time. A batch of the journal is written when its node says so, and
 //     its sync returns when an event says so; other writes take no time. A crash
 //     leaves what faultfs makes of it: unsynced writes lost, kept, reordered or torn
-//     at 512 bytes.
+//     at 512 bytes. Disks are lost whole, and bits of a journal flip: a node that
+//     finds damage does not take part, and its copies are replaced by new ones.
 //   - The store of a partition: frames in memory, and a checkpoint in one file that
 //     is replaced atomically, instead of segments. A snapshot is the frames that a
 //     copy lacks and the small state.
@@ -38,6 +39,13 @@
 //	                                                        fresh seeds, printed on failure
 //	WEIR_FAULT_SEED=n go test ./internal/simtest -run Fault -v
 //	                                                        one seed, with its history
+//
+// Two limits are kept, as no protocol can do without them: no second disk is lost
+// before the copies of the first are replaced, and bits do not flip in the last
+// batch of a journal, which cannot be told from a torn one.
+//
+// One more test runs groups, journals and links on goroutines of their own, for the
+// race detector; no seed repeats that one.
 //
 // Each protection has a negative control: with it taken away, the same invariants
 // must fail within a number of seeds.
