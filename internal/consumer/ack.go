@@ -68,13 +68,27 @@ func (c *Consumer) Ack(a Ack, now int64) AckResult {
 	return res
 }
 
+// sample keeps an advisory of every so many acknowledgements; from is when the wait
+// for this one began.
+func (c *Consumer) sample(a *Ack, from int64) {
+	if c.cfg.Sample <= 0 || a.Kind != Acked {
+		return
+	}
+	if c.sampled += c.cfg.Sample; c.sampled < 100 {
+		return
+	}
+	c.sampled = min(c.sampled-100, 100)
+	c.advise(Advisory{Kind: AdvisoryAcked, Seq: a.Seq, DSeq: a.DSeq, Delivered: a.Delivered, Took: max(c.now-from, 0)})
+}
+
 // ack ends one message, or everything up to it. It says whether there was any.
 // What was given up may still be acknowledged: retention waits for it.
 func (c *Consumer) ack(a Ack) bool {
 	if c.cfg.AckPolicy == AckAll {
-		return c.ackThrough(a.Seq)
+		return c.ackThrough(a)
 	}
 	if i, ok := c.tab.find(a.Seq, a.DSeq); ok {
+		c.sample(&a, c.tab.ents[i].time)
 		c.done(i)
 	} else if !c.exhausted.Remove(a.Seq) {
 		return false
@@ -83,8 +97,12 @@ func (c *Consumer) ack(a Ack) bool {
 	return true
 }
 
-func (c *Consumer) ackThrough(seq uint64) bool {
+func (c *Consumer) ackThrough(a Ack) bool {
+	seq := a.Seq
 	some := false
+	if i, ok := c.tab.find(seq, a.DSeq); ok {
+		c.sample(&a, c.tab.ents[i].time)
+	}
 	for e := c.tab.lowest(); e != nil && e.seq <= seq; e = c.tab.lowest() {
 		some = true
 		i := uint32(c.tab.head)

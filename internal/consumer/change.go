@@ -25,6 +25,7 @@ import (
 //	  purged         seq                         that was a purge: the position moves
 //	  scanned        seq                         next sequence to look at
 //	  floor          seq dseq
+//	  reset          seq                         everything as if it began there
 const changeVersion = 1
 
 const (
@@ -41,6 +42,7 @@ const (
 	factPurged
 	factScanned
 	factFloor
+	factReset
 )
 
 // fact is one entry of a change record.
@@ -208,7 +210,9 @@ func (f *facts) next(out *fact) bool {
 // check refuses what no recorder writes.
 func (f *facts) check(x *fact) {
 	switch {
-	case x.kind < factDelivered || x.kind > factFloor:
+	case x.kind < factDelivered || x.kind > factReset:
+		f.r.bad = true
+	case x.kind == factReset && (x.seq == 0 || x.seq == ^uint64(0)):
 		f.r.bad = true
 	case x.kind == factRedelivered && (x.count < 2 || x.count > maxCount):
 		f.r.bad = true

@@ -50,6 +50,13 @@ type Config struct {
 	ReplayOriginal bool `json:",omitempty"`
 	// PauseUntil is a time, Unix nanoseconds, until which nothing is delivered.
 	PauseUntil int64 `json:",omitempty"`
+	// Priority chooses between requests; nil: they take turns.
+	Priority *Priority `json:",omitempty"`
+	// Sample is how many of a hundred acknowledgements give an advisory.
+	Sample int `json:",omitempty"`
+	// NewPin makes the mark of a client that is pinned, each a new one. nil: nobody is
+	// pinned.
+	NewPin func() string `json:"-"`
 	// AckReplyLen gives the length of the acknowledgement subject that the delivery
 	// will carry, for requests with a bound in bytes. The delivery is borrowed.
 	// nil: 0.

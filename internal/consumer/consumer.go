@@ -45,6 +45,11 @@ type Consumer struct {
 	lastDelivered, lastAcked int64
 	// idleFrom is since when the consumer is unused; 0 unknown.
 	idleFrom int64
+	// paused says that the last Step delivered nothing because of a pause.
+	paused bool
+	// sampled is how much of an advisory the acknowledgements since the last one make,
+	// in hundredths.
+	sampled int
 }
 
 // New makes a consumer that goes on from st, of which it keeps no part.
@@ -76,6 +81,10 @@ func (c *Consumer) configure(cfg Config) {
 	c.wait = cfg.waits()
 	c.armed = false
 	c.pull.max = cfg.maxWaiting()
+	c.paused = false // whoever changes the pause tells it
+	if c.pull.pin.ID != "" && (cfg.priority() != PriorityPinned || !cfg.Priority.has(c.pull.pin.Group)) {
+		c.pull.pin, c.pull.pinned = Pin{}, 0
+	}
 }
 
 // clock takes the time of an input.
@@ -99,6 +108,8 @@ type Info struct {
 	AckPending, Redelivered, Waiting int
 	// Bound says that somebody listens where the consumer sends by itself.
 	Bound bool
+	// Pin is the client that requests are answered to.
+	Pin Pin
 }
 
 // Info tells the present state.
@@ -106,7 +117,7 @@ func (c *Consumer) Info() Info {
 	in := Info{
 		Delivered: c.delivered, Floor: c.floor,
 		LastDelivered: c.lastDelivered, LastAcked: c.lastAcked,
-		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len, Bound: c.push.bound,
+		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len, Bound: c.push.bound, Pin: c.pull.pin,
 	}
 	if c.cfg.MaxDeliver != 1 {
 		in.Redelivered = c.tab.redelivered + int(c.exhausted.Count())
@@ -144,10 +155,12 @@ func (c *Consumer) Step(now int64, src Source, interest func(reply string) bool,
 	}
 	s := step{c: c, now: now, src: src, interest: interest, out: out}
 	c.expire(now)
+	c.expirePin(now)
 	c.pull.begin(&s)
 	c.hold = 0
+	c.checkPause(now)
 	switch {
-	case now < c.cfg.PauseUntil:
+	case c.paused:
 		c.hold = c.cfg.PauseUntil
 	case c.cfg.Push != nil:
 		c.push.deliver(&s, c.cfg.Push)
@@ -171,6 +184,7 @@ func (c *Consumer) Deadline() int64 {
 		return 1
 	}
 	at := earlier(earlier(c.nextExpiry(), c.pull.timer), earlier(c.push.beat, c.hold))
+	at = earlier(at, c.pull.pinned)
 	if c.cfg.InactiveThreshold > 0 && !c.push.bound {
 		at = earlier(at, c.idleFrom+int64(c.cfg.InactiveThreshold))
 	}
@@ -183,6 +197,16 @@ func earlier(a, b int64) int64 {
 		return b
 	}
 	return a
+}
+
+// checkPause finds out whether the consumer is paused, and tells when a pause ended
+// by itself.
+func (c *Consumer) checkPause(now int64) {
+	was := c.paused
+	c.paused = now < c.cfg.PauseUntil
+	if was && !c.paused {
+		c.advise(Advisory{Kind: AdvisoryResumed})
+	}
 }
 
 // memoryLinger is how long an empty table is kept for the next burst.

@@ -6,15 +6,16 @@
 //
 // The core keeps position, pending set, floor, redelivery queue and change
 // records. It knows no protocol. A policy says who gets the next message and
-// whether it may be sent now: pull.go serves JetStream's pull requests.
+// whether it may be sent now: pull.go serves JetStream's pull requests, between
+// which priority.go chooses, and push.go sends by itself.
 //
 // # Input and output
 //
-// Inputs are calls: Request, Ack, Removed, Purged, Update. Step takes the time and
-// does what has become possible: it ends requests, queues what was not
-// acknowledged in time, delivers. Its Output says what to send and what to write
-// down. Records come from a Source, which answers from memory or says Cold; the
-// owner then loads and steps again.
+// Inputs are calls: Request, Ack, Removed, Purged, Update, Bound, FlowAnswered,
+// Unpin, Reset. Step takes the time and does what has become possible: it ends
+// requests, queues what was not acknowledged in time, delivers. Its Output says
+// what to send and what to write down. Records come from a Source, which answers
+// from memory or says Cold; the owner then loads and steps again.
 //
 // # State
 //
@@ -24,10 +25,10 @@
 //
 // # Invariants
 //
-// The floor never moves back, and nothing at or below it is pending. What is
-// pending was delivered, is stored and is not acknowledged. Pending entries
-// ascend in stream sequence and in the consumer sequence of their first delivery
-// alike.
+// The floor never moves back but by Reset, and nothing at or below it is pending.
+// What is pending was delivered, is stored and is not acknowledged. Pending
+// entries ascend in stream sequence and in the consumer sequence of their first
+// delivery alike.
 //
 // # Concurrency
 //

@@ -11,7 +11,7 @@ func (c *Consumer) done(i uint32) {
 
 // raiseFloor moves the floor to right below the lowest pending message, but not
 // beyond the stream sequence upto, or to the last delivery if nothing is pending.
-// The floor never moves back.
+// The floor never moves back but by Reset.
 func (c *Consumer) raiseFloor(upto uint64) {
 	at := c.delivered
 	if e := c.tab.lowest(); e != nil {

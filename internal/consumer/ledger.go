@@ -8,7 +8,7 @@ type ledger struct {
 	// serial is the number of the last complete change record.
 	serial    uint64
 	delivered Position
-	// floor never moves back; nothing at or below it is pending.
+	// floor moves back by a reset only; nothing at or below it is pending.
 	floor Position
 	// scanned is the first sequence that was not looked at, as far as that was
 	// written down.

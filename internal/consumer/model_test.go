@@ -20,6 +20,10 @@ type model struct {
 	queue     []uint64
 	exhausted map[uint64]bool
 	requests  []*modelRequest
+	// pin is the pinned client's id until pinned; pins is how many there were.
+	pin    string
+	pinned int64
+	pins   int
 }
 
 type modelPending struct {
@@ -32,6 +36,7 @@ type modelRequest struct {
 	reply   string
 	batch   int
 	expires int64
+	Request
 }
 
 func newModel(cfg Config, src *stored) *model {
@@ -155,15 +160,20 @@ func (m *model) step() (out []Delivery) {
 		}
 	}
 	m.requests = slices.DeleteFunc(m.requests, func(r *modelRequest) bool { return r.expires <= m.now })
+	m.expirePin()
 	for len(m.requests) > 0 {
-		d, ok := m.deliver()
+		d, ok := m.candidate()
 		if !ok {
 			break
 		}
-		r := m.requests[0]
-		d.Reply = r.reply
+		r := m.pick(d)
+		if r == nil {
+			break
+		}
+		m.deliver(d)
+		d.Reply, d.Pin = r.reply, m.pin
 		out = append(out, d)
-		m.requests = m.requests[1:]
+		m.drop(r)
 		if r.batch--; r.batch > 0 {
 			m.requests = append(m.requests, r)
 		}
@@ -171,7 +181,8 @@ func (m *model) step() (out []Delivery) {
 	return out
 }
 
-func (m *model) deliver() (Delivery, bool) {
+// candidate gives the message that comes next.
+func (m *model) candidate() (Delivery, bool) {
 	for len(m.queue) > 0 {
 		seq := m.queue[0]
 		if m.exhaust(seq) {
@@ -181,12 +192,7 @@ func (m *model) deliver() (Delivery, bool) {
 			m.end(seq)
 			continue
 		}
-		m.queue = m.queue[1:]
-		m.delivered.Consumer++
-		p := m.pending[seq]
-		p.count++
-		p.since = m.now
-		return Delivery{Seq: seq, DSeq: m.delivered.Consumer, Delivered: p.count, Pending: m.src.Count(m.next)}, true
+		return Delivery{Seq: seq, DSeq: m.delivered.Consumer + 1, Delivered: m.pending[seq].count + 1, Pending: m.src.Count(m.next)}, true
 	}
 	if m.cfg.AckPolicy != AckNone && m.cfg.MaxAckPending > 0 && len(m.pending) >= m.cfg.MaxAckPending {
 		return Delivery{}, false
@@ -196,14 +202,89 @@ func (m *model) deliver() (Delivery, bool) {
 		m.next = max(m.next, it.Seq)
 		return Delivery{}, false
 	}
-	m.delivered = Position{m.delivered.Consumer + 1, it.Seq}
-	m.next = it.Seq + 1
+	return Delivery{Seq: it.Seq, DSeq: m.delivered.Consumer + 1, Delivered: 1, Pending: m.src.Count(it.Seq + 1)}, true
+}
+
+// deliver makes the candidate delivered.
+func (m *model) deliver(d Delivery) {
+	m.delivered.Consumer++
+	if d.Delivered > 1 {
+		m.queue = m.queue[1:]
+		p := m.pending[d.Seq]
+		p.count, p.since = d.Delivered, m.now
+		return
+	}
+	m.delivered.Stream, m.next = d.Seq, d.Seq+1
 	if m.cfg.AckPolicy == AckNone {
 		m.floor = m.delivered
 	} else {
-		m.pending[it.Seq] = &modelPending{m.delivered.Consumer, m.now, 1}
+		m.pending[d.Seq] = &modelPending{d.DSeq, m.now, 1}
 	}
-	return Delivery{Seq: it.Seq, DSeq: m.delivered.Consumer, Delivered: 1, Pending: m.src.Count(m.next)}, true
+}
+
+// pick chooses who gets the message.
+func (m *model) pick(d Delivery) (best *modelRequest) {
+	for _, r := range slices.Clone(m.requests) {
+		switch m.cfg.priority() {
+		case PriorityNone:
+			return r
+		case PriorityOverflow:
+			few := r.MinPending > 0 && d.Pending+1 < uint64(r.MinPending)
+			done := r.MinAckPending > 0 && len(m.pending) < int(r.MinAckPending)
+			if !few && !done || r.MinPending > 0 && !few || r.MinAckPending > 0 && !done {
+				return r
+			}
+		case PriorityPinned:
+			if r.ID == "" && m.pin == "" {
+				m.pins++
+				m.pin, m.pinned = fmt.Sprint("pin", m.pins), m.now+m.cfg.pinTimeout()
+				r.ID = m.pin
+			}
+			if r.ID != "" && r.ID == m.pin {
+				return r
+			}
+			if r.ID != "" {
+				m.drop(r)
+			}
+		case PriorityRanked:
+			if best == nil || r.Priority < best.Priority {
+				best = r
+			}
+		}
+	}
+	return best
+}
+
+func (m *model) drop(r *modelRequest) {
+	i := slices.Index(m.requests, r)
+	m.requests = slices.Delete(m.requests, i, i+1)
+}
+
+func (m *model) expirePin() {
+	if m.pin != "" && m.now >= m.pinned {
+		m.pin, m.pinned = "", 0
+	}
+}
+
+// ask takes a request unless it names a client that is not pinned.
+func (m *model) ask(r Request, life int64) {
+	if r.ID != "" {
+		if m.expirePin(); r.ID != m.pin {
+			return
+		}
+		m.pinned = m.now + m.cfg.pinTimeout()
+	}
+	m.requests = append(m.requests, &modelRequest{r.Reply, r.Batch, m.now + life, r})
+}
+
+func (m *model) reset(seq uint64) {
+	if seq == 0 {
+		seq = m.floor.Stream + 1
+	}
+	m.delivered = Position{Stream: seq - 1}
+	m.floor, m.next, m.queue = m.delivered, seq, nil
+	clear(m.pending)
+	clear(m.exhausted)
 }
 
 // state gives the model's state in the consumer's terms.
@@ -251,6 +332,9 @@ func newDuel(t *testing.T, seed uint64) *duel {
 	d := &duel{t: t, rnd: rnd, now: epoch, acked: map[uint64]int{}}
 	d.src.size, d.src.cold = map[uint64]int{}, map[uint64]bool{}
 	d.cfg = d.config()
+	d.cfg.Priority = d.priority()
+	pins := 0
+	d.cfg.NewPin = func() string { pins++; return fmt.Sprint("pin", pins) }
 	d.m = newModel(d.cfg, &d.src)
 	d.c, d.replica = New(d.cfg, StartAt(1)), NewReplica(StartAt(1))
 	return d
@@ -266,6 +350,14 @@ func (d *duel) config() Config {
 		cfg.Backoff = append(cfg.Backoff, []time.Duration{300, 1000, 4000}[d.rnd.IntN(3)])
 	}
 	return cfg
+}
+
+func (d *duel) priority() *Priority {
+	policy := PriorityPolicy(d.rnd.IntN(6))
+	if policy > PriorityRanked {
+		return nil
+	}
+	return &Priority{Policy: policy, Groups: []string{"g"}, Timeout: 2000}
 }
 
 func (d *duel) run(steps int) {
@@ -302,13 +394,15 @@ func (d *duel) input() {
 		d.c.Purged(first)
 		d.m.purged(first)
 	case k < 97:
-		policy := d.cfg.AckPolicy
+		was := d.cfg
 		d.cfg = d.config()
-		d.cfg.AckPolicy = policy
+		d.cfg.AckPolicy, d.cfg.Priority, d.cfg.NewPin = was.AckPolicy, was.Priority, was.NewPin
 		d.m.cfg = d.cfg
 		d.c.Update(d.cfg)
 	case k < 98:
 		d.restart()
+	case k < 99:
+		d.admin()
 	default:
 		d.now += d.rnd.Int64N(3000)
 		d.m.now = d.now
@@ -318,8 +412,39 @@ func (d *duel) input() {
 func (d *duel) request() {
 	batch, life := 1+d.rnd.IntN(12), 1+d.rnd.Int64N(4000)
 	reply := fmt.Sprint("inbox", d.rnd.IntN(4))
-	d.c.Request(Request{Reply: reply, Batch: batch, Expires: time.Duration(life)}, d.now)
-	d.m.requests = append(d.m.requests, &modelRequest{reply, batch, d.now + life})
+	r := Request{Reply: reply, Batch: batch, Expires: time.Duration(life), Group: "g", Priority: d.rnd.IntN(3)}
+	switch d.cfg.priority() {
+	case PriorityOverflow:
+		r.MinPending, r.MinAckPending = int64(d.rnd.IntN(2)*d.rnd.IntN(30)), int64(d.rnd.IntN(2)*d.rnd.IntN(10))
+	case PriorityPinned:
+		if k := d.rnd.IntN(4); k < 2 {
+			r.ID = d.m.pin
+		} else if k == 2 {
+			r.ID = fmt.Sprint("pin", d.m.pins-1)
+		}
+	}
+	d.c.Request(r, d.now)
+	d.m.ask(r, life)
+}
+
+// admin does what only an administrator does.
+func (d *duel) admin() {
+	if d.rnd.IntN(2) == 0 {
+		d.c.Unpin("g", d.now)
+		d.m.pin, d.m.pinned = "", 0
+		return
+	}
+	d.step()
+	d.catchUp(len(d.records))
+	seq := d.rnd.Uint64N(d.src.last + 3)
+	if got := d.c.Reset(seq, d.now); seq != 0 && got != seq {
+		d.t.Fatalf("reset to %d, not to %d", got, seq)
+	}
+	d.m.reset(seq)
+	// The floor was told to move, and what was acknowledged may be so once more.
+	d.floor = Position{}
+	clear(d.acked)
+	d.step()
 }
 
 // word is a client's word about some delivery, usually a recent one.
@@ -408,6 +533,7 @@ func (d *duel) deadline() {
 	for _, r := range d.m.requests {
 		want = earlier(want, r.expires)
 	}
+	want = earlier(want, d.m.pinned)
 	if got := d.c.Deadline(); (want != 0 && (got == 0 || got > want)) || got < 0 {
 		d.t.Fatalf("deadline %d, want %d", got, want)
 	}
@@ -450,4 +576,5 @@ func (d *duel) restart() {
 	}
 	d.c = New(d.cfg, st)
 	d.m.requests, d.m.queue, d.m.next = nil, nil, st.Next
+	d.m.pin, d.m.pinned = "", 0
 }

@@ -52,8 +52,9 @@ func (o *Output) limit() int {
 
 // Delivery is one message on its way to one receiver.
 type Delivery struct {
-	// Reply is the inbox of the request that it answers.
-	Reply string
+	// Reply is the inbox of the request that it answers, Pin the mark of the client
+	// that is pinned.
+	Reply, Pin string
 	// Seq is the stream sequence, DSeq the consumer sequence of this delivery.
 	Seq, DSeq uint64
 	// Delivered counts the deliveries of this message, from 1.
@@ -74,6 +75,21 @@ const (
 	// AdvisoryTerm: it will not be delivered again, by the client's word or because
 	// it was deleted; Reason says.
 	AdvisoryTerm
+	// AdvisoryAcked: it was acknowledged, and is one of the sample; Took says after
+	// how long.
+	AdvisoryAcked
+	// AdvisoryPinned and AdvisoryUnpinned: a client of the group is pinned, is it no
+	// longer because of Reason. They are about no message.
+	AdvisoryPinned
+	AdvisoryUnpinned
+	// AdvisoryResumed: a pause is over. It is about no message.
+	AdvisoryResumed
+)
+
+// Reasons of an AdvisoryUnpinned.
+const (
+	ReasonPinTimeout = "timeout"
+	ReasonPinAdmin   = "admin"
 )
 
 // Reasons of an AdvisoryTerm that no client asked for.
@@ -91,4 +107,8 @@ type Advisory struct {
 	Delivered int
 	// Reason is the client's or one of the above.
 	Reason string
+	// Took is measured from when the last wait began, in nanoseconds.
+	Took int64
+	// Group and Pin are the priority group and the mark of its client.
+	Group, Pin string
 }

@@ -20,6 +20,9 @@ type pull struct {
 	steps uint64
 	// refused are the statuses of requests that never waited.
 	refused []Status
+	// pin is the client that is pinned, and pinned until when it stays so.
+	pin    Pin
+	pinned int64
 	// free are waiters to be used again, linked by next.
 	free  *waiter
 	nfree int
@@ -36,7 +39,11 @@ const maxFree = 1024
 func (c *Consumer) Request(r Request, now int64) {
 	now = c.clock(now)
 	c.idleFrom = now
-	if n, ok := c.refuses(&r); ok {
+	n, bad := c.refuses(&r)
+	if !bad {
+		n, bad = c.refusesGroup(&r, now)
+	}
+	if bad {
 		c.pull.refuse(r.Reply, n)
 		return
 	}
@@ -51,6 +58,7 @@ func (c *Consumer) Request(r Request, now int64) {
 	*w = waiter{
 		reply: r.Reply, batch: max(r.Batch, 1), noWait: r.NoWait,
 		bytes: max(r.MaxBytes, 0), bounded: r.MaxBytes > 0, heartbeat: max(int64(r.Heartbeat), 0),
+		group: r.Group, id: r.ID, rank: r.Priority, minPending: r.MinPending, minAckPending: r.MinAckPending,
 	}
 	if r.Expires > 0 {
 		w.expires = now + min(int64(r.Expires), maxDelay)
@@ -190,7 +198,7 @@ func (p *pull) admit(s *step, w *waiter) {
 	if w.noWait {
 		p.noWait++
 	}
-	p.waiting.push(w)
+	p.enqueue(s, w)
 	p.watch(w)
 }
 
@@ -226,10 +234,17 @@ func (p *pull) sweep(s *step) {
 }
 
 // pick gives the request that receives the message d of it.Size, and the size
-// that counts against its bound. Requests that cannot are ended on the way; nil
-// if none is left.
+// that counts against its bound. Requests that never can are ended on the way; nil
+// if no other may get it now.
 func (p *pull) pick(s *step, d *Delivery, it Item) (*waiter, int) {
-	for w := p.waiting.head; w != nil; w = p.waiting.head {
+	for w, next := p.waiting.head, (*waiter)(nil); w != nil; w = next {
+		next = w.next
+		if ok, n := p.eligible(s, w, d); !ok {
+			if n != nil {
+				p.end(s, w, n)
+			}
+			continue
+		}
 		if !p.heard(s, w) {
 			p.end(s, w, nil)
 			continue
@@ -267,7 +282,7 @@ func (p *pull) served(s *step, w *waiter, size int) {
 		p.end(s, w, nil)
 	case w.next != nil:
 		p.waiting.remove(w)
-		p.waiting.push(w)
+		p.enqueue(s, w)
 	}
 }
 

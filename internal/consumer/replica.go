@@ -85,6 +85,8 @@ func (r *Replica) apply(x *fact, acked func(uint64)) {
 		r.scanned = max(r.scanned, x.seq)
 	case factFloor:
 		r.raiseTo(Position{x.dseq, x.seq})
+	case factReset:
+		r.reset(x.seq)
 	}
 }
 

@@ -42,6 +42,13 @@ var (
 	noticeMaxWaiting        = notice{code: 409, text: "Exceeded MaxWaiting"}
 	noticeTooLarge          = notice{code: 409, text: "Message Size Exceeds MaxBytes", remains: true}
 	noticeBatchDone         = notice{code: 409, text: "Batch Completed", remains: true}
+	noticeBadPriority       = notice{code: 400, text: "Bad Request - Priority must be between 0 and 9"}
+	noticeNotOverflow       = notice{code: 400, text: "Bad Request - Not a Overflow Priority consumer"}
+	noticeNotPinned         = notice{code: 400, text: "Bad Request - Not a Pinned Client Priority consumer"}
+	noticeNoGroup           = notice{code: 400, text: "Bad Request - Priority Group missing"}
+	noticeBadGroup          = notice{code: 400, text: "Bad Request - Invalid Priority Group"}
+	noticePinMismatch       = notice{code: 423, text: "Nats-Pin-Id mismatch"}
+	noticeWrongPin          = notice{code: 423, text: "Nats-Wrong-Pin-Id", remains: true}
 	noticeFlow              = notice{code: 100, text: "FlowControl Request"}
 	noticeHeartbeat         = notice{code: 100, text: "Idle Heartbeat"}
 )

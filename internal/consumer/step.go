@@ -47,9 +47,11 @@ func (s *step) deliver() {
 		*d = s.preview(&next)
 		w, size := p.pick(s, d, next.item)
 		if w == nil {
+			p.endOfStream(s)
 			return
 		}
-		d.Reply = w.reply
+		p.holdPin(s, w)
+		d.Reply, d.Pin = w.reply, p.pin.ID
 		s.commit(&next, d)
 		p.served(s, w, size)
 	}

@@ -199,6 +199,16 @@ func (a args) config() Config {
 	if to := a.named["push"]; to != "" {
 		cfg.Push = &Push{Subject: to, FlowControl: a.has("flow"), Heartbeat: a.dur("heartbeat"), RateLimit: uint64(a.num("rate", 0))}
 	}
+	if policy := a.named["priority"]; policy != "" {
+		cfg.Priority = &Priority{
+			Policy:  map[string]PriorityPolicy{"overflow": PriorityOverflow, "pinned": PriorityPinned, "ranked": PriorityRanked}[policy],
+			Groups:  strings.Split(a.named["groups"], ","),
+			Timeout: a.dur("pin_timeout"),
+		}
+		pins := 0
+		cfg.NewPin = func() string { pins++; return fmt.Sprint("pin", pins) }
+	}
+	cfg.Sample = a.num("sample", 0)
 	cfg.ReplayOriginal = a.has("original")
 	if at := a.dur("pause"); at > 0 {
 		cfg.PauseUntil = epoch + int64(at)
@@ -219,7 +229,7 @@ var verbs = map[string]func(w *world, a args){
 		w.cfg = a.config()
 		w.c.Update(w.cfg)
 	},
-	"restart": func(w *world, _ args) {
+	"restart": func(w *world, _ args) { // pins and requests are lost
 		st, err := DecodeState(w.replica.AppendState(nil))
 		if err != nil {
 			w.t.Fatal(err)
@@ -275,11 +285,16 @@ var verbs = map[string]func(w *world, a args){
 	"flow": func(w *world, a args) {
 		w.c.FlowAnswered(a.seqs()[0], w.time())
 	},
+	"unpin": func(w *world, a args) { w.c.Unpin(a.plain[0], w.time()) },
+	"reset": func(w *world, a args) {
+		w.printf("reset to %d", w.c.Reset(uint64(a.num("seq", 0)), w.time()))
+	},
 	"deaf": func(w *world, a args) { w.deaf[a.plain[0]] = true },
 	"pull": func(w *world, a args) {
 		w.c.Request(Request{
 			Reply: a.plain[0], Batch: a.num("batch", 1), MaxBytes: a.num("max_bytes", 0), NoWait: a.has("no_wait"),
-			Expires: a.dur("expires"), Heartbeat: a.dur("heartbeat"),
+			Expires: a.dur("expires"), Heartbeat: a.dur("heartbeat"), Group: a.named["group"], ID: a.named["id"],
+			MinPending: int64(a.num("min_pending", 0)), MinAckPending: int64(a.num("min_ack_pending", 0)), Priority: a.num("priority", 0),
 		}, w.time())
 	},
 	"ack":  func(w *world, a args) { w.ack(a, Acked) },
@@ -299,6 +314,9 @@ var verbs = map[string]func(w *world, a args){
 		in := w.c.Info()
 		w.printf("delivered %d/%d floor %d/%d ack_pending %d redelivered %d waiting %d pending %d", in.Delivered.Consumer, in.Delivered.Stream,
 			in.Floor.Consumer, in.Floor.Stream, in.AckPending, in.Redelivered, in.Waiting, w.src.Count(w.c.Next()))
+		if in.Pin.ID != "" {
+			w.printf("pinned %s %s since %v", in.Pin.Group, in.Pin.ID, time.Duration(in.Pin.Since-epoch))
+		}
 	},
 	"deadline": func(w *world, _ args) {
 		switch at := w.c.Deadline(); {
@@ -345,12 +363,28 @@ func (w *world) show() {
 	}
 	for i, d := range o.Deliveries {
 		statuses(i)
-		w.printf("deliver %s seq=%d dseq=%d delivered=%d pending=%d", d.Reply, d.Seq, d.DSeq, d.Delivered, d.Pending)
+		pin := ""
+		if d.Pin != "" {
+			pin = " pin=" + d.Pin
+		}
+		w.printf("deliver %s seq=%d dseq=%d delivered=%d pending=%d%s", d.Reply, d.Seq, d.DSeq, d.Delivered, d.Pending, pin)
 		w.seen[d.Seq] = d
 	}
 	statuses(len(o.Deliveries))
 	for _, a := range o.Advisories {
-		line := fmt.Sprintf("advise %s seq=%d dseq=%d delivered=%d", []string{"max_deliver", "nak", "term"}[a.Kind], a.Seq, a.DSeq, a.Delivered)
+		line := "advise " + []string{"max_deliver", "nak", "term", "acked", "pinned", "unpinned", "resumed"}[a.Kind]
+		if a.Seq > 0 {
+			line += fmt.Sprintf(" seq=%d dseq=%d delivered=%d", a.Seq, a.DSeq, a.Delivered)
+		}
+		if a.Kind == AdvisoryAcked {
+			line += fmt.Sprintf(" took=%v", time.Duration(a.Took))
+		}
+		if a.Group != "" {
+			line += " group=" + a.Group
+		}
+		if a.Pin != "" {
+			line += " pin=" + a.Pin
+		}
 		if a.Reason != "" {
 			line += " " + a.Reason
 		}

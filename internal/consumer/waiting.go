@@ -20,6 +20,14 @@ type Request struct {
 	Heartbeat time.Duration
 	// NoWait ends the request when nothing is left to deliver.
 	NoWait bool
+
+	// Group is the priority group, which a consumer with groups wants named. ID is
+	// the mark of a pinned client. The request is served only while at least
+	// MinPending messages are to be delivered or MinAckPending are to be
+	// acknowledged, if one of them is positive. Priority is 0, the first, to 9.
+	Group, ID                 string
+	MinPending, MinAckPending int64
+	Priority                  int
 }
 
 // waiter is a request that waits.
@@ -33,6 +41,10 @@ type waiter struct {
 	// of the next one.
 	expires, heartbeat, beat int64
 	bounded, noWait          bool
+	// group, id, rank and the bounds are what the request says of priority.
+	group, id                 string
+	rank                      int
+	minPending, minAckPending int64
 	// seen is the Step in which interest was last found.
 	seen uint64
 
@@ -45,14 +57,22 @@ type waiters struct {
 	len        int
 }
 
-func (q *waiters) push(w *waiter) {
-	w.prev, w.next = q.tail, nil
-	if q.tail != nil {
-		q.tail.next = w
+func (q *waiters) push(w *waiter) { q.insert(q.tail, w) }
+
+// insert puts w behind after; nil: to the front.
+func (q *waiters) insert(after, w *waiter) {
+	w.prev, w.next = after, q.head
+	if after != nil {
+		w.next = after.next
+		after.next = w
 	} else {
 		q.head = w
 	}
-	q.tail = w
+	if w.next != nil {
+		w.next.prev = w
+	} else {
+		q.tail = w
+	}
 	q.len++
 }
 
