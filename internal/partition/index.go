@@ -281,10 +281,13 @@ func (p *Partition) mend(why error) error {
 // remake is mend for who holds p.applying.
 func (p *Partition) remake(why error) error {
 	p.mu.RLock()
-	whole := p.subjects.whole()
+	whole, closed := p.subjects.whole(), p.subjects.closed
 	p.mu.RUnlock()
 	if whole {
 		return nil // somebody else has done so
+	}
+	if closed {
+		return why
 	}
 	p.index.Lost(why)
 	l, err := p.readSubjects()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
+	runs "github.com/weirmq/weir/internal/seglog/subjects"
 	"github.com/weirmq/weir/internal/seqset"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
@@ -162,5 +163,26 @@ func TestAnOlderCheckpointIsStillRead(t *testing.T) {
 	}
 	if len(r.index.lost) != 1 || r.p.dedup.len() != 1 {
 		t.Fatalf("lost %v, %d ids", r.index.lost, r.p.dedup.len())
+	}
+}
+
+func TestAClosedIndexIsNotMadeAgain(t *testing.T) {
+	r := newPagedRig(t, Limits{})
+	r.fill(0, 200)
+	r.checkpoint()
+	if err := r.p.Drop(); err != nil {
+		t.Fatal(err)
+	}
+	r.quiet = false
+	r.publish(2, msg{subject: "fill.000001"})
+	r.wantTold(fmt.Sprintf("%d/0/0 local", Dead))
+	if n := r.p.CountMatching("fill.*"); n != 0 {
+		t.Fatalf("%d records are counted", n)
+	}
+	if _, err := r.p.LastOf("fill.000001"); !errors.Is(err, runs.ErrClosed) {
+		t.Fatal(err)
+	}
+	if len(r.index.lost) > 0 {
+		t.Fatal(r.index.lost)
 	}
 }

@@ -394,6 +394,9 @@ func (p *Partition) Close() error {
 func (p *Partition) closeIndex() {
 	p.saving.Lock()
 	defer p.saving.Unlock()
+	p.mu.Lock()
+	p.subjects.closed = true
+	p.mu.Unlock()
 	if p.index != nil {
 		p.index.Close()
 	}

@@ -40,6 +40,8 @@ type subjects struct {
 	// stale says that counts are too high by records that could not be read: the
 	// index is not saved.
 	stale bool
+	// closed says that the index is not read any more.
+	closed bool
 }
 
 func (s *subjects) init(l *Limits) {

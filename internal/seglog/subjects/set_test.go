@@ -443,3 +443,61 @@ func TestVerifyFindsEveryChangedByteOfARun(t *testing.T) {
 		t.Fatal("no name of a run is verified")
 	}
 }
+
+func TestAViewIsOfOneMoment(t *testing.T) {
+	fs := newDisk(t)
+	s := open(t, fs, nil)
+	was := model{}
+	for i := range 4 {
+		c := model{fmt.Sprint(i): {Count: 1, First: 1, Last: 1}}
+		was.put(c)
+		must(t, s.WriteRun(c.sorted()))
+	}
+	v, err := s.View()
+	must(t, err)
+	_, err = s.Merge(nil)
+	must(t, err)
+	must(t, s.Saved(s.List()))
+	s.Clear()
+	now := model{"new": {Count: 2, First: 3, Last: 4}}
+	must(t, s.WriteRun(now.sorted()))
+	must(t, s.Saved(s.List()))
+	got := model{}
+	must(t, v.Each("", func(name []byte, e *Entry) bool { got[string(name)] = e.clone(); return true }))
+	must(t, same(got, was))
+	if _, ok, err := v.Lookup([]byte("2")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	check(t, s, now)
+	v.Close()
+	if names, err := fs.List("log"); err != nil || len(names) != 1 {
+		t.Fatalf("files %v, %v", names, err)
+	}
+}
+
+func TestAClearedSetStaysClearedBesideAMerge(t *testing.T) {
+	fs := newDisk(t)
+	s := open(t, fs, nil)
+	for i := range 4 {
+		must(t, s.WriteRun(model{fmt.Sprint(i): {Count: 1, First: 1}}.sorted()))
+	}
+	now := model{"new": {Count: 1, First: 9}}
+	cleared := false
+	did, err := s.Merge(func(int) error {
+		if !cleared {
+			cleared = true
+			s.Clear()
+			must(t, s.WriteRun(now.sorted()))
+		}
+		return nil
+	})
+	if did || err != nil || !cleared {
+		t.Fatal(did, err, cleared)
+	}
+	check(t, s, now)
+	must(t, s.Saved(s.List()))
+	if names, err := fs.List("log"); err != nil || len(names) != 1 {
+		t.Fatalf("files %v, %v", names, err)
+	}
+	check(t, open(t, fs, s.List()), now)
+}
