@@ -245,11 +245,16 @@ func (d *Directory) Dropped(spec meta.Spec) {
 		d.mu.Lock()
 		d.deleted = append(d.deleted, s)
 		d.mu.Unlock()
-		select {
-		case d.reap <- struct{}{}:
-		default:
-		}
+		d.wantReap()
 	})
+}
+
+// wantReap wakes the goroutine that removes what is left of streams.
+func (d *Directory) wantReap() {
+	select {
+	case d.reap <- struct{}{}:
+	default:
+	}
 }
 
 // open makes the stream of a spec, with what is stored of it.

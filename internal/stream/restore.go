@@ -274,6 +274,9 @@ func (d *Directory) settleRestored() {
 		delete(d.restoring, k)
 		d.addLocked(s)
 	}
+	if len(d.unrestored) > 0 {
+		d.wantReap()
+	}
 }
 
 // dropUnrestored drops the streams that are there and will never be restored.
