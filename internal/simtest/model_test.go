@@ -70,8 +70,8 @@ func (m *model) leads(group, term uint64, id multiraft.CopyID) {
 	if other, ok := g.leaders[term]; ok && other != id {
 		m.s.fail("group %d has the leaders %x and %x in term %d", group, other, id, term)
 	}
+	// It need not have its own vote on disk, if those of others were enough.
 	g.leaders[term] = id
-	m.voted(group, id, term, id)
 }
 
 // vote is what a copy has one of in a term.
@@ -142,6 +142,8 @@ func (m *model) synced(from uint32, msg *multiraft.Message, votes multiraft.Copy
 // started checks that a node did not go back behind what it said.
 func (m *model) started(n *node) {
 	for _, r := range n.replicas {
+		// A snapshot that is staged and in the store counts without a mark.
+		r.last = max(r.last, r.p.Index())
 		g := m.of(r.group)
 		term := max(r.hard.Term, r.lastTerm)
 		if told := g.told[n.copyID()]; !m.s.indirect && term < told {
