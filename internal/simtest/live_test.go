@@ -9,10 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/multiraft"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The nodes below run as in a server: workers, journals and links each have their
 // own goroutines, and nothing waits for anything else. It is here for the race
