@@ -111,7 +111,7 @@ func flips(n int) int {
 // rest of the directory is as good as it was.
 func TestAFlippedBitInEachKindOfFileIsFound(t *testing.T) {
 	const seed = 7
-	each := flips(40)
+	each := flips(24)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for state, base := range map[string]*faultfs.FS{"stopped": stopped(t), "killed": killed(t)} {
 		all := covered(t, base)

@@ -39,3 +39,35 @@ func TestADamagedQuarantineIsDamage(t *testing.T) {
 		b[i] ^= 2
 	}
 }
+
+func TestTheQuarantineHoldsWhatAllItsEntriesCover(t *testing.T) {
+	q := &quarantine{}
+	for _, d := range []Damage{
+		{File: "a", ID: 16, Offset: 64, First: 5, Last: 7}, {File: "a", ID: 16, Offset: 99, First: 8, Last: 8}, {File: "a", ID: 16, Offset: 300},
+	} {
+		q.add(locked{Damage: d})
+		q.add(locked{Damage: d})
+	}
+	q.add(locked{Damage: Damage{File: "a", ID: 16, First: 20, Last: 29}, Lost: true})
+	if len(q.Entries) != 4 {
+		t.Fatalf("%d entries", len(q.Entries))
+	}
+	for _, c := range []struct {
+		d    Damage
+		want bool
+	}{
+		{Damage{File: "a", ID: 16, Offset: 64, First: 5, Last: 7}, true},
+		{Damage{File: "a", ID: 16, Offset: 70, First: 6, Last: 8}, true},
+		{Damage{File: "a", ID: 16, Offset: 64, First: 4, Last: 7}, false},
+		{Damage{File: "a", ID: 16, Offset: 64, First: 7, Last: 9}, false},
+		{Damage{File: "b", ID: 16, Offset: 64, First: 5, Last: 7}, false},
+		{Damage{File: "a", ID: 17, Offset: 64, First: 5, Last: 7}, false},
+		{Damage{File: "a", ID: 16, Offset: 300}, true},
+		{Damage{File: "a", ID: 16, Offset: 301}, false},
+		{Damage{File: "a", ID: 16, First: 20, Last: 21}, false},
+	} {
+		if got := q.holds(&c.d); got != c.want {
+			t.Errorf("%+v: %v", c.d, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/record"
@@ -81,12 +82,7 @@ func (l *looker) lookQuarantine(*seglog.Volume) error {
 func (q *quarantine) mark(r *Report) {
 	for i := range r.Damage {
 		d := &r.Damage[i]
-		for j := range q.Entries {
-			if q.Entries[j].holds(d) {
-				d.Quarantined = true
-				break
-			}
-		}
+		d.Quarantined = q.holds(d)
 	}
 	for i := range q.Entries {
 		if e := &q.Entries[i]; e.Lost {
@@ -95,9 +91,28 @@ func (q *quarantine) mark(r *Report) {
 	}
 }
 
-// holds says whether the place of d is the one that is locked.
-func (e *locked) holds(d *Damage) bool {
-	return !e.Lost && e.File == d.File && e.Offset == d.Offset && e.ID == d.ID && d.First >= e.First && d.Last <= e.Last
+// holds says whether all that a damaged place costs is in the list, or, where it
+// costs nothing, the place. The place of lost sequences may look another way later:
+// a file that was short grows over it.
+func (q *quarantine) holds(d *Damage) bool {
+	next := d.First
+	for {
+		i := slices.IndexFunc(q.Entries, func(e locked) bool {
+			same := !e.Lost && e.File == d.File && e.ID == d.ID
+			if d.Last == 0 {
+				return same && e.Offset == d.Offset
+			}
+			return same && e.First <= next && next <= e.Last
+		})
+		if i < 0 {
+			return false
+		}
+		last := q.Entries[i].Last
+		if last >= d.Last {
+			return true
+		}
+		next = last + 1
+	}
 }
 
 // add lists a place, once.

@@ -22,12 +22,15 @@
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //
+// OpenReadOnly, Rebuild and Remake are for a directory that no server runs on: a
+// look that changes nothing, and what a damaged log can be made of.
+//
 // Goroutines: Volume.Run, which writes behind. Everything else runs on the
 // caller's. Locks, in order: Log.turn, which makes its holder the only writer of
 // a log's files and is the one lock held during I/O (readers and Append never
 // take it); Log.mu, for the tail and the immutable list of segments; then one of
 // files.mu, Volume.mu and Volume.cacheMu, which are never held together.
 //
-// Called by partition, through its own interface, and by assembly, which opens
-// the volume and joins Run.
+// Called by partition, through its own interface, by assembly, which opens the
+// volume and joins Run, and by check.
 package seglog
