@@ -48,7 +48,12 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 	slots := b.Area.Slots
 	kept := slots[:0]
 	var hint, mine *entry // of the record before; mine if it may change
+	var stopped Outcome
 	for i, s := range slots {
+		if stopped.Refusal != Accepted {
+			b.Outcomes[i] = stopped
+			continue
+		}
 		v := b.Area.View(i)
 		var c *Conditions
 		if len(b.Conds) > 0 {
@@ -71,6 +76,9 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 			kept = append(kept, s)
 		}
 		b.Outcomes[i] = o
+		if b.InOrder && o.Refusal != Duplicate {
+			stopped = o
+		}
 	}
 	b.Area.Slots = slots
 	if len(kept) == 0 {

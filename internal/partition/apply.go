@@ -147,7 +147,7 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 // showFrameLocked makes a frame that is in the store and counted into the tip
 // visible, removes what it displaces, and tells of it. It gives the lock back.
 func (p *Partition) showFrameLocked(f *record.Frame) {
-	bytes, rollups := p.countLocked(f)
+	bytes, rollups, attrs := p.countLocked(f)
 	p.done.last = f.Last()
 	p.done.lastTime = max(p.done.lastTime, lastTime(f))
 	p.done.records += uint64(f.Count)
@@ -155,6 +155,9 @@ func (p *Partition) showFrameLocked(f *record.Frame) {
 	p.commitUndoLocked()
 	p.publishLocked()
 	p.mu.Unlock()
+	if attrs {
+		p.tellAttrs(f)
+	}
 	if rollups {
 		p.applyRollups(f)
 	}
@@ -163,7 +166,7 @@ func (p *Partition) showFrameLocked(f *record.Frame) {
 }
 
 // countLocked sums up a frame that this process sealed or verified.
-func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups bool) {
+func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups, attrs bool) {
 	for i := range int(f.Count) {
 		v, err := f.Record(i)
 		if err != nil {
@@ -172,8 +175,21 @@ func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups bool) {
 		bytes += v.Size()
 		p.expiry.add(&v)
 		rollups = rollups || v.Rollup != record.RollupNone
+		attrs = attrs || len(v.Attrs) > 0
 	}
-	return bytes, rollups
+	return bytes, rollups, attrs
+}
+
+// tellAttrs tells the ledger what the frame's records have as attributes.
+func (p *Partition) tellAttrs(f *record.Frame) {
+	if p.copier == nil {
+		return
+	}
+	for i := range int(f.Count) {
+		if v, err := f.Record(i); err == nil && len(v.Attrs) > 0 {
+			p.copier.Stored(v.Attrs)
+		}
+	}
 }
 
 // indexFrame counts a frame into the tip that came by replay. It returns with the

@@ -74,6 +74,9 @@ type Outcome struct {
 type Batch struct {
 	Area  record.Area
 	Conds []Conditions // one a record, or nil when no record has any
+	// InOrder has all records behind one that is refused refused, too, with the same
+	// outcome. A duplicate is not refused in this sense.
+	InOrder bool
 	// Owner is for the stager: it is not looked at.
 	Owner any
 
@@ -86,6 +89,7 @@ type Batch struct {
 func (b *Batch) Reset() {
 	b.Area = record.Area{Slots: b.Area.Slots[:0]}
 	b.Conds = b.Conds[:0]
+	b.InOrder = false
 	b.Outcomes = b.Outcomes[:0]
 	b.Owner = nil
 }

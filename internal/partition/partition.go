@@ -57,6 +57,12 @@ type Ledger interface {
 	Restore(b []byte) error
 }
 
+// Copier is a Ledger that wants to know the attributes of the records that become
+// visible, those in replay included. They are borrowed.
+type Copier interface {
+	Stored(attrs []byte)
+}
+
 // Budget is the storage that the account and the node have left. Both methods
 // are called under the partition's lock and must only count.
 type Budget interface {
@@ -112,6 +118,7 @@ type Partition struct {
 	index    Index // nil: memory knows all subjects
 	proposer Proposer
 	ledger   Ledger
+	copier   Copier // the ledger, if it is one
 	budget   Budget
 	observer Observer
 	order    []Check
@@ -184,6 +191,7 @@ func New(o Options) (*Partition, error) {
 		id: o.Identity, store: o.Store, index: o.Index, proposer: o.Proposer, ledger: o.Ledger,
 		budget: o.Budget, observer: o.Observer, order: o.Order, lost: o.Lost, limits: o.Limits,
 	}
+	p.copier, _ = o.Ledger.(Copier)
 	first := max(o.First, 1)
 	p.done = position{first: first, last: first - 1}
 	p.subjects.init(&p.limits)

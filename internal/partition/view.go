@@ -369,3 +369,19 @@ func (p *Partition) WatchRemovals(on bool) {
 	p.watch = on
 	p.mu.Unlock()
 }
+
+// Has says whether the record at a sequence is visible and has this time.
+func (p *Partition) Has(seq uint64, time int64) bool {
+	v, err := p.Get(seq)
+	return err == nil && v.Time == time
+}
+
+// MayHold says whether the log may be one that had a record with this time at a
+// sequence: it is there, or it is gone.
+func (p *Partition) MayHold(seq uint64, time int64) bool {
+	if seq > p.Committed() {
+		return false
+	}
+	v, err := p.Get(seq)
+	return err != nil || v.Time == time
+}

@@ -19,6 +19,9 @@ const (
 	KindConsumerState Kind = 6
 	// KindDedup moves the floor of the dedup window.
 	KindDedup Kind = 7
+	// KindOrigin is how far the stream has copied another one, where no record says
+	// so.
+	KindOrigin Kind = 8
 
 	// KindStreamCreate, and those after it, are entries of the meta group.
 	KindStreamCreate Kind = 64

@@ -24,6 +24,11 @@ type Config struct {
 	NoAck bool `json:"no_ack,omitempty"`
 	// Compression of what is stored on disk: s2, zstd, or none.
 	Compression string `json:"compression,omitempty"`
+	// Mirror is the stream that this one copies, its sequences and times included;
+	// nothing else is stored then. Sources are streams whose records are stored
+	// beside others, as new ones.
+	Mirror  *Origin  `json:"mirror,omitempty"`
+	Sources []Origin `json:"sources,omitempty"`
 	// Restoring: the stream is being made from a backup and not there yet.
 	Restoring bool `json:"restoring,omitempty"`
 	// Dialect names whose protocol captures and describes the stream.

@@ -32,6 +32,10 @@ type Dialect interface {
 	// Scheduled gives what the schedule v publishes: the content of another record, or
 	// of its own. next is when it does again; 0: never.
 	Scheduled(v, content *record.View, next int64) record.Parts
+	// Copied gives what is stored for a record of an origin: v, whose subject is
+	// already the one to store; from was its subject there. c, which is zero, is for
+	// what it demands of a stream that has o as a source.
+	Copied(s *Stream, o *Origin, v *record.View, from []byte, c *partition.Conditions) record.Parts
 	// AckReplyLen gives the length of the acknowledgement subjects of a consumer's
 	// deliveries, see consumer.Config.
 	AckReplyLen(stream, consumer string) func(*consumer.Delivery) int

@@ -71,6 +71,8 @@ type Directory struct {
 	accounts map[string]map[string]*Stream
 	reserved map[*Stream][]string        // subjects of streams being made or changed
 	creating map[[2]string]chan struct{} // account and name; closed when done
+	linking  map[*Stream]*Config         // of streams being made or changed, for their origins
+	seeking  map[*copier]struct{}        // copiers whose origin was not there
 	serving  bool
 	// restoring are streams that are made from backups, by account and name;
 	// unrestored those whose restoration a stop of the server ended.
@@ -88,6 +90,7 @@ func New(o Options) *Directory {
 		o: o, log: o.Log, outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
 		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
 		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
+		linking: map[*Stream]*Config{}, seeking: map[*copier]struct{}{},
 		creating: map[[2]string]chan struct{}{}, reap: make(chan struct{}, 1),
 	}
 	for range max(o.Shards, 1) {
@@ -178,6 +181,7 @@ func (d *Directory) Created(spec meta.Spec, value any) {
 	d.mu.Unlock()
 	if serving {
 		s.attach()
+		d.seek(s)
 	}
 }
 
@@ -237,6 +241,7 @@ func (d *Directory) Dropped(spec meta.Spec) {
 	s.closed.Store(true)
 	s.dropped.Store(true)
 	s.detach()
+	s.tellFollowers()
 	for _, c := range s.Consumers() {
 		s.consumerDropped(c.Name(), c.id)
 	}
@@ -315,6 +320,11 @@ func (d *Directory) Create(ctx context.Context, account string, c Config) (*Stre
 		return nil, err
 	}
 	defer d.releaseSubjects(s)
+	if err := d.reserveOrigins(s, &c); err != nil {
+		d.o.Opener.Drop(&spec, s.part)
+		return nil, err
+	}
+	defer d.releaseOrigins(s)
 	err = d.o.Catalog.Create(ctx, spec, s)
 	if err == nil {
 		return s, nil

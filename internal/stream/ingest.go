@@ -23,6 +23,8 @@ type staged struct {
 	replies []byte   // reply subjects, one after the other
 	ends    []uint32 // where each record's reply ends
 	size    int64    // bytes in flight
+	// done is told the outcomes, on whichever goroutine knows them; nil: nobody is.
+	done func([]partition.Outcome)
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -38,7 +40,7 @@ func (s *Stream) newStaged(size int) *staged {
 // free gives the batch back. Its area belongs to the log now.
 func (b *staged) free() {
 	b.Reset()
-	b.stream = nil
+	b.stream, b.done = nil, nil
 	b.replies, b.ends = b.replies[:0], b.ends[:0]
 	stagedPool.Put(b)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/partition"
@@ -23,6 +24,9 @@ type ledger struct {
 	// config is the configuration in force as it is encoded; nil while that is the
 	// one that the stream was created with.
 	config []byte
+
+	copiedMu sync.Mutex
+	copied   map[originKey]progress // guarded by copiedMu
 }
 
 // applied is one consumer as the log has it.
@@ -60,6 +64,8 @@ func (l *ledger) Apply(kind record.Kind, data []byte, value any) {
 		err = l.applyDrop(data)
 	case record.KindConsumerState:
 		err = l.applyState(data)
+	case record.KindOrigin:
+		err = l.applyOrigin(data)
 	case record.KindDedup, record.KindFrame, record.KindRemove, record.KindStreamCreate, record.KindStreamDrop:
 		err = fmt.Errorf("entry of kind %d for consumers: %w", kind, record.ErrDamaged)
 	}
@@ -162,7 +168,8 @@ func (l *ledger) applyState(data []byte) error {
 
 // Snapshot appends the configuration, empty if it is that of the creation, the
 // number of consumers (4 bytes), and for each its spec as JSON and its state.
-// Each of these is a block: its length (4 bytes) and its bytes.
+// Each of these is a block: its length (4 bytes) and its bytes. What appendOrigins
+// appends follows.
 func (l *ledger) Snapshot(dst []byte) []byte {
 	dst = appendBlock(dst, l.config)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(l.by)))
@@ -175,7 +182,7 @@ func (l *ledger) Snapshot(dst []byte) []byte {
 		dst = appendBlock(dst, spec)
 		dst = appendBlock(dst, a.replica.AppendState(nil))
 	}
-	return dst
+	return l.appendOrigins(dst)
 }
 
 func appendBlock(dst, b []byte) []byte {
@@ -199,7 +206,10 @@ func (l *ledger) Restore(b []byte) error {
 		}
 		l.config = slices.Clone(config)
 	}
-	return l.restoreConsumers(b)
+	if err := l.restoreConsumers(b); err != nil {
+		return err
+	}
+	return l.restoreOrigins(b)
 }
 
 func (l *ledger) restoreConsumers(b []byte) error {

@@ -24,7 +24,10 @@ func (plain) AppendMarker(dst []byte, _ int64) []byte                     { retu
 func (plain) IsMarker([]byte) bool                                        { return false }
 func (plain) Plan(*record.View, int64) Plan                               { return Plan{} }
 func (plain) Scheduled(*record.View, *record.View, int64) record.Parts    { return record.Parts{} }
-func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int     { return nil }
+func (plain) Copied(*Stream, *Origin, *record.View, []byte, *partition.Conditions) record.Parts {
+	return record.Parts{}
+}
+func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int { return nil }
 
 // newLedger returns the ledger of a stream that still replays.
 func newLedger() *ledger {

@@ -54,6 +54,12 @@ func (d *Directory) Restore(ctx context.Context, account string, c Config) (*Res
 		d.o.Opener.Drop(&spec, s.part)
 		return nil, err
 	}
+	if err := d.reserveOrigins(s, &c); err != nil {
+		d.releaseSubjects(s)
+		d.o.Opener.Drop(&spec, s.part)
+		return nil, err
+	}
+	defer d.releaseOrigins(s)
 	if err := d.o.Catalog.Create(ctx, spec, s); err != nil {
 		d.releaseSubjects(s)
 		if errors.Is(err, meta.ErrExists) {

@@ -17,7 +17,7 @@ const stepLimit = 512
 // tick is the precision of the shards' timers.
 const tick = int64(time.Millisecond)
 
-// timed is what has a timer: a *Consumer, a *Stream or a *schedule.
+// timed is what has a timer: a *Consumer, a *Stream, a *schedule or a *copier.
 type timed any
 
 // Shard runs the consumers and timers of some streams on one goroutine.
@@ -37,6 +37,7 @@ type Shard struct {
 	publishers map[*broker.Space]*broker.Publisher
 	touched    []*broker.Publisher
 	dirty      []*Consumer
+	copying    []*copier
 	streams    map[*Stream]*streamState
 	out        consumer.Output
 	scratch    []byte
@@ -69,6 +70,7 @@ const (
 	evForget                   // a stream is gone
 	evConfig                   // a stream's configuration changed
 	evBound                    // who listens to a consumer may have changed
+	evCopy                     // an origin has something to copy
 	evFlow                     // a client answered a consumer's flow-control request
 )
 
@@ -76,6 +78,7 @@ type event struct {
 	kind     eventKind
 	stream   *Stream
 	consumer *Consumer
+	copier   *copier
 	request  *consumer.Request
 	staged   *staged
 	seq      uint64
@@ -161,11 +164,16 @@ func (sh *Shard) turn(now int64) bool {
 		c.dirty = false
 		sh.step(c, now)
 	}
+	copying := sh.copying
+	sh.copying = nil
+	for _, c := range copying {
+		sh.copyOn(c, now)
+	}
 	for _, p := range sh.touched {
 		p.HandOver()
 	}
 	sh.touched = sh.touched[:0]
-	return len(sh.dirty) > 0
+	return len(sh.dirty)+len(sh.copying) > 0
 }
 
 func (sh *Shard) handle(e *event, now int64) {
@@ -188,7 +196,11 @@ func (sh *Shard) handle(e *event, now int64) {
 		e.call(now)
 	case evDrop:
 		sh.drop(e.consumer)
+	case evCopy:
+		e.copier.woken.Store(false)
+		sh.touchCopy(e.copier)
 	case evForget:
+		sh.follow(e.stream)
 		if st := sh.streams[e.stream]; st != nil {
 			sh.wheel.Clear(&st.age)
 			sh.unlearn(st)
@@ -321,6 +333,9 @@ func (sh *Shard) fire(t timed, now int64) {
 		sh.expire(o, now)
 	case *schedule:
 		sh.ring(o, now)
+	case *copier:
+		o.blocked = false
+		sh.touchCopy(o)
 	}
 }
 

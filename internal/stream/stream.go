@@ -42,16 +42,20 @@ type Stream struct {
 	interested func(reply string) bool
 
 	// Atomic.
-	closed   atomic.Bool // it captures nothing any more
-	dropped  atomic.Bool // it is deleted
-	noAck    atomic.Bool
-	woken    atomic.Bool   // a wake-up is in the shard's box
-	idle     atomic.Bool   // no consumer and no timer wants to know of new records
-	ageAt    atomic.Int64  // when the shard looks for what is too old; 0: it does not
-	marks    atomic.Uint64 // the partition's Marks when the shard last looked for schedules
-	config   atomic.Pointer[Config]
-	native   atomic.Pointer[any]
-	inFlight atomic.Int64 // bytes handed to the log and not yet back
+	closed  atomic.Bool // it captures nothing any more
+	dropped atomic.Bool // it is deleted
+	noAck   atomic.Bool
+	woken   atomic.Bool   // a wake-up is in the shard's box
+	idle    atomic.Bool   // no consumer and no timer wants to know of new records
+	ageAt   atomic.Int64  // when the shard looks for what is too old; 0: it does not
+	marks   atomic.Uint64 // the partition's Marks when the shard last looked for schedules
+	config  atomic.Pointer[Config]
+	native  atomic.Pointer[any]
+	// copies are the copiers of its origins, followers those that copy it; nil: none.
+	copies    atomic.Pointer[[]*copier]
+	followers atomic.Pointer[[]*copier]
+	promoting atomic.Bool  // it ceases to be a mirror: nothing is copied
+	inFlight  atomic.Int64 // bytes handed to the log and not yet back
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -114,6 +118,7 @@ func (s *Stream) attach() {
 	if s.closed.Load() {
 		s.detach()
 	}
+	s.follow()
 }
 
 func (s *Stream) detach() {
@@ -138,6 +143,10 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 		return err
 	}
 	defer s.dir.releaseSubjects(s)
+	if err := s.dir.reserveOrigins(s, &c); err != nil {
+		return err
+	}
+	defer s.dir.releaseOrigins(s)
 	if _, err := s.dialect.Open(c.Doc); err != nil {
 		return err
 	}
@@ -145,6 +154,13 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 	if c.Memory {
 		if err := s.dir.o.Catalog.Reconfigure(ctx, s.spec.ID, doc); err != nil {
 			return fmt.Errorf("keep the configuration of stream %q: %w", s.spec.Name, err)
+		}
+	}
+	if s.Config().Mirror != nil && c.Mirror == nil {
+		s.promoting.Store(true)
+		defer s.promoted()
+		if err := s.haltCopies(ctx); err != nil {
+			return err
 		}
 	}
 	w := newWaiter()
@@ -296,6 +312,9 @@ func (s *Stream) Consumers() []*Consumer {
 func (s *Stream) Committed(b *partition.Batch, local bool) {
 	st := b.Owner.(*staged)
 	s.land(st.size)
+	if st.done != nil {
+		st.done(b.Outcomes)
+	}
 	if local || s.config.Load().Memory {
 		s.shard.post(event{kind: evAnswer, staged: st})
 		return
@@ -319,7 +338,10 @@ func (s *Stream) Discarded(b *partition.Batch) {
 }
 
 // Applied wakes the shard where somebody there waits for records.
-func (s *Stream) Applied(_ uint64, _ bool) { s.wake() }
+func (s *Stream) Applied(_ uint64, _ bool) {
+	s.wake()
+	s.tellFollowers()
+}
 
 func (s *Stream) wake() {
 	if s.idle.Load() && !s.expiresSooner() && s.marks.Load() == s.part.Marks() || s.woken.Swap(true) {

@@ -24,9 +24,11 @@ func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
 	if !list {
 		cfg.Metadata = wire.WithVersion(cfg.Metadata, d.o.Version)
 	}
-	return &wire.StreamInfo{
+	info := &wire.StreamInfo{
 		Config: cfg, Created: wire.Time(s.Created()), State: streamState(s), TimeStamp: time.Now().UTC(),
 	}
+	addOrigins(info, s)
+	return info
 }
 
 func streamState(s *stream.Stream) wire.StreamState {

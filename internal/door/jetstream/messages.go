@@ -87,8 +87,8 @@ func unreachable(r *broker.Request) {
 
 // directGet answers with a message, or several, or a status.
 func directGet(c *call, r *broker.Request) {
-	s := c.dir.Find(c.space.Name(), c.Stream)
-	if s == nil || !config(s).AllowDirect {
+	s := c.directStream()
+	if s == nil {
 		unreachable(r)
 		return
 	}

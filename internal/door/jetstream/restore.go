@@ -47,12 +47,14 @@ func streamRestore(c *call) (any, *wire.Error) {
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
 	}
-	res, err := c.dir.Restore(c.ctx, c.space.Name(), neutral(cfg))
+	res, err := c.dir.Restore(c.ctx, c.space.Name(), c.neutral(cfg))
 	switch {
 	case errors.Is(err, stream.ErrExists):
 		return nil, wire.Err(wire.CodeStreamNameExistRestore)
 	case errors.Is(err, stream.ErrOverlap):
 		return nil, wire.Err(wire.CodeSubjectOverlap)
+	case errors.Is(err, stream.ErrCycle):
+		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", stream.ErrCycle.Error())
 	case err != nil:
 		return nil, c.failed(wire.CodeStreamRestore, err)
 	}

@@ -19,12 +19,12 @@ func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 }
 
 // neutral puts a configuration into the log's terms.
-func neutral(cfg *wire.StreamConfig) stream.Config {
+func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 	doc, err := json.Marshal(cfg)
 	if err != nil {
 		panic("jetstream: a configuration does not encode: " + err.Error())
 	}
-	return stream.Config{
+	c := stream.Config{
 		Name: cfg.Name, Subjects: cfg.Subjects, Memory: cfg.Storage == wire.StorageMemory,
 		First: cfg.FirstSeq, MaxConsumers: cfg.MaxConsumers, NoAck: cfg.NoAck,
 		Compression: cfg.Compression.String(), Dialect: DialectName, Doc: doc,
@@ -36,10 +36,12 @@ func neutral(cfg *wire.StreamConfig) stream.Config {
 			Rollups:   cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
 		},
 	}
+	d.setOrigins(&c, cfg)
+	return c
 }
 
 func (c *call) streamOptions(r *wire.StreamConfigRequest) wire.StreamOptions {
-	return wire.StreamOptions{MaxDuplicateWindow: c.o.DuplicateWindow, Pedantic: r.Pedantic}
+	return wire.StreamOptions{MaxDuplicateWindow: c.o.DuplicateWindow, Pedantic: r.Pedantic, Transform: transformErrors}
 }
 
 func streamCreate(c *call) (any, *wire.Error) {
@@ -51,13 +53,16 @@ func streamCreate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.StreamConfig
+	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
+		return nil, werr
+	}
 	if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
 		return existing(c, s, cfg)
 	}
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
 	}
-	s, err := c.dir.Create(c.ctx, c.space.Name(), neutral(cfg))
+	s, err := c.dir.Create(c.ctx, c.space.Name(), c.neutral(cfg))
 	switch {
 	case errors.Is(err, stream.ErrExists):
 		if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
@@ -66,6 +71,8 @@ func streamCreate(c *call) (any, *wire.Error) {
 		return nil, wire.Err(wire.CodeStreamNameExist)
 	case errors.Is(err, stream.ErrOverlap):
 		return nil, wire.Err(wire.CodeSubjectOverlap)
+	case errors.Is(err, stream.ErrCycle):
+		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", stream.ErrCycle.Error())
 	case err != nil:
 		return nil, c.failed(wire.CodeStreamCreate, err)
 	}
@@ -120,13 +127,18 @@ func streamUpdate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.StreamConfig
+	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
+		return nil, werr
+	}
 	if werr := config(s).CheckUpdate(cfg); werr != nil {
 		return nil, werr
 	}
-	err := s.Update(c.ctx, neutral(cfg))
+	err := s.Update(c.ctx, c.neutral(cfg))
 	switch {
 	case errors.Is(err, stream.ErrOverlap):
 		return nil, wire.Err(wire.CodeSubjectOverlap)
+	case errors.Is(err, stream.ErrCycle):
+		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", stream.ErrCycle.Error())
 	case err != nil:
 		return nil, c.failed(wire.CodeStreamUpdate, err)
 	}

@@ -9,6 +9,9 @@ import (
 type StreamOptions struct {
 	// MaxDuplicateWindow bounds duplicate_window; 0 is no bound.
 	MaxDuplicateWindow time.Duration
+	// Transform says whether a source is a pattern, and the destination one that it
+	// can be mapped to; nil: all are.
+	Transform func(source, destination string) (badSource, badDestination error)
 	// Pedantic refuses what would otherwise be corrected silently.
 	Pedantic bool
 }

@@ -145,15 +145,16 @@ func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 	for name, change := range map[string]func(*StreamConfig){
 		"retention interest":  func(c *StreamConfig) { c.Retention = RetentionInterest },
 		"retention workqueue": func(c *StreamConfig) { c.Retention = RetentionWorkQueue },
-		"mirror":              func(c *StreamConfig) { c.Subjects, c.Mirror = nil, &StreamSource{Name: "T"} },
-		"sources":             func(c *StreamConfig) { c.Sources = []*StreamSource{{Name: "T"}} },
-		"subject_transform":   func(c *StreamConfig) { c.SubjectTransform = &SubjectTransform{} },
-		"republish":           func(c *StreamConfig) { c.Republish = &Republish{} },
-		"placement":           func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
-		"allow_msg_counter":   func(c *StreamConfig) { c.AllowMsgCounter = true },
-		"allow_atomic":        func(c *StreamConfig) { c.AllowAtomicPublish = true },
-		"persist_mode":        func(c *StreamConfig) { c.PersistMode = PersistAsync },
-		"allow_batched":       func(c *StreamConfig) { c.AllowBatchPublish = true },
+		"the consumer of a source": func(c *StreamConfig) {
+			c.Sources = []*StreamSource{{Name: "T", Consumer: &SourceConsumer{"c", "d"}}}
+		},
+		"subject_transform": func(c *StreamConfig) { c.SubjectTransform = &SubjectTransform{} },
+		"republish":         func(c *StreamConfig) { c.Republish = &Republish{} },
+		"placement":         func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
+		"allow_msg_counter": func(c *StreamConfig) { c.AllowMsgCounter = true },
+		"allow_atomic":      func(c *StreamConfig) { c.AllowAtomicPublish = true },
+		"persist_mode":      func(c *StreamConfig) { c.PersistMode = PersistAsync },
+		"allow_batched":     func(c *StreamConfig) { c.AllowBatchPublish = true },
 	} {
 		err := stream(change).Check(StreamOptions{})
 		want := "stream configuration for " + name + " is not supported by this server yet"

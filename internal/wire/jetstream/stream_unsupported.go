@@ -1,5 +1,7 @@
 package jetstream
 
+import "slices"
+
 // Unsupported refuses the first option of a valid configuration that this server
 // does not serve yet, by name, so that nothing is accepted and then ignored.
 func (c *StreamConfig) Unsupported() *Error {
@@ -8,12 +10,11 @@ func (c *StreamConfig) Unsupported() *Error {
 		name string
 	}{
 		{c.Retention != RetentionLimits, "retention " + c.Retention.String()},
-		{c.Mirror != nil, "mirror"},
-		{len(c.Sources) > 0, "sources"},
+		{c.Mirror != nil && c.Mirror.Consumer != nil, "the consumer of a mirror"},
+		{slices.ContainsFunc(c.Sources, func(s *StreamSource) bool { return s.Consumer != nil }), "the consumer of a source"},
 		{c.SubjectTransform != nil, "subject_transform"},
 		{c.Republish != nil, "republish"},
 		{c.Placement != nil, "placement"},
-		{c.MirrorDirect, "mirror_direct"},
 		{c.AllowMsgCounter, "allow_msg_counter"},
 		{c.AllowAtomicPublish, "allow_atomic"},
 		{c.PersistMode != PersistDefault, "persist_mode"},

@@ -44,7 +44,9 @@ func (c *StreamConfig) Validate(o StreamOptions) *Error {
 		func() *Error { return c.checkTimes(o) },
 		c.checkPermissions,
 		c.checkFeatures,
-		c.checkMirror,
+		func() *Error { return c.checkMirror(o) },
+		func() *Error { return c.checkSources(o) },
+		c.checkExternals,
 		c.checkSubjects,
 	} {
 		if err := check(); err != nil {
@@ -138,21 +140,6 @@ func (c *StreamConfig) checkFeatures() *Error {
 		return invalidStream("async persist mode needs file storage, one replica and no atomic publish")
 	case c.Placement != nil && c.Placement.Preferred != "":
 		return invalidStream("a preferred server is not permitted in placement")
-	}
-	return nil
-}
-
-// checkMirror makes the first of a mirror's checks; mirrors are refused later.
-func (c *StreamConfig) checkMirror() *Error {
-	switch {
-	case c.Mirror == nil:
-		return nil
-	case c.FirstSeq > 0:
-		return Err(CodeMirrorWithFirstSeq)
-	case len(c.Subjects) > 0:
-		return Err(CodeMirrorWithSubjects)
-	case len(c.Sources) > 0:
-		return Err(CodeMirrorWithSources)
 	}
 	return nil
 }
