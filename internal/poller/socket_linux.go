@@ -12,13 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket's states: whether its Input is being called, and is to be called once
-// more after that, or a goroutine of its own waits to call it.
+// A socket's states: whether its Input is being called, or a goroutine of its own
+// waits to call it, and whether it is to be called once more after that.
 const (
 	idle int32 = iota
 	running
 	again
-	parked
 	done
 )
 
@@ -37,8 +36,8 @@ type Socket struct {
 	on    *turn // whose loop it runs on; nil: on a goroutine of its own
 	apart bool  // the next call is not for the loop
 
-	// single says that the loop gets one event for each time that it is armed: while
-	// a goroutine of its own reads, arrivals wake nobody.
+	// single says that the loop is told of nothing but what a writer waits for, and
+	// that once: a goroutine of its own waits for input, in the runtime's poller.
 	single atomic.Bool
 
 	// For who writes.
@@ -48,17 +47,16 @@ type Socket struct {
 	interrupt   sync.Once
 
 	arrived chan struct{} // one token: something happened while the Input ran
-	resume  chan struct{} // one token: the goroutine that is parked goes on
 
 	mu     sync.Mutex
-	closed bool // guarded by mu
+	closed bool     // guarded by mu
+	own    net.Conn // guarded by mu; for waiting apart: the same stream; nil: it does not
 }
 
 func newSocket(fd int, remote net.Addr, input Input) *Socket {
 	s := &Socket{
 		fd: fd, remote: remote, input: input,
 		writable: make(chan struct{}, 1), interrupted: make(chan struct{}), arrived: make(chan struct{}, 1),
-		resume: make(chan struct{}, 1),
 	}
 	s.state.Store(running)
 	return s
@@ -87,9 +85,6 @@ func (s *Socket) event(events uint32, t *turn) {
 	if events&(unix.EPOLLOUT|end) != 0 && s.waiting.Load() {
 		signal(s.writable)
 	}
-	if events&(unix.EPOLLOUT|end) == 0 && s.waiting.Load() && s.single.Load() {
-		s.arm(0) // the writer waits on
-	}
 	if events&(unix.EPOLLIN|end) != 0 {
 		s.notify(t)
 	}
@@ -109,14 +104,10 @@ func (s *Socket) notify(t *turn) {
 				s.serve(t)
 			}
 			return
-		case parked:
-			if s.state.CompareAndSwap(parked, running) {
-				s.resume <- struct{}{}
-				return
-			}
 		case running:
 			if s.state.CompareAndSwap(running, again) {
 				signal(s.arrived)
+				s.interruptApart()
 				return
 			}
 		default:
@@ -143,61 +134,51 @@ func (s *Socket) goServe() {
 
 // serve calls the Input until it waits.
 func (s *Socket) serve(t *turn) {
-	if t == nil && s.apart && !s.single.Load() {
-		s.single.Store(true)
-		s.arm(0)
+	if t == nil && s.apart && s.serveApart() {
+		return
 	}
 	for {
 		s.on = t
 		next := s.input.Ready(s)
 		t, s.on = s.on, nil
-		switch next {
-		case Done:
-			s.state.Store(done)
+		if next == Again && t != nil {
+			s.goServe()
 			return
-		case Again:
-			if t != nil {
-				s.goServe()
-				return
-			}
-		default:
-			s.apart = next == Apart
-			stay := s.apart && t == nil
-			if !s.apart && s.single.Load() {
-				s.single.Store(false)
-				s.arm(0)
-			}
-			if stay && s.state.CompareAndSwap(running, parked) {
-				s.arm(unix.EPOLLIN)
-				if <-s.resume; s.state.Load() == done {
-					return // it was closed
-				}
-				continue
-			} else if !stay && s.state.CompareAndSwap(running, idle) {
-				return
-			}
-			s.state.Store(running)
 		}
+		if next == Again || !s.rest(next) {
+			continue
+		}
+		return
 	}
+}
+
+// rest ends a call of the Input. It says whether the socket may be left to itself.
+func (s *Socket) rest(next Next) bool {
+	if next == Done {
+		s.state.Store(done)
+		return true
+	}
+	s.apart = next == Apart
+	if s.state.CompareAndSwap(running, idle) {
+		return true
+	}
+	s.state.Store(running)
+	return false
 }
 
 // always are the events that a socket gets while it is not single. They come when
 // something changes, so that there is no need to arm it again.
 const always = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
 
-// arm has the loop told: of every change, or, if it is single, once of these events
-// and of what a writer waits for.
-func (s *Socket) arm(events uint32) {
-	if !s.single.Load() {
-		events = always
-	} else {
-		if events != 0 {
-			events |= unix.EPOLLRDHUP
-		}
+// arm has the loop told: of every change, or, if it is single, once of what a writer
+// waits for.
+func (s *Socket) arm() {
+	events := uint32(always)
+	if s.single.Load() {
+		events = unix.EPOLLONESHOT
 		if s.waiting.Load() {
 			events |= unix.EPOLLOUT
 		}
-		events |= unix.EPOLLONESHOT
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,11 +218,12 @@ func (s *Socket) Yield() { _, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 
 // Ended says that the stream has an end: reading goes on until that is met, as no
 // event follows. Before, a read of less than there was room for has emptied it.
-func (s *Socket) Ended() bool { return s.ended.Load() }
+func (s *Socket) Ended() bool { return s.ended.Load() || s.single.Load() }
 
 // Discard reads and forgets until the end of the stream, limit bytes or the end
 // of patience. It is for an Input that returns Done afterwards.
 func (s *Socket) Discard(buf []byte, limit int, patience time.Duration) {
+	s.follow()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for limit > 0 {
@@ -287,9 +269,6 @@ func (s *Socket) Close() error {
 	}
 	s.closed = true
 	s.loop.forget(s)
-	if s.state.CompareAndSwap(parked, done) {
-		s.resume <- struct{}{}
-	}
 	return os.NewSyscallError("close", unix.Close(s.fd))
 }
 
@@ -344,7 +323,7 @@ func (s *Socket) Writev(bufs [][]byte, timeout time.Duration) (int, error) {
 			late = timer.C
 		}
 		if s.single.Load() {
-			s.arm(unix.EPOLLIN)
+			s.arm()
 		}
 		select {
 		case <-s.writable:
