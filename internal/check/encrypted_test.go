@@ -47,7 +47,7 @@ func TestAnEncryptedDirectoryIsCheckedAndRepairedWithItsKey(t *testing.T) {
 		return // opening the keys takes its time, by design
 	}
 	r := rand.New(rand.NewPCG(5, 5))
-	seen := map[string]bool{KindCatalog: true, KindIdentity: true}
+	seen := map[string]bool{KindCatalog: true, KindIdentity: true, KindManifest: true, KindSubjects: true}
 	for file, size := range tree(t, disk, dir) {
 		kind := kindOf(file)
 		if base := path.Base(file); base == "keys" || base == "keys.copy" {
