@@ -334,7 +334,7 @@ func pagedStep(r *pagedRig, rnd *rand.Rand, now int64) {
 // TestAPagedIndexIsWhatTheRecordsSay runs random histories with checkpoints that
 // fail, merges, crashes and restarts.
 func TestAPagedIndexIsWhatTheRecordsSay(t *testing.T) {
-	for seed := range int64(8) {
+	for seed := range int64(histories) {
 		rnd := rand.New(rand.NewSource(seed))
 		l := Limits{Rollups: true}
 		if rnd.Intn(2) == 0 {
