@@ -147,6 +147,8 @@ func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
 		return wire.Err(wire.CodeTooManyRequests)
 	case partition.Deleted:
 		return wire.Err(wire.CodeStreamNotFound)
+	case partition.Unreadable:
+		return failed("what is stored cannot be read at present")
 	case partition.TooManyIDs:
 		return failed("the window for duplicate message ids is full")
 	}
