@@ -98,7 +98,7 @@ func (a *app) receiveBackup(ctx context.Context, name string, out io.Writer, f b
 	}
 	p := a.newProgress(a.asJSON)
 	defer p.clear()
-	facts, err := readBackup(bufio.NewReaderSize(io.TeeReader(r, out), snapshotChunk), func(_ int64, n, of uint64) { p.showCount(n, of) })
+	facts, err := readBackup(bufio.NewReaderSize(io.TeeReader(backup.Unpacker(r), out), snapshotChunk), func(_ int64, n, of uint64) { p.showCount(n, of) })
 	if errors.Is(err, backup.ErrForeign) {
 		return nil, errors.New("the server is not weir: its snapshots have a format of their own, which the nats command saves")
 	}

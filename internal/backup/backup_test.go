@@ -105,6 +105,51 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
+func packed(t testing.TB, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	p := Packer(&out)
+	if _, err := p.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestAPackedBackupIsReadToo(t *testing.T) {
+	b := sample(t, 100)
+	p := packed(t, b)
+	consumers, records, err := read(p)
+	if err != nil || consumers != 2 || len(records) != 100 || len(p) >= len(b) {
+		t.Fatalf("%d of %d bytes, %d consumers, %d records, %v", len(p), len(b), consumers, len(records), err)
+	}
+	if u, err := io.ReadAll(Unpacker(bytes.NewReader(p))); err != nil || !bytes.Equal(u, b) {
+		t.Fatal("it unpacks to something else", err)
+	}
+}
+
+func TestAFlippedBitInAPackedBackupNeverGivesAnotherRecord(t *testing.T) {
+	b := sample(t, 12)
+	p := packed(t, b)
+	_, want, err := read(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(p) * 8 {
+		p[i/8] ^= 1 << (i % 8)
+		_, got, err := read(p)
+		if err == nil && fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("bit %d of byte %d changes a record", i%8, i/8)
+		}
+		if err != nil && !errors.Is(err, record.ErrDamaged) && !errors.Is(err, ErrForeign) {
+			t.Fatalf("byte %d: %v", i/8, err)
+		}
+		p[i/8] ^= 1 << (i % 8)
+	}
+}
+
 func TestEveryCutIsFound(t *testing.T) {
 	b := sample(t, 12)
 	for n := range b {
@@ -154,6 +199,7 @@ func TestALengthThatIsNotThereTakesNoMemory(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add(sample(f, 0))
 	f.Add(sample(f, 9))
+	f.Add(packed(f, sample(f, 5)))
 	b := sample(f, 3)
 	for i := range 8 {
 		c := bytes.Clone(b)

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/weirmq/weir/internal/record"
 )
 
@@ -30,16 +32,20 @@ type Reader struct {
 	done      bool
 }
 
-// NewReader reads the head. The error is ErrForeign, wraps ErrVersion, is a
+// NewReader reads the head of a backup, or of one that is packed as Packer does. Then
+// offsets are those of what is unpacked. The error is ErrForeign, wraps ErrVersion, is a
 // *DamageError, or is what r gave.
 func NewReader(r io.Reader) (*Reader, error) {
 	d := &Reader{r: r, next: int64(len(Magic))}
 	magic := make([]byte, len(Magic))
-	if _, err := io.ReadFull(r, magic); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, ErrForeign
+	if err := d.begin(magic); err != nil {
+		return nil, err
+	}
+	if string(magic) == packedMagic {
+		d.r = s2.NewReader(io.MultiReader(bytes.NewReader(magic), r))
+		if err := d.begin(magic); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("read a backup: %w", err)
 	}
 	if string(magic) != Magic {
 		return nil, ErrForeign
@@ -62,6 +68,18 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, d.damage("the head is contradictory")
 	}
 	return d, nil
+}
+
+// begin reads the first bytes.
+func (d *Reader) begin(magic []byte) error {
+	_, err := io.ReadFull(d.r, magic)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ErrForeign
+	}
+	return d.failed(err)
 }
 
 // Head is what the backup says of itself.
@@ -147,7 +165,7 @@ func (d *Reader) end(body []byte) error {
 	}
 	d.offset = d.next
 	if err != nil {
-		return fmt.Errorf("read a backup: %w", err)
+		return d.failed(err)
 	}
 	return d.damage("bytes follow the end")
 }
@@ -203,6 +221,17 @@ func (d *Reader) fill(b []byte) error {
 		return nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return d.damage("it ends there, at byte %d, before its end", d.next)
+	}
+	return d.failed(err)
+}
+
+// failed puts an error of what is read from into our words: that packed bytes cannot
+// be unpacked is damage.
+func (d *Reader) failed(err error) error {
+	for _, bad := range []error{s2.ErrCorrupt, s2.ErrCRC, s2.ErrUnsupported, s2.ErrTooLarge} {
+		if errors.Is(err, bad) {
+			return d.damage("what is packed there does not unpack: %v", err)
+		}
 	}
 	return fmt.Errorf("read a backup: %w", err)
 }

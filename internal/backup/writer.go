@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/weirmq/weir/internal/record"
 )
 
@@ -33,6 +34,21 @@ func NewWriter(w io.Writer, h *Head) (*Writer, error) {
 	}
 	return out, out.item(kindHead, b)
 }
+
+// packedMagic begins what is packed.
+const packedMagic = "\xff\x06\x00\x00S2sT"
+
+// Packer compresses what is written to it as an S2 stream, as JetStream's tools want
+// snapshots to be. It starts no goroutine. Close ends the stream, and does not close w.
+func Packer(w io.Writer) io.WriteCloser {
+	return s2.NewWriter(w, s2.WriterConcurrency(1), s2.WriterBlockSize(packedBlock))
+}
+
+// packedBlock is how much is compressed at once, bytes.
+const packedBlock = 256 << 10
+
+// Unpacker is the inverse of Packer.
+func Unpacker(r io.Reader) io.Reader { return s2.NewReader(r) }
 
 // Consumer adds a consumer; all come before the first record.
 func (w *Writer) Consumer(spec, state []byte) error {

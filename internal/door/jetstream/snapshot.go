@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nuid"
+	"github.com/weirmq/weir/internal/backup"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
@@ -101,7 +102,10 @@ func (t *sending) run(ctx context.Context, s *stream.Stream) {
 	defer space.Unsubscribe(acks)
 	err := t.interest()
 	if err == nil {
-		err = t.snap.Write(t, t.api.o.ServerName)
+		packer := backup.Packer(t)
+		if err = t.snap.Write(packer, t.api.o.ServerName); err == nil {
+			err = packer.Close()
+		}
 	}
 	if err == nil && len(t.chunk) > 0 {
 		t.publish(&broker.Message{Data: t.chunk})

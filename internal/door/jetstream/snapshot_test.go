@@ -2,8 +2,10 @@ package jetstream
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand"
 	"strings"
 	"testing"
 
@@ -83,7 +85,7 @@ func (r *rig) filled() {
 		if i%3 == 0 {
 			kv = []string{"Nats-Msg-Id", fmt.Sprint("id", i), "X", "y"}
 		}
-		r.stored(uint64(i+1), fmt.Sprintf("s.%d", i%5), strings.Repeat("x", i*100), kv...)
+		r.stored(uint64(i+1), fmt.Sprintf("s.%d", i%5), noise(i*100), kv...)
 	}
 	for _, seq := range []int{18, 22, 23, 30} {
 		r.ok("STREAM.MSG.DELETE.S", fmt.Sprintf(`{"seq":%d}`, seq))
@@ -217,6 +219,16 @@ func TestADamagedBackupIsRefusedAndLeavesNothing(t *testing.T) {
 	if a := r.upload("S", s.config, s.bytes, 4096); a.Error != nil {
 		t.Fatalf("the whole one: %+v", *a.Error)
 	}
+}
+
+// noise is text that does not compress.
+func noise(n int) string {
+	b := make([]byte, n/2)
+	rng := rand.New(rand.NewSource(int64(n)))
+	for i := range b {
+		b[i] = byte(rng.Int())
+	}
+	return hex.EncodeToString(b)
 }
 
 func answerTo(reply string) *broker.Message { return &broker.Message{Subject: []byte(reply)} }
