@@ -161,6 +161,7 @@ func (p *Partition) showFrameLocked(f *record.Frame) {
 	if rollups {
 		p.applyRollups(f)
 	}
+	p.dropUnwanted(f)
 	removed := p.enforceFrame(f)
 	p.observer.Applied(f.Last(), removed || rollups)
 }

@@ -22,6 +22,8 @@ type Config struct {
 	MaxConsumers int `json:"max_consumers,omitempty"`
 	// NoAck: publishers get no reply.
 	NoAck bool `json:"no_ack,omitempty"`
+	// Retention says what removes records, beside Limits.
+	Retention Retention `json:"retention,omitempty"`
 	// Compression of what is stored on disk: s2, zstd, or none.
 	Compression string `json:"compression,omitempty"`
 	// Mirror is the stream that this one copies, its sequences and times included;

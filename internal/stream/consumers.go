@@ -146,6 +146,9 @@ func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consu
 	if _, err := s.dialect.OpenConsumer(cfg.Doc); err != nil {
 		return nil, err
 	}
+	if s.Config().Retention != RetainByLimits {
+		cfg.Local = false // what it needs must be known alike after a restart
+	}
 	done, err := s.reserveConsumer(ctx, cfg.Name)
 	if err != nil {
 		return nil, err

@@ -294,6 +294,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.ledger.log = s.part
 	s.closed.Store(s.config.Load().Restoring)
 	s.compress()
 	return s, nil

@@ -24,6 +24,8 @@ type ledger struct {
 	// config is the configuration in force as it is encoded; nil while that is the
 	// one that the stream was created with.
 	config []byte
+	log    releaser // the stream's
+	done   []uint64 // reused: what a change of a consumer is done with
 
 	copiedMu sync.Mutex
 	copied   map[originKey]progress // guarded by copiedMu
@@ -44,6 +46,9 @@ type consumerSpec struct {
 	Config ConsumerConfig `json:"config"`
 	// State is where a consumer of a backup goes on; empty: at its start.
 	State []byte `json:"state,omitempty"`
+	// Unsure: up to this sequence the consumer may pass what its filter matches. It is
+	// set where the entry is applied.
+	Unsure uint64 `json:"unsure,omitempty"`
 }
 
 // stateRecord values come back with KindConsumerState entries.
@@ -69,7 +74,7 @@ func (l *ledger) Apply(kind record.Kind, data []byte, value any) {
 	case record.KindDedup, record.KindFrame, record.KindRemove, record.KindStreamCreate, record.KindStreamDrop:
 		err = fmt.Errorf("entry of kind %d for consumers: %w", kind, record.ErrDamaged)
 	}
-	if err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, ErrNotFound) {
+	if err != nil && !refused(err) {
 		l.stream.dir.log.Error("entry not applied", "stream", l.stream.spec.Name, "account", l.stream.spec.Account, "kind", kind, "error", err)
 	}
 	switch v := value.(type) {
@@ -82,6 +87,12 @@ func (l *ledger) Apply(kind record.Kind, data []byte, value any) {
 	}
 }
 
+// refused says that an entry has no effect because those before it do not allow it,
+// which whoever proposed it is told.
+func refused(err error) bool {
+	return errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrUnfilteredWork) || errors.Is(err, ErrSharedWork)
+}
+
 func (l *ledger) applyConfig(data []byte) error {
 	doc, err := partition.ConfigDoc(data)
 	if err != nil {
@@ -91,10 +102,12 @@ func (l *ledger) applyConfig(data []byte) error {
 	if err != nil {
 		return err
 	}
+	was := l.stream.config.Load()
 	if err := l.stream.setConfig(c); err != nil {
 		return err
 	}
 	l.config = slices.Clone(doc)
+	l.retained(was)
 	l.stream.configured()
 	return nil
 }
@@ -122,22 +135,32 @@ func (l *ledger) set(spec consumerSpec) error {
 	switch {
 	case spec.Update && (a == nil || a.spec.Config.Name != spec.Config.Name):
 		return ErrNotFound
-	case spec.Update:
-		a.spec = spec
-	case a != nil || taken:
+	case !spec.Update && (a != nil || taken):
 		return ErrExists
-	default:
-		st := consumer.StartAt(spec.Config.Start)
-		if len(spec.State) > 0 {
-			var err error
-			if st, err = consumer.DecodeState(spec.State); err != nil {
-				return fmt.Errorf("consumer %q: %w", spec.Config.Name, err)
-			}
-			spec.State = nil
-		}
-		l.by[spec.ID] = &applied{spec: spec, replica: consumer.NewReplica(st)}
-		l.names[spec.Config.Name] = spec.ID
 	}
+	if err := l.admits(&spec); err != nil {
+		return err
+	}
+	if spec.Update {
+		was := a.spec
+		spec.Unsure = was.Unsure
+		a.spec = spec
+		l.refiltered(a, was.Config.Filter)
+		return nil
+	}
+	st := consumer.StartAt(spec.Config.Start)
+	if len(spec.State) > 0 {
+		var err error
+		if st, err = consumer.DecodeState(spec.State); err != nil {
+			return fmt.Errorf("consumer %q: %w", spec.Config.Name, err)
+		}
+		spec.State = nil
+	}
+	if spec.Config.LastPerSubject {
+		spec.Unsure = max(spec.Unsure, spec.Config.SkipTo)
+	}
+	l.by[spec.ID] = &applied{spec: spec, replica: consumer.NewReplica(st)}
+	l.names[spec.Config.Name] = spec.ID
 	return nil
 }
 
@@ -149,6 +172,7 @@ func (l *ledger) applyDrop(data []byte) error {
 	if a := l.by[id]; a != nil {
 		delete(l.by, id)
 		delete(l.names, a.spec.Config.Name)
+		l.dropped(a)
 		l.stream.consumerDropped(a.spec.Config.Name, id)
 	}
 	return nil
@@ -163,7 +187,7 @@ func (l *ledger) applyState(data []byte) error {
 	if a == nil {
 		return nil // deleted in the meantime
 	}
-	return a.replica.Apply(data[n:], func(uint64) {})
+	return l.progressed(a, data[n:])
 }
 
 // Snapshot appends the configuration, empty if it is that of the creation, the

@@ -29,10 +29,20 @@ func (plain) Copied(*Stream, *Origin, *record.View, []byte, *partition.Condition
 }
 func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int { return nil }
 
+// kept is a log that holds nothing.
+type kept struct{}
+
+func (kept) Release(uint64, func(*record.View) bool)              {}
+func (kept) ReleaseRange(uint64, uint64, func(*record.View) bool) {}
+func (kept) ReleaseAll()                                          {}
+func (kept) Released()                                            {}
+func (kept) Committed() uint64                                    { return 0 }
+
 // newLedger returns the ledger of a stream that still replays.
 func newLedger() *ledger {
 	s := &Stream{dialect: plain{}, dir: &Directory{log: slog.New(slog.DiscardHandler)}, consumers: map[string]*Consumer{}}
-	s.ledger = &ledger{stream: s, by: map[uint64]*applied{}, names: map[string]uint64{}}
+	s.ledger = &ledger{stream: s, log: kept{}, by: map[uint64]*applied{}, names: map[string]uint64{}}
+	s.config.Store(&Config{})
 	return s.ledger
 }
 

@@ -150,6 +150,9 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 	if _, err := s.dialect.Open(c.Doc); err != nil {
 		return err
 	}
+	if c.Retention != RetainByLimits && s.hasLocal() {
+		return ErrLocalConsumers
+	}
 	doc := encodeConfig(&c)
 	if c.Memory {
 		if err := s.dir.o.Catalog.Reconfigure(ctx, s.spec.ID, doc); err != nil {

@@ -123,6 +123,9 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Usage(c.space.Name()).Consumers >= l {
 		return nil, wire.Err(wire.CodeMaximumConsumers)
 	}
+	if werr := cfg.CheckQueue(config(s)); werr != nil {
+		return nil, werr
+	}
 	n := neutralConsumer(s, cfg)
 	if err := start(s, cfg, &n); err != nil {
 		return nil, c.failed(wire.CodeConsumerCreate, err)
@@ -139,7 +142,7 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	case errors.Is(err, stream.ErrNotFound):
 		return nil, wire.Err(wire.CodeStreamNotFound)
 	case err != nil:
-		return nil, c.failed(wire.CodeConsumerCreate, err)
+		return nil, c.consumerFailed(err)
 	}
 	return c.created(con)
 }
@@ -176,9 +179,20 @@ func (c *call) updateConsumer(s *stream.Stream, old *stream.Consumer, cfg *wire.
 	n.Start, n.LastPerSubject, n.SkipTo, n.Local = o.Start, o.LastPerSubject, o.SkipTo, o.Local
 	con, err := s.UpdateConsumer(c.ctx, old, n)
 	if err != nil {
-		return nil, c.failed(wire.CodeConsumerCreate, err)
+		return nil, c.consumerFailed(err)
 	}
 	return con, nil
+}
+
+// consumerFailed is why a consumer is not made or changed.
+func (c *call) consumerFailed(err error) *wire.Error {
+	switch {
+	case errors.Is(err, stream.ErrUnfilteredWork):
+		return wire.Err(wire.CodeQueueUnfiltered)
+	case errors.Is(err, stream.ErrSharedWork):
+		return wire.Err(wire.CodeQueueNotUnique)
+	}
+	return c.failed(wire.CodeConsumerCreate, err)
 }
 
 // consumerPause stops deliveries until a time, or lets them go on.

@@ -18,6 +18,11 @@ func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 	return s, nil
 }
 
+var retentions = [...]stream.Retention{
+	wire.RetentionLimits: stream.RetainByLimits, wire.RetentionInterest: stream.RetainByInterest,
+	wire.RetentionWorkQueue: stream.RetainWork,
+}
+
 // neutral puts a configuration into the log's terms.
 func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 	doc, err := json.Marshal(cfg)
@@ -27,7 +32,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 	c := stream.Config{
 		Name: cfg.Name, Subjects: cfg.Subjects, Memory: cfg.Storage == wire.StorageMemory,
 		First: cfg.FirstSeq, MaxConsumers: cfg.MaxConsumers, NoAck: cfg.NoAck,
-		Compression: cfg.Compression.String(), Dialect: DialectName, Doc: doc,
+		Compression: cfg.Compression.String(), Retention: retentions[cfg.Retention], Dialect: DialectName, Doc: doc,
 		Limits: partition.Limits{
 			MaxRecords: cfg.MaxMsgs, MaxBytes: cfg.MaxBytes, MaxPerSubject: cfg.MaxMsgsPerSubject,
 			MaxRecord: int64(cfg.MaxMsgSize), MaxAge: int64(cfg.MaxAge), DedupWindow: int64(cfg.DuplicateWindow),
@@ -139,6 +144,8 @@ func streamUpdate(c *call) (any, *wire.Error) {
 		return nil, wire.Err(wire.CodeSubjectOverlap)
 	case errors.Is(err, stream.ErrCycle):
 		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", stream.ErrCycle.Error())
+	case errors.Is(err, stream.ErrLocalConsumers):
+		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", "the retention of a stream can not be changed while it has consumers in memory only")
 	case err != nil:
 		return nil, c.failed(wire.CodeStreamUpdate, err)
 	}

@@ -59,6 +59,10 @@ const (
 	CodeConsumerInvalidPolicy     = 10094 // {err}
 	CodeInvalidSampling           = 10095 // {err}
 	CodeHeaderExceedsMaximum      = 10097
+	CodeQueueRequiresAck          = 10098
+	CodeQueueUnfiltered           = 10099
+	CodeQueueNotUnique            = 10100
+	CodeQueueDeliverAll           = 10101
 	CodeConsumerNameTooLong       = 10102 // {max}
 	CodeBadDurableName            = 10103
 	CodeConsumerDescription       = 10107 // {max}

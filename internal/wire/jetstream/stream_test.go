@@ -143,8 +143,6 @@ func kvBucket() StreamConfig {
 
 func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 	for name, change := range map[string]func(*StreamConfig){
-		"retention interest":  func(c *StreamConfig) { c.Retention = RetentionInterest },
-		"retention workqueue": func(c *StreamConfig) { c.Retention = RetentionWorkQueue },
 		"the consumer of a source": func(c *StreamConfig) {
 			c.Sources = []*StreamSource{{Name: "T", Consumer: &SourceConsumer{"c", "d"}}}
 		},

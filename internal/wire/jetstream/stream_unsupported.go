@@ -9,7 +9,6 @@ func (c *StreamConfig) Unsupported() *Error {
 		set  bool
 		name string
 	}{
-		{c.Retention != RetentionLimits, "retention " + c.Retention.String()},
 		{c.Mirror != nil && c.Mirror.Consumer != nil, "the consumer of a mirror"},
 		{slices.ContainsFunc(c.Sources, func(s *StreamSource) bool { return s.Consumer != nil }), "the consumer of a source"},
 		{c.SubjectTransform != nil, "subject_transform"},
