@@ -233,6 +233,13 @@ func (p *pull) sweep(s *step) {
 	}
 }
 
+// Sweep drops the requests for which nobody listens any more, so that Info counts
+// only others.
+func (c *Consumer) Sweep(now int64, interest func(reply string) bool) {
+	c.pull.steps++ // what was heard before may be so no longer
+	c.pull.sweep(&step{c: c, now: c.clock(now), interest: interest})
+}
+
 // pick gives the request that receives the message d of it.Size, and the size
 // that counts against its bound. Requests that never can are ended on the way; nil
 // if no other may get it now.

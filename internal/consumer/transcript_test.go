@@ -306,6 +306,9 @@ var verbs = map[string]func(w *world, a args){
 		w.c.Step(w.time(), &w.src, func(r string) bool { return !w.deaf[r] }, &w.step)
 		w.show()
 	},
+	"sweep": func(w *world, _ args) {
+		w.c.Sweep(w.time(), func(r string) bool { return !w.deaf[r] })
+	},
 	"close": func(w *world, a args) {
 		w.c.Close(map[string]Ending{"deleted": EndDeleted, "shutdown": EndShutdown, "leadership": EndLeadership}[a.plain[0]], &w.step)
 		w.show()

@@ -81,12 +81,12 @@ func (c *Consumer) Refuse(st consumer.Status) {
 func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
 	var info ConsumerInfo
 	w := newWaiter()
-	c.stream.shard.post(event{kind: evCall, call: func(int64) {
+	c.stream.shard.post(event{kind: evCall, call: func(now int64) {
 		if c.gone.Load() {
 			w.fail(ErrNotFound)
 			return
 		}
-		info = c.info()
+		info = c.info(now)
 		w.finish()
 	}})
 	if err := w.wait(ctx); err != nil {
@@ -95,7 +95,8 @@ func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
 	return info, nil
 }
 
-func (c *Consumer) info() ConsumerInfo {
+func (c *Consumer) info(now int64) ConsumerInfo {
+	c.core.Sweep(now, c.stream.interested)
 	i := c.core.Info()
 	return ConsumerInfo{Info: i, Pending: c.source.Count(c.core.Next())}
 }
@@ -284,6 +285,7 @@ func (s *Stream) revive() {
 // knows.
 func (s *Stream) coreConfig(spec *consumerSpec) consumer.Config {
 	core := spec.Config.Core
+	core.NewPin = newPin
 	core.AckReplyLen = s.dialect.AckReplyLen(s.Name(), spec.Config.Name)
 	return core
 }

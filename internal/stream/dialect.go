@@ -51,6 +51,10 @@ type Outlet interface {
 	// Acked answers a client that asked for its acknowledgement to be confirmed;
 	// it may be called on the journal's goroutine.
 	Acked(p *broker.Publisher, reply []byte)
+	// Advise tells, whoever wants to know, what happened to a message or a client.
+	Advise(p *broker.Publisher, c *Consumer, a *consumer.Advisory)
+	// Deleted tells that a consumer is gone whose stream is not.
+	Deleted(p *broker.Publisher, c *Consumer)
 }
 
 // Plan is what a record has to do with schedules: it may be one, be published by

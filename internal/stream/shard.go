@@ -287,6 +287,9 @@ func (sh *Shard) drop(c *Consumer) {
 		delete(st.consumers, c)
 	}
 	sh.end(c, consumer.EndDeleted)
+	if !c.stream.dropped.Load() {
+		sh.outlet.Deleted(sh.publisher(c.stream.space), c)
+	}
 	sh.forget(&c.source)
 	c.source.close()
 }

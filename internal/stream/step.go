@@ -37,6 +37,9 @@ func (sh *Shard) step(c *Consumer, now int64) {
 	c.core.Step(now, &c.source, s.interested, &sh.out)
 	p := sh.publisher(s.space)
 	sh.send(c, p)
+	for i := range sh.out.Advisories {
+		sh.outlet.Advise(p, c, &sh.out.Advisories[i])
+	}
 	sh.note(c, p)
 	if sh.out.More || sh.out.Cold != 0 {
 		sh.touch(c)

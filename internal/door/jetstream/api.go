@@ -15,6 +15,7 @@ type call struct {
 	ctx     context.Context
 	account *account.Account
 	body    []byte
+	existed bool   // what was to be created was there already
 	after   func() // called once the answer is sent; nil: nothing
 }
 
@@ -44,6 +45,8 @@ var handlers = map[wire.Kind]handler{
 	wire.KindConsumerInfo:          consumerInfo,
 	wire.KindConsumerDelete:        consumerDelete,
 	wire.KindConsumerPause:         consumerPause,
+	wire.KindConsumerUnpin:         consumerUnpin,
+	wire.KindConsumerReset:         consumerReset,
 }
 
 // Handle makes the account's API a broker.Service.
@@ -68,6 +71,7 @@ func (a *accountAPI) Handle(r *broker.Request) {
 		r.Respond(nil, req.Kind.ErrorBody(err))
 		return
 	}
+	c.announce(response)
 	r.Respond(nil, wire.Encode(response))
 	if c.after != nil {
 		c.after()

@@ -19,6 +19,11 @@ var ackPolicies = [...]consumer.AckPolicy{
 	wire.AckNone: consumer.AckNone, wire.AckAll: consumer.AckAll, wire.AckExplicit: consumer.AckExplicit,
 }
 
+var priorities = [...]consumer.PriorityPolicy{
+	wire.PriorityNone: consumer.PriorityNone, wire.PriorityOverflow: consumer.PriorityOverflow,
+	wire.PriorityPinnedClient: consumer.PriorityPinned, wire.PriorityPrioritized: consumer.PriorityRanked,
+}
+
 // neutralConsumer puts a configuration into the log's terms, for a stream and a
 // start sequence.
 func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.ConsumerConfig {
@@ -42,6 +47,12 @@ func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.Consumer
 			Heartbeat: cfg.IdleHeartbeat, RateLimit: cfg.RateLimit,
 		}
 	}
+	if cfg.PriorityPolicy != wire.PriorityNone {
+		n.Core.Priority = &consumer.Priority{
+			Policy: priorities[cfg.PriorityPolicy], Groups: cfg.PriorityGroups, Timeout: cfg.PriorityTimeout,
+		}
+	}
+	n.Core.Sample = cfg.Sampling()
 	if cfg.PauseUntil != nil {
 		n.Core.PauseUntil = unixNano(*cfg.PauseUntil)
 	}
@@ -149,6 +160,7 @@ func consumerCreate(c *call) (any, *wire.Error) {
 
 // changeConsumer answers a creation whose name is taken.
 func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.ConsumerCreateRequest) (any, *wire.Error) {
+	c.existed = true
 	was, cfg := consumerConfig(old), &r.Config
 	if werr := r.Decide(was); werr != nil {
 		return nil, werr

@@ -11,7 +11,7 @@ import (
 // Outlet writes what consumers send to JetStream clients. It keeps scratch bytes,
 // so each shard has one of its own.
 type Outlet struct {
-	reply, to, header []byte
+	reply, to, header, pinned []byte
 }
 
 // Deliver implements stream.Outlet.
@@ -22,6 +22,10 @@ func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, d *consumer.De
 	if c.Config().HeadersOnly {
 		o.header = wire.AppendMsgSize(o.header[:0], v.Header, len(v.Data))
 		m.Header, m.Data = o.header, nil
+	}
+	if d.Pin != "" {
+		o.pinned = wire.AppendPin(o.pinned[:0], m.Header, d.Pin)
+		m.Header = o.pinned
 	}
 	p.Publish(&m)
 }

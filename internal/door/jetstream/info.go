@@ -58,6 +58,11 @@ func (d *Door) consumerInfo(c *call, con *stream.Consumer) (*wire.ConsumerInfo, 
 	if err != nil {
 		return nil, wire.Err(wire.CodeConsumerNotFound)
 	}
+	return d.describe(con, &i), nil
+}
+
+// describe puts a consumer's state into the protocol's terms.
+func (d *Door) describe(con *stream.Consumer, i *stream.ConsumerInfo) *wire.ConsumerInfo {
 	cfg := *consumerConfig(con)
 	cfg.Metadata = wire.WithVersion(cfg.Metadata, d.o.Version)
 	now := time.Now()
@@ -70,7 +75,8 @@ func (d *Door) consumerInfo(c *call, con *stream.Consumer) (*wire.ConsumerInfo, 
 	}
 	info.PauseRemaining = pauseLeft(&cfg, now)
 	info.Paused = info.PauseRemaining > 0
-	return info, nil
+	info.PriorityGroups = groupState(&cfg, i)
+	return info
 }
 
 // pauseLeft is how long the consumer still delivers nothing; 0: it does.

@@ -21,6 +21,7 @@ func (d *Door) pullRequest(reply string, body []byte) (*consumer.Request, wire.S
 	return &consumer.Request{
 		Reply: reply, Batch: p.Batch, MaxBytes: p.MaxBytes, NoWait: p.NoWait,
 		Expires: time.Duration(p.Expires), Heartbeat: time.Duration(p.Heartbeat),
+		Group: p.Group, ID: p.ID, MinPending: p.MinPending, MinAckPending: p.MinAckPending, Priority: p.Priority,
 	}, wire.Status{}
 }
 

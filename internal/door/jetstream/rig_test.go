@@ -73,6 +73,8 @@ type answer struct {
 	NumRedelivered int
 	PushBound      bool
 	Paused         bool
+	ResetSeq       uint64
+	PriorityGroups []struct{ Group, PinnedClientId, PinnedTs string }
 	Delivered      struct{ ConsumerSeq, StreamSeq uint64 }
 	AckFloor       struct{ ConsumerSeq, StreamSeq uint64 }
 }

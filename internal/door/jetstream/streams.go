@@ -89,6 +89,7 @@ func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Err
 	if !cfg.Equal(config(s)) {
 		return nil, wire.Err(wire.CodeStreamNameExist)
 	}
+	c.existed = true
 	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false), DidCreate: true}, nil
 }
 

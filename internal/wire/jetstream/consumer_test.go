@@ -217,11 +217,7 @@ func checkConsumerRules(t *testing.T, rules map[string]consumerRule) {
 
 func TestConsumerOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 	for name, change := range map[string]func(*ConsumerConfig){
-		"sourcing":    func(c *ConsumerConfig) { c.Sourcing = true },
-		"sample_freq": func(c *ConsumerConfig) { c.SampleFreq = "50%" },
-		"priority_policy": func(c *ConsumerConfig) {
-			c.PriorityPolicy, c.PriorityGroups = PriorityPinnedClient, []string{"A-z_0/="}
-		},
+		"sourcing": func(c *ConsumerConfig) { c.Sourcing = true },
 	} {
 		err := consumer(change).Check(ConsumerOptions{Stream: &plainStream})
 		want := "consumer configuration for " + name + " is not supported by this server yet"

@@ -12,7 +12,6 @@ func consumerErr(text string) *Error { return ErrWith(CodeConsumerCreate, "err",
 // Unsupported refuses the first option of a valid configuration that this server
 // does not serve yet, by name.
 func (c *ConsumerConfig) Unsupported() *Error {
-	freq, _ := sampling(c.SampleFreq)
 	for _, o := range [...]struct {
 		set  bool
 		name string
@@ -20,8 +19,6 @@ func (c *ConsumerConfig) Unsupported() *Error {
 		{c.Direct, "direct"},
 		{c.Sourcing, "sourcing"},
 		{c.AckPolicy == AckFlowControl, "ack_policy flow_control"},
-		{freq > 0, "sample_freq"},
-		{c.PriorityPolicy != PriorityNone, "priority_policy"},
 	} {
 		if o.set {
 			return consumerErr("consumer configuration for " + o.name + " is not supported by this server yet")

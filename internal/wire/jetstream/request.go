@@ -246,19 +246,12 @@ func (k Kind) System() bool { return k >= KindMetaStepdown && k < kindCount }
 // Unserved is the error with which this server answers a kind it does not serve:
 // what needs a cluster, and what is not built yet. It is nil for the others.
 func (k Kind) Unserved() *Error {
-	const yet = "not supported by this server yet"
 	switch k {
 	case KindUnknown:
 		return Err(CodeBadRequest)
 	case KindStreamPeerRemove, KindStreamPeerEvacuate, KindStreamCancelMove,
 		KindStreamStepdown, KindConsumerStepdown:
 		return Err(CodeClusterRequired)
-	case KindConsumerPause:
-		return errText(CodeConsumerCreate, "consumer pause is "+yet)
-	case KindConsumerUnpin:
-		return Err(CodeInvalidPriorityGroup)
-	case KindConsumerReset:
-		return errText(CodeInvalidReset, yet)
 	}
 	return nil
 }

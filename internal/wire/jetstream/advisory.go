@@ -1,0 +1,131 @@
+package jetstream
+
+import "time"
+
+// Event is a kind of advisory or metric.
+type Event uint8
+
+// Events.
+const (
+	EventStreamCreated Event = iota
+	EventStreamDeleted
+	EventStreamUpdated
+	EventConsumerCreated
+	EventConsumerDeleted
+	EventConsumerPause
+	EventMaxDeliver
+	EventNak
+	EventTerminated
+	EventPinned
+	EventUnpinned
+	EventAck
+)
+
+// EventPrefix begins the subjects of all events.
+const EventPrefix = "$JS.EVENT."
+
+// events gives the middle of the subject and the end of the type, and what is said to
+// have been done.
+var events = [...]struct{ subject, name, action string }{
+	EventStreamCreated:   {"ADVISORY.STREAM.CREATED", "advisory.v1.stream_action", "create"},
+	EventStreamDeleted:   {"ADVISORY.STREAM.DELETED", "advisory.v1.stream_action", "delete"},
+	EventStreamUpdated:   {"ADVISORY.STREAM.UPDATED", "advisory.v1.stream_action", "modify"},
+	EventConsumerCreated: {"ADVISORY.CONSUMER.CREATED", "advisory.v1.consumer_action", "create"},
+	EventConsumerDeleted: {"ADVISORY.CONSUMER.DELETED", "advisory.v1.consumer_action", "delete"},
+	EventConsumerPause:   {"ADVISORY.CONSUMER.PAUSE", "advisory.v1.consumer_pause", ""},
+	EventMaxDeliver:      {"ADVISORY.CONSUMER.MAX_DELIVERIES", "advisory.v1.max_deliver", ""},
+	EventNak:             {"ADVISORY.CONSUMER.MSG_NAKED", "advisory.v1.nak", ""},
+	EventTerminated:      {"ADVISORY.CONSUMER.MSG_TERMINATED", "advisory.v1.terminated", ""},
+	EventPinned:          {"ADVISORY.CONSUMER.PINNED", "advisory.v1.consumer_group_pinned", ""},
+	EventUnpinned:        {"ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned", ""},
+	EventAck:             {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
+}
+
+// AppendSubject adds the subject on which the event is told; consumer is empty for
+// events of streams.
+func (e Event) AppendSubject(dst []byte, stream, consumer string) []byte {
+	dst = append(dst, EventPrefix...)
+	dst = append(dst, events[e].subject...)
+	dst = append(dst, '.')
+	dst = append(dst, stream...)
+	if consumer != "" {
+		dst = append(dst, '.')
+		dst = append(dst, consumer...)
+	}
+	return dst
+}
+
+// EventHead begins the body of every event.
+type EventHead struct {
+	Type string    `json:"type"`
+	ID   string    `json:"id"`
+	Time time.Time `json:"timestamp"`
+}
+
+// Head gives the beginning of the event's body; id is never given twice.
+func (e Event) Head(id string, at time.Time) EventHead {
+	return EventHead{Type: "io.nats.jetstream." + events[e].name, ID: id, Time: at.UTC()}
+}
+
+// Action says what was done to a stream or consumer.
+func (e Event) Action() string { return events[e].action }
+
+// StreamActionEvent tells that a stream was created, changed or deleted.
+type StreamActionEvent struct {
+	EventHead
+	Stream string `json:"stream"`
+	Action string `json:"action"`
+	Domain string `json:"domain,omitempty"`
+}
+
+// ConsumerActionEvent tells that a consumer was created or deleted.
+type ConsumerActionEvent struct {
+	EventHead
+	Stream   string `json:"stream"`
+	Consumer string `json:"consumer"`
+	Action   string `json:"action"`
+}
+
+// ConsumerPauseEvent tells that a pause began or ended.
+type ConsumerPauseEvent struct {
+	EventHead
+	Stream     string    `json:"stream"`
+	Consumer   string    `json:"consumer"`
+	Paused     bool      `json:"paused"`
+	PauseUntil time.Time `json:"pause_until,omitzero"`
+}
+
+// MsgEvent tells what came of a message. The consumer's sequence is not there where a
+// message was given up, a reason only where it was ended.
+type MsgEvent struct {
+	EventHead
+	Stream      string `json:"stream"`
+	Consumer    string `json:"consumer"`
+	ConsumerSeq uint64 `json:"consumer_seq,omitempty"`
+	StreamSeq   uint64 `json:"stream_seq"`
+	Deliveries  int    `json:"deliveries"`
+	Reason      string `json:"reason,omitempty"`
+}
+
+// AckEvent is one of the sample of acknowledgements.
+type AckEvent struct {
+	EventHead
+	Stream      string        `json:"stream"`
+	Consumer    string        `json:"consumer"`
+	ConsumerSeq uint64        `json:"consumer_seq"`
+	StreamSeq   uint64        `json:"stream_seq"`
+	AckTime     time.Duration `json:"ack_time"` // since its delivery
+	Deliveries  int           `json:"deliveries"`
+}
+
+// PinEvent tells that a client was pinned, with its id, or is so no longer, with the
+// reason.
+type PinEvent struct {
+	EventHead
+	Account  string `json:"account,omitempty"`
+	Stream   string `json:"stream"`
+	Consumer string `json:"consumer"`
+	Group    string `json:"group"`
+	PinnedID string `json:"pinned_id,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+}

@@ -1,0 +1,45 @@
+package jetstream
+
+import (
+	"testing"
+	"time"
+)
+
+func TestEventsHaveTheirSubjectsAndKeys(t *testing.T) {
+	at := time.Unix(1, 5).In(time.FixedZone("x", 3600))
+	for subject, c := range map[string]struct {
+		event Event
+		body  func(EventHead) any
+		want  string
+	}{
+		"$JS.EVENT.ADVISORY.STREAM.UPDATED.S": {EventStreamUpdated, func(h EventHead) any {
+			return &StreamActionEvent{EventHead: h, Stream: "S", Action: EventStreamUpdated.Action()}
+		}, `"type":"io.nats.jetstream.advisory.v1.stream_action","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","action":"modify"`},
+		"$JS.EVENT.ADVISORY.CONSUMER.DELETED.S.C": {EventConsumerDeleted, func(h EventHead) any {
+			return &ConsumerActionEvent{EventHead: h, Stream: "S", Consumer: "C", Action: EventConsumerDeleted.Action()}
+		}, `"type":"io.nats.jetstream.advisory.v1.consumer_action","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","action":"delete"`},
+		"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.S.C": {EventMaxDeliver, func(h EventHead) any {
+			return &MsgEvent{EventHead: h, Stream: "S", Consumer: "C", StreamSeq: 3, Deliveries: 2}
+		}, `"type":"io.nats.jetstream.advisory.v1.max_deliver","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","stream_seq":3,"deliveries":2`},
+		"$JS.EVENT.METRIC.CONSUMER.ACK.S.C": {EventAck, func(h EventHead) any {
+			return &AckEvent{EventHead: h, Stream: "S", Consumer: "C", ConsumerSeq: 4, StreamSeq: 3, Deliveries: 2}
+		}, `"type":"io.nats.jetstream.metric.v1.consumer_ack","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","consumer_seq":4,"stream_seq":3,"ack_time":0,"deliveries":2`},
+		"$JS.EVENT.ADVISORY.CONSUMER.UNPINNED.S.C": {EventUnpinned, func(h EventHead) any {
+			return &PinEvent{EventHead: h, Stream: "S", Consumer: "C", Group: "g", Reason: "admin"}
+		}, `"type":"io.nats.jetstream.advisory.v1.consumer_group_unpinned","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","group":"g","reason":"admin"`},
+		"$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.C": {EventConsumerPause, func(h EventHead) any {
+			return &ConsumerPauseEvent{EventHead: h, Stream: "S", Consumer: "C"}
+		}, `"type":"io.nats.jetstream.advisory.v1.consumer_pause","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","paused":false`},
+	} {
+		consumer := "C"
+		if c.event <= EventStreamUpdated {
+			consumer = ""
+		}
+		if got := string(c.event.AppendSubject(nil, "S", consumer)); got != subject {
+			t.Errorf("subject %s, want %s", got, subject)
+		}
+		if got := string(Encode(c.body(c.event.Head("i", at)))); got != "{"+c.want+"}" {
+			t.Errorf("%s: %s", subject, got)
+		}
+	}
+}
