@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
+	"os"
 	"runtime"
 	"testing"
 
@@ -77,6 +78,23 @@ func TestABackupComesBackAsItWas(t *testing.T) {
 		if special := i%4 == 1; special != v.HasID || special && (v.TTL != 77 || v.Rollup != record.RollupSubject || v.ID != record.ID{9} || len(v.Header) == 0) {
 			t.Fatalf("record %d is %+v", i, v)
 		}
+	}
+}
+
+// golden is a backup that a first version wrote.
+const golden = "testdata/golden-1.weir"
+
+func TestABackupOfThisVersionIsReadForEver(t *testing.T) {
+	b, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumers, records, err := read(b)
+	if err != nil || consumers != 2 || len(records) != 9 || records[8].Seq != 19 {
+		t.Fatalf("%d consumers, %d records, %v", consumers, len(records), err)
+	}
+	if !bytes.Equal(b, sample(t, 9)) {
+		t.Fatal("what is written now is not what was: the format changed without its version")
 	}
 }
 

@@ -4,6 +4,8 @@
 // before it as well, so that a bit, an item or the end cannot change or be missing
 // without a notice.
 //
+// A backup may be packed, as an S2 stream; a Reader takes both.
+//
 // A Writer and a Reader work an item at a time and hold no more than one in memory.
 // The package is pure: it reads and writes through the interfaces of io only, and has
 // no goroutine, lock or clock. What a configuration or a consumer's state means is
