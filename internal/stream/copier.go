@@ -35,6 +35,7 @@ const (
 const (
 	retryFirst = int64(100 * time.Millisecond)
 	retryLast  = int64(10 * time.Second)
+	retryFull  = int64(time.Second)
 )
 
 type copier struct {

@@ -151,6 +151,7 @@ func (sh *Shard) copied(c *copier, places []record.Place, n int, refused partiti
 	if c.reader != nil {
 		c.reader.Seek(places[n].Seq)
 	}
+	c.wait = min(c.wait, retryFull) // there may be room at any time
 	sh.retry(c, copyRefused(refused), now)
 }
 

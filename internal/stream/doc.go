@@ -19,6 +19,8 @@
 //     shard's box and never waits.
 //   - A few goroutines of the Directory carry transfers: backups that are sent or
 //     received and wait for a client now and then. Each ends with the Directory.
+//   - A stream that copies others, as a mirror or with sources, has a copier for
+//     each on its shard. It reads the origin's log and is woken when that grows.
 //   - One goroutine of the Directory removes the files of deleted streams, once
 //     nothing of them is in flight.
 //

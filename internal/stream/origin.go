@@ -1,10 +1,13 @@
 package stream
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -152,7 +155,9 @@ func (l *ledger) appendOrigins(dst []byte) []byte {
 		return dst
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(l.copied)))
-	for k, p := range l.copied {
+	byKey := func(a, b originKey) int { return bytes.Compare(a[:], b[:]) }
+	for _, k := range slices.SortedFunc(maps.Keys(l.copied), byKey) {
+		p := l.copied[k]
 		dst = p.append(dst, k)
 	}
 	return dst
@@ -229,7 +234,7 @@ func (d *Directory) releaseOrigins(s *Stream) {
 	d.mu.Unlock()
 }
 
-// refusals of copied messages in words.
+// copyRefused says why a stream does not take the copy of a record.
 func copyRefused(r partition.Refusal) error {
 	switch r {
 	case partition.MaxRecords:

@@ -236,6 +236,43 @@ func TestSourceWaitsWhileTheStreamIsFull(t *testing.T) {
 	r.holds("S", "4:o=3 5:o=4")
 }
 
+func TestSourceKeepsTheOrderWhereOnlyLaterMessagesFit(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o.*")
+	r.stored(1, "o.a", "1")
+	r.stored(2, "o.a", "2")
+	r.stored(3, "o.b", "3")
+	r.copied("S", `"max_msgs_per_subject":1,"discard":"new","discard_new_per_subject":true,"sources":[{"name":"O"}]`)
+	streamtest.Await(t, "the refusal is told", func() bool { return r.origins("S").Sources[0].Error != nil })
+	r.holds("S", "1:o.a=1")
+	r.ok("STREAM.MSG.DELETE.S", `{"seq":1}`)
+	r.holds("S", "2:o.a=2 3:o.b=3")
+}
+
+func TestSourceInMemoryBeginsAnewAfterARestart(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o", `"storage":"memory"`)
+	r.copied("S", `"sources":[{"name":"O"}]`)
+	r.stored(1, "o", "a")
+	r.stored(2, "o", "b")
+	r.holds("S", "1:o=a 2:o=b")
+	r = r.restart()
+	r.stored(1, "o", "c")
+	r.holds("S", "1:o=a 2:o=b 3:o=c")
+}
+
+func TestSourceIsNotCopiedAgainAfterItsMessagesWent(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o")
+	r.copied("S", `"sources":[{"name":"O"}]`)
+	r.stored(1, "o", "a")
+	r.holds("S", "1:o=a")
+	r.ok("STREAM.PURGE.S", "")
+	r = r.restart() // from a checkpoint
+	r.stored(2, "o", "b")
+	r.holds("S", "2:o=b")
+}
+
 func TestCopiesAreValidated(t *testing.T) {
 	r := newRig(t)
 	r.stream("O", "o", `"max_msg_size":100`)
