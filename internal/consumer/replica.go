@@ -5,11 +5,12 @@ package consumer
 // derived by it, as by the live consumer.
 type Replica struct {
 	ledger
+	resets int
 }
 
 // NewReplica makes a replica with a copy of st.
 func NewReplica(st State) *Replica {
-	return &Replica{newLedger(&st)}
+	return &Replica{ledger: newLedger(&st)}
 }
 
 // AppendState appends the encoded state to dst.
@@ -87,6 +88,7 @@ func (r *Replica) apply(x *fact, acked func(uint64)) {
 		r.raiseTo(Position{x.dseq, x.seq})
 	case factReset:
 		r.reset(x.seq)
+		r.resets++
 	}
 }
 

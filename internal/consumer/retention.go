@@ -7,6 +7,10 @@ package consumer
 // down: what is below it will not be delivered for the first time any more.
 func (r *Replica) Position() uint64 { return r.scanned }
 
+// Resets counts the resets since NewReplica. After one the consumer holds nothing of
+// what it held, also where Position went up.
+func (r *Replica) Resets() int { return r.resets }
+
 // Holds says whether the record was delivered and is not acknowledged: it is
 // pending, or was delivered as often as allowed.
 func (r *Replica) Holds(seq uint64) bool {

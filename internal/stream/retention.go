@@ -93,7 +93,7 @@ func (l *ledger) progressed(a *applied, change []byte) error {
 	if !c.decides() {
 		return a.replica.Apply(change, func(uint64) {})
 	}
-	before := a.replica.Position()
+	before, resets := a.replica.Position(), a.replica.Resets()
 	done := l.done[:0]
 	if err := a.replica.Apply(change, func(seq uint64) { done = append(done, seq) }); err != nil {
 		return err
@@ -112,7 +112,11 @@ func (l *ledger) progressed(a *applied, change []byte) error {
 	if passed {
 		log.ReleaseRange(before, min(a.replica.Position()-1, a.spec.Unsure), l.unneeded)
 	}
-	if len(done) > 0 || passed {
+	reset := c.Retention == RetainByInterest && a.replica.Resets() != resets
+	if reset {
+		log.ReleaseRange(0, a.replica.Position()-1, l.unneeded)
+	}
+	if len(done) > 0 || passed || reset {
 		log.Released()
 	}
 	return nil

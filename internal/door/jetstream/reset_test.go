@@ -79,3 +79,24 @@ func TestResetOfAConsumerInMemoryServesWhoeverWaits(t *testing.T) {
 		t.Fatal(s)
 	}
 }
+
+func TestResetEndsTheInterestInWhatItPasses(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>", `"retention":"interest"`)
+	r.consumer("S", "c")
+	r.consumer("S", "other", `"filter_subject":"s.1"`)
+	r.fill(6)
+	r.wantFetch("S", "c", 2, "s.0=1 s.1=2")
+	r.ok("CONSUMER.RESET.S.c", `{"seq":5}`)
+	check := func(r *rig) {
+		t.Helper()
+		if st := r.ok("STREAM.INFO.S", "").State; st.Messages != 3 || st.FirstSeq != 2 {
+			t.Fatalf("%+v", st)
+		}
+	}
+	check(r)
+	r = on(t, r.Crash(faultfs.DropUnsynced, 1))
+	check(r)
+	r.wantFetch("S", "other", 9, "s.1=2 s.1=5")
+	r.wantFetch("S", "c", 9, "s.1=5 s.2=6")
+}
