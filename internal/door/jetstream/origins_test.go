@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream/streamtest"
 )
 
@@ -359,4 +360,60 @@ func TestOriginMadeAnewIsNotMixedIntoAMirror(t *testing.T) {
 		return m.Error != nil && m.Error.ErrCode == 10029
 	})
 	r.holds("M", "1:o=a 2:o=b")
+}
+
+func TestMirrorIsPromotedWhileItsOriginIsWritten(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o")
+	for round := range 5 {
+		name := fmt.Sprint("M", round)
+		r.copied(name, `"mirror":{"name":"O"}`)
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					r.space.Publish(&broker.Message{Subject: []byte("o"), Data: []byte("x")})
+				}
+			}
+		}()
+		streamtest.Await(t, "something is copied", func() bool { return r.Streams.Find("A", name).Partition().Committed() > 100 })
+		r.ok("STREAM.UPDATE."+name, fmt.Sprintf(`{"name":%q,"subjects":["m%d"]}`, name, round))
+		last := r.Streams.Find("A", name).Partition().Committed()
+		for i := range uint64(5) {
+			r.stored(last+1+i, fmt.Sprint("m", round), "y")
+		}
+		close(stop)
+		<-done
+	}
+}
+
+func TestRestoredCopiesGoOnWhereTheyWere(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o")
+	r.copied("M", `"mirror":{"name":"O"}`)
+	r.copied("S", `"sources":[{"name":"O"}]`)
+	r.stored(1, "o", "a")
+	r.stored(2, "o", "b")
+	names := []string{"M", "S", "O"}
+	backups := map[string]taken{}
+	for _, name := range names {
+		r.holds(name, "1:o=a 2:o=b")
+		backups[name] = r.take(name, "")
+	}
+	for _, name := range names {
+		r.ok("STREAM.DELETE."+name, "")
+	}
+	for _, name := range names {
+		if a := r.upload(name, backups[name].config, backups[name].bytes, 1000); a.Error != nil {
+			t.Fatalf("%s: %+v", name, *a.Error)
+		}
+	}
+	r.stored(3, "o", "c")
+	for _, name := range names {
+		r.holds(name, "1:o=a 2:o=b 3:o=c")
+	}
 }
