@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/stream/streamtest"
 )
 
@@ -124,4 +126,17 @@ func TestEventsAreStoredByAStreamThatCapturesThem(t *testing.T) {
 	r.stream("E", "$JS.EVENT.ADVISORY.>")
 	r.stream("S", "s.>")
 	streamtest.Await(t, "both creations are stored", func() bool { return r.ok("STREAM.INFO.E", "").State.Messages == 2 })
+}
+
+func TestEventsThatNobodyWantsCostNoMemory(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>")
+	r.consumer("S", "c")
+	c := r.Streams.Find("A", "S").Consumer("c")
+	o, p := new(Outlet), broker.NewPublisher(r.space, broker.PublisherOptions{})
+	a := &consumer.Advisory{Kind: consumer.AdvisoryAcked, Seq: 1, DSeq: 1, Delivered: 1}
+	o.Advise(p, c, a)
+	if n := testing.AllocsPerRun(1000, func() { o.Advise(p, c, a) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
