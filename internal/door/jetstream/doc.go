@@ -8,5 +8,6 @@
 // are handled on the broker's workers; pull requests and acknowledgements on the
 // goroutine of the connection they came on, which posts them to the stream's
 // shard; deliveries are written on the shard's goroutine, replies to publishers
-// on the journal's. The door has no lock; its counters are atomic.
+// on the journal's. The door's counters are atomic. Its only locks are one in each
+// transfer, over what the client sent, which is held for no call.
 package jetstream
