@@ -69,6 +69,7 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 			if mine == nil {
 				mine = p.subjects.own(v.Subject)
 			}
+			o.Detail = mine.last
 			p.acceptLocked(&v, mine, o.Seq, now)
 			hint = mine
 			// The slot's place in the directory moves up over struck ones. It is

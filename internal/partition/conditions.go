@@ -65,7 +65,7 @@ const (
 // Outcome is the fate of one staged record.
 type Outcome struct {
 	Seq     uint64 // of the stored record, or of the one it duplicates
-	Detail  uint64 // depends on Refusal
+	Detail  uint64 // depends on Refusal; Accepted: the subject's last before it, 0 if not known
 	Refusal Refusal
 }
 

@@ -142,5 +142,6 @@ func (s *Stream) stageMarker(b *staged, v *record.View) {
 func (s *Stream) admit(b *staged, now int64) {
 	b.size = int64(len(b.Area.Buf))
 	s.fly(b.size)
+	b.keepRepeats(now)
 	s.part.Admit(now, &b.Batch)
 }

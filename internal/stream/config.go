@@ -24,6 +24,10 @@ type Config struct {
 	NoAck bool `json:"no_ack,omitempty"`
 	// Retention says what removes records, beside Limits.
 	Retention Retention `json:"retention,omitempty"`
+	// Mapping gives what is stored other subjects; nil: none.
+	Mapping *Mapping `json:"mapping,omitempty"`
+	// Republish publishes again what is stored; nil: nothing.
+	Republish *Republish `json:"republish,omitempty"`
 	// Compression of what is stored on disk: s2, zstd, or none.
 	Compression string `json:"compression,omitempty"`
 	// Mirror is the stream that this one copies, its sequences and times included;

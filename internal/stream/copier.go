@@ -397,6 +397,7 @@ func (c *copier) stage(b *copyBatch, v *record.View) {
 		}
 		v.Subject = mapped
 	}
+	v.Subject = c.stream.mapped(nil, v.Subject)
 	var cond partition.Conditions
 	parts := c.stream.dialect.Copied(c.stream, &c.config, v, from, &cond)
 	if b.area.Buf == nil {

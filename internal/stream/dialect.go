@@ -36,6 +36,9 @@ type Dialect interface {
 	// already the one to store; from was its subject there. c, which is zero, is for
 	// what it demands of a stream that has o as a source.
 	Copied(s *Stream, o *Origin, v *record.View, from []byte, c *partition.Conditions) record.Parts
+	// Republished gives the header of the record v that is published again; last is the
+	// sequence before it on its subject, 0: none. false: it is not to be.
+	Republished(s *Stream, v *record.View, last uint64, headersOnly bool) ([]byte, bool)
 	// AckReplyLen gives the length of the acknowledgement subjects of a consumer's
 	// deliveries, see consumer.Config.
 	AckReplyLen(stream, consumer string) func(*consumer.Delivery) int

@@ -24,7 +24,8 @@ type staged struct {
 	ends    []uint32 // where each record's reply ends
 	size    int64    // bytes in flight
 	// done is told the outcomes, on whichever goroutine knows them; nil: nobody is.
-	done func([]partition.Outcome)
+	done    func([]partition.Outcome)
+	repeats []repeat
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -41,6 +42,8 @@ func (s *Stream) newStaged(size int) *staged {
 func (b *staged) free() {
 	b.Reset()
 	b.stream, b.done = nil, nil
+	clear(b.repeats)
+	b.repeats = b.repeats[:0]
 	b.replies, b.ends = b.replies[:0], b.ends[:0]
 	stagedPool.Put(b)
 }
@@ -64,6 +67,8 @@ type ingest struct {
 	stream *Stream
 	batch  *staged
 	size   int // of the next area: what the last one needed
+	// subject has room for one that is mapped.
+	subject [256]byte
 }
 
 // Add stages a message as a record.
@@ -84,7 +89,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 		b = s.newStaged(g.size)
 		g.batch = b
 	}
-	parts := record.Parts{Subject: m.Subject, Header: m.Header, Data: m.Data}
+	parts := record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
 	if !parts.Fits() {
 		refuse = partition.TooLarge
 	}
@@ -156,7 +161,9 @@ func (g *ingest) HandOver() {
 	g.size = nextArea(g.size, len(b.Area.Buf))
 	b.size = int64(len(b.Area.Buf))
 	g.stream.fly(b.size)
-	g.stream.part.Admit(time.Now().UnixNano(), &b.Batch)
+	now := time.Now().UnixNano()
+	b.keepRepeats(now)
+	g.stream.part.Admit(now, &b.Batch)
 }
 
 // nextArea guesses the next area's size from the last: at once up, slowly down.
@@ -177,6 +184,7 @@ const fewReplies = 4
 // caller hands over what is not handed over here.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	s := b.stream
+	b.publishAgain(p)
 	for i := range b.Outcomes {
 		reply := b.reply(i)
 		if len(reply) == 0 {

@@ -27,7 +27,8 @@ func (plain) Scheduled(*record.View, *record.View, int64) record.Parts    { retu
 func (plain) Copied(*Stream, *Origin, *record.View, []byte, *partition.Conditions) record.Parts {
 	return record.Parts{}
 }
-func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int { return nil }
+func (plain) Republished(*Stream, *record.View, uint64, bool) ([]byte, bool) { return nil, false }
+func (plain) AckReplyLen(string, string) func(*consumer.Delivery) int        { return nil }
 
 // kept is a log that holds nothing.
 type kept struct{}

@@ -51,6 +51,8 @@ type Stream struct {
 	marks   atomic.Uint64 // the partition's Marks when the shard last looked for schedules
 	config  atomic.Pointer[Config]
 	native  atomic.Pointer[any]
+	// mapping and republish are those of the configuration; nil: none.
+	mapping, republish atomic.Pointer[subject.Transform]
 	// copies are the copiers of its origins, followers those that copy it; nil: none.
 	copies    atomic.Pointer[[]*copier]
 	followers atomic.Pointer[[]*copier]
@@ -91,6 +93,9 @@ func (s *Stream) setConfig(c *Config) error {
 	n, err := s.dialect.Open(c.Doc)
 	if err != nil {
 		return fmt.Errorf("configuration of stream %q: %w", s.spec.Name, err)
+	}
+	if err := s.setMappings(c); err != nil {
+		return err
 	}
 	s.native.Store(&n)
 	s.config.Store(c)

@@ -41,6 +41,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 			Rollups:   cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
 		},
 	}
+	c.Mapping, c.Republish = mappings(cfg)
 	d.setOrigins(&c, cfg)
 	return c
 }

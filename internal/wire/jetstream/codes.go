@@ -93,6 +93,8 @@ const (
 	CodeConsumerAlreadyExists     = 10148
 	CodeConsumerDoesNotExist      = 10149
 	CodeInactiveThresholdExcess   = 10153 // {limit}
+	CodeTransformSource           = 10155 // {err}
+	CodeTransformDestination      = 10156 // {err}
 	CodePedantic                  = 10157 // {err}
 	CodePriorityWithoutGroup      = 10159
 	CodeInvalidPriorityGroup      = 10160

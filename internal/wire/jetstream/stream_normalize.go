@@ -85,6 +85,9 @@ func (c *StreamConfig) dropEmpty() {
 	if len(c.Sources) == 0 {
 		c.Sources = nil
 	}
+	if r := c.Republish; r != nil && r.Source == "" {
+		c.Republish = &Republish{Source: ">", Destination: r.Destination, HeadersOnly: r.HeadersOnly}
+	}
 	if p := c.Placement; p != nil && p.Cluster == "" && len(p.Tags) == 0 && p.Preferred == "" {
 		c.Placement = nil
 	}

@@ -146,8 +146,6 @@ func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 		"the consumer of a source": func(c *StreamConfig) {
 			c.Sources = []*StreamSource{{Name: "T", Consumer: &SourceConsumer{"c", "d"}}}
 		},
-		"subject_transform": func(c *StreamConfig) { c.SubjectTransform = &SubjectTransform{} },
-		"republish":         func(c *StreamConfig) { c.Republish = &Republish{} },
 		"placement":         func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
 		"allow_msg_counter": func(c *StreamConfig) { c.AllowMsgCounter = true },
 		"allow_atomic":      func(c *StreamConfig) { c.AllowAtomicPublish = true },

@@ -11,8 +11,6 @@ func (c *StreamConfig) Unsupported() *Error {
 	}{
 		{c.Mirror != nil && c.Mirror.Consumer != nil, "the consumer of a mirror"},
 		{slices.ContainsFunc(c.Sources, func(s *StreamSource) bool { return s.Consumer != nil }), "the consumer of a source"},
-		{c.SubjectTransform != nil, "subject_transform"},
-		{c.Republish != nil, "republish"},
 		{c.Placement != nil, "placement"},
 		{c.AllowMsgCounter, "allow_msg_counter"},
 		{c.AllowAtomicPublish, "allow_atomic"},

@@ -48,6 +48,8 @@ func (c *StreamConfig) Validate(o StreamOptions) *Error {
 		func() *Error { return c.checkSources(o) },
 		c.checkExternals,
 		c.checkSubjects,
+		func() *Error { return c.checkTransform(o) },
+		func() *Error { return c.checkRepublish(o) },
 	} {
 		if err := check(); err != nil {
 			return err
