@@ -35,6 +35,7 @@ type room struct {
 
 	// Only the goroutine that takes checkpoints.
 	held     bool              // the reserve is there
+	size     int64             // of the reserve
 	removals map[uint64]uint64 // of each partition, when it was checkpointed last
 }
 
@@ -47,8 +48,8 @@ func (r *room) keep() error {
 	if r.held {
 		return nil
 	}
-	if _, err := r.fs.Stat(r.name); err == nil {
-		r.held = true
+	if info, err := r.fs.Stat(r.name); err == nil {
+		r.held, r.size = true, info.Size
 		return nil
 	}
 	free, err := r.fs.Free(path.Dir(r.name))
@@ -59,7 +60,8 @@ func (r *room) keep() error {
 	if err != nil {
 		return fmt.Errorf("keep space in reserve: %w", err)
 	}
-	err = errors.Join(f.Allocate(min(max(free/100, minReserve), maxReserve)), f.Close())
+	r.size = min(max(free/100, minReserve), maxReserve)
+	err = errors.Join(f.Allocate(r.size), f.Close())
 	if err != nil {
 		return fmt.Errorf("keep space in reserve: %w", errors.Join(err, r.give()))
 	}
@@ -76,16 +78,13 @@ func (r *room) give() error {
 	return nil
 }
 
-// pressed hears of the journal's pressure.
+// pressed hears of the journal's pressure. That the disk is full ends in tend only:
+// what the journal was given back it may need for the checkpoints of what was
+// removed, which free the rest.
 func (s *storage) pressed(p journal.Pressure) {
-	full := p.NoSpace != nil
-	if s.room.full.Swap(full) != full {
-		if full {
-			s.log.Error("the disk is full: nothing is published to streams on disk until there is space; purge or delete streams, or make space",
-				"dir", s.o.Dir, "error", p.NoSpace)
-		} else {
-			s.log.Info("there is space again: streams on disk take messages", "dir", s.o.Dir)
-		}
+	if p.NoSpace != nil && !s.room.full.Swap(true) {
+		s.log.Error("the disk is full: nothing is published to streams on disk until there is space; purge or delete streams, or make space",
+			"dir", s.o.Dir, "error", p.NoSpace)
 	}
 	s.wantCheckpoint()
 }
@@ -116,6 +115,7 @@ func (s *storage) tend(ctx context.Context) {
 		}
 	}
 	s.mu.Unlock()
+	tight := false
 	for _, g := range groups {
 		n := g.part.Removals()
 		if n == s.room.removals[g.spec.ID] {
@@ -123,9 +123,14 @@ func (s *storage) tend(ctx context.Context) {
 		}
 		if err := s.checkpointTight(g); err != nil {
 			s.checkpointFailed(journal.GroupID(g.spec.ID), err)
+			tight = tight || errors.Is(err, syscall.ENOSPC)
 			continue
 		}
 		s.room.removals[g.spec.ID] = n
+	}
+	if !tight && s.journal.Pressure().NoSpace == nil {
+		s.room.full.Store(false)
+		s.log.Info("there is space again: streams on disk take messages", "dir", s.o.Dir)
 	}
 }
 
@@ -135,7 +140,7 @@ func (s *storage) tend(ctx context.Context) {
 func (s *storage) checkpointTight(g *group) error {
 	id := journal.GroupID(g.spec.ID)
 	err := s.checkpoint(id)
-	if !errors.Is(err, syscall.ENOSPC) || !s.room.held || g.log.Tail() > minReserve/2 {
+	if !errors.Is(err, syscall.ENOSPC) || !s.room.held || int64(g.log.Tail()) > s.room.size/2 {
 		return err
 	}
 	if err := s.room.give(); err != nil {
