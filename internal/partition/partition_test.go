@@ -398,3 +398,18 @@ func FuzzDecodeRemoval(f *testing.F) {
 		}
 	})
 }
+
+func TestALogThatIsBeingDeletedNeedsNoCheckpoint(t *testing.T) {
+	r := newRig(t, Limits{})
+	r.publish(1, msg{subject: "a", data: "1"})
+	r.p.Retire(func() {})
+	if err := r.p.Checkpoint(); err != nil {
+		t.Errorf("checkpoint: %v", err)
+	}
+	r.sync()
+	failed := newRig(t, Limits{})
+	failed.p.Failed(ErrDead)
+	if err := failed.p.Checkpoint(); err == nil {
+		t.Error("a log that has failed took a checkpoint")
+	}
+}

@@ -34,13 +34,17 @@ const (
 )
 
 // Checkpoint makes all that is applied durable in the store and lets the group
-// recycle the entries. It may run beside everything else, and waits for another.
+// recycle the entries. It may run beside everything else, and waits for another. A
+// log that is being deleted needs none.
 func (p *Partition) Checkpoint() error {
 	p.saving.Lock()
 	defer p.saving.Unlock()
 	p.mu.RLock()
-	dead := p.dead
+	dead, deleted := p.dead, p.deletedLog
 	p.mu.RUnlock()
+	if deleted {
+		return nil
+	}
 	if dead != nil {
 		return dead
 	}
