@@ -62,11 +62,11 @@ func TestAKeyFileThatIsNotThereIsNoKey(t *testing.T) {
 
 func TestAReportSaysWhatDamageCosts(t *testing.T) {
 	for want, d := range map[string]check.Damage{
-		"offset 5, 7 bytes: stream S: sequence 9: bad":                           {Offset: 5, Length: 7, ID: 16, Stream: "S", Account: "$G", First: 9, Last: 9, Cost: check.CostRecords, Detail: "bad"},
-		"offset 5: stream S of account A: sequences 9 to 11: bad (quarantined)":  {Offset: 5, ID: 16, Stream: "S", Account: "A", First: 9, Last: 11, Cost: check.CostRecords, Detail: "bad", Quarantined: true},
+		"offset 5, 7 bytes: stream S: sequence 9: bad":                             {Offset: 5, Length: 7, ID: 16, Stream: "S", Account: "$G", First: 9, Last: 9, Cost: check.CostRecords, Detail: "bad"},
+		"offset 5: stream S of account A: sequences 9 to 11: bad (quarantined)":    {Offset: 5, ID: 16, Stream: "S", Account: "A", First: 9, Last: 11, Cost: check.CostRecords, Detail: "bad", Quarantined: true},
 		"offset 0: stream 16, which the catalog does not have: costs nothing: bad": {ID: 16, Cost: check.CostNothing, Detail: "bad"},
-		"offset 0, 64 bytes: stream S: the stream cannot be opened: bad":         {Length: 64, ID: 16, Stream: "S", Cost: check.CostStream, Detail: "bad"},
-		"offset 4096, 8192 bytes: the server does not start: batch 2: checksum":  {Offset: 4096, Length: 8192, Cost: check.CostServer, Detail: "batch 2: checksum"},
+		"offset 0, 64 bytes: stream S: the stream cannot be opened: bad":           {Length: 64, ID: 16, Stream: "S", Cost: check.CostStream, Detail: "bad"},
+		"offset 4096, 8192 bytes: the server does not start: batch 2: checksum":    {Offset: 4096, Length: 8192, Cost: check.CostServer, Detail: "batch 2: checksum"},
 	} {
 		if got := describe(&d); got != want {
 			t.Errorf("%q, want %q", got, want)
