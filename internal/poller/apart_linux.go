@@ -31,8 +31,10 @@ func (s *Socket) serveApart() bool {
 		return next != Apart
 	}
 	for next = Apart; next == Apart || next == Again; {
+		// What was notified up to here is seen by the call that follows; what comes
+		// later must find the state running, and sets a deadline that is not lifted.
+		s.state.CompareAndSwap(again, running)
 		if err := raw.Read(ready); errors.Is(err, os.ErrDeadlineExceeded) {
-			s.state.CompareAndSwap(again, running)
 			_ = own.SetReadDeadline(time.Time{})
 		}
 	}
