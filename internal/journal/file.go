@@ -84,7 +84,7 @@ func (j *Journal) makeFile(id uint64) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal file: %w", err)
 	}
-	err = j.fillFile(f)
+	err = j.fillFile(f, full+newSuffix)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = fs.Rename(full+newSuffix, full)
 	}
@@ -102,39 +102,60 @@ func (j *Journal) makeFile(id uint64) (*file, error) {
 	return h, nil
 }
 
-// fillStep is how much of a new file is written between two syncs, so that the
-// writer's own never waits for a whole file.
+// fillStep is how much of a new file is written between two syncs where writes go
+// through the page cache, so that the writer's own never waits for a whole file.
 const fillStep = 4 << 20
 
 // fillFile overwrites the whole file once: writing into blocks that were only
-// allocated changes the file system's own log with each sync. It gives way to a
-// busy writer, which has more use for the disk: its large batches bear that cost
-// better than half of the bandwidth.
-func (j *Journal) fillFile(f vfs.File) error {
+// allocated changes the file system's own log with each sync.
+func (j *Journal) fillFile(f vfs.File, name string) error {
 	if err := f.Allocate(j.fileSize); err != nil {
 		return err
 	}
-	zeros := make([]byte, min(MaxBatch, j.fileSize))
-	before := j.Metrics.Bytes.Load()
-	for off := int64(0); off < j.fileSize && !j.busySince(before, off); {
-		n := min(int64(len(zeros)), j.fileSize-off)
-		if _, err := f.WriteAt(zeros[:n], off); err != nil {
-			return err
-		}
-		off += n
-		if off%fillStep == 0 {
-			if err := f.Datasync(); err != nil {
-				return err
-			}
-		}
+	to, direct, err := j.openForFilling(f, name)
+	if err != nil {
+		return err
+	}
+	err = j.fill(to, direct)
+	if direct {
+		err = errors.Join(err, to.Close())
+	}
+	if err != nil {
+		return err
 	}
 	return f.Sync()
 }
 
-// busySince says whether the writer wrote more than an eighth of what was filled
-// since it had written before bytes in all.
-func (j *Journal) busySince(before uint64, filled int64) bool {
-	return filled > 0 && j.Metrics.Bytes.Load()-before > uint64(filled)/8
+// openForFilling opens a new file past the page cache where it will be written so,
+// which costs least of the processor and leaves the disk's queue to the writer
+// after each write. Else it gives f itself.
+func (j *Journal) openForFilling(f vfs.File, name string) (to vfs.File, direct bool, err error) {
+	d, can := j.opts.FS.(vfs.DirectOpener)
+	if !can || j.opts.Buffered {
+		return f, false, nil
+	}
+	to, err = d.OpenDirect(name, false)
+	if errors.Is(err, vfs.ErrNoDirect) {
+		return f, false, nil
+	}
+	return to, err == nil, err
+}
+
+func (j *Journal) fill(to vfs.File, direct bool) error {
+	zeros := vfs.AlignedBuffer(int(min(MaxBatch, j.fileSize)))
+	for off := int64(0); off < j.fileSize; {
+		n := min(int64(len(zeros)), j.fileSize-off)
+		if _, err := to.WriteAt(zeros[:n], off); err != nil {
+			return err
+		}
+		off += n
+		if !direct && off%fillStep == 0 {
+			if err := to.Datasync(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // grow makes room for a batch larger than the file.

@@ -12,16 +12,21 @@ import (
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
-// awaitFiles waits until the directory has n files.
+// awaitFiles waits until the directory has n files or more.
 func awaitFiles(t testing.TB, j *Journal, n int64) {
+	t.Helper()
+	awaitCount(t, j, func(files int64) bool { return files >= n })
+}
+
+func awaitCount(t testing.TB, j *Journal, enough func(files int64) bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for j.Metrics.Files.Load() < n {
+	for !enough(j.Metrics.Files.Load()) {
 		select {
 		case <-deadline:
-			t.Fatalf("%d files, want %d", j.Metrics.Files.Load(), n)
+			t.Fatalf("%d files", j.Metrics.Files.Load())
 		case <-tick.C:
 		}
 	}
@@ -243,6 +248,43 @@ func TestAFloodDelaysNoOtherGroup(t *testing.T) {
 	if !slices.Contains(calls, "2:1") {
 		t.Fatalf("the small group waited behind the flood: %v", calls)
 	}
+	must(t, j.Close())
+}
+
+func TestFilesThatALoadNeededStayForTheNextWave(t *testing.T) {
+	fs := faultfs.New()
+	j, _ := open(t, fs, smallFiles) // MaxBytes is four files
+	l := newListener()
+	g := j.Group(1, l)
+	index := uint64(0)
+	wave := func() {
+		for range 10 { // more than half a file each
+			index++
+			must(t, j.Append(g, 1, index, 7, Urgent, make([]byte, 9<<10)))
+			must(t, l.wait(t, index))
+		}
+		g.Release(index)
+		index++
+		appendOne(t, j, g, index) // says that the others are not needed
+		must(t, l.wait(t, index))
+		g.Release(index)
+	}
+	wave()
+	awaitFiles(t, j, 10)
+	j.mu.Lock()
+	made := j.nextID
+	j.mu.Unlock()
+	wave()
+	awaitFiles(t, j, 10)
+	j.mu.Lock()
+	if j.nextID > made+ahead {
+		t.Errorf("the second wave made %d files", j.nextID-made)
+	}
+	j.mu.Unlock()
+	j.forgetPeak() // the next period sees no load
+	j.forgetPeak()
+	j.kick(j.prepare)
+	awaitCount(t, j, func(files int64) bool { return files <= 4 })
 	must(t, j.Close())
 }
 

@@ -122,6 +122,8 @@ type Journal struct {
 	files    []*file // with batches that are needed, oldest first; the last is written to
 	retired  []*file // not needed, but no durable batch says so yet
 	ready    []*file // to be written to, or recycled
+	peak     int     // most files in use in this period of keepFor
+	lastPeak int     // and in the last
 	spareUp  chan struct{}
 	noSpace  error  // why the preparer could not make a file
 	tried    uint64 // how often it tried

