@@ -35,6 +35,8 @@ type Account struct {
 	Name      string
 	Limits    Limits
 	JetStream JetStream
+	Exports   []Export // what others may have; see Join
+	Imports   []Import // what it has of others
 
 	// open is shared by all accounts that had this name before a reload.
 	open *atomic.Int64

@@ -18,6 +18,19 @@ type Message struct {
 	// that a stage may point to them instead of copying.
 	Stable bool
 
+	// Renamed says that this receiver sees another Subject than others do, so that
+	// nothing that is encoded may be shared with them. Set by imports.
+	Renamed bool
+
+	// Annotated says that Header has something in it that is for those who read the
+	// message now; Plain is what is stored. Set by imports.
+	Annotated bool
+	Plain     []byte
+
+	// Note is what the publisher's door says of the message to a stream of its own
+	// protocol, which knows its type; nil: nothing. Data says the same to others.
+	Note any
+
 	// Memo, where not nil, is room that belongs to this pair of subject and
 	// subscription. A stage may keep there what it builds of the two. Only the
 	// publisher's goroutine touches it. Set by Publisher.

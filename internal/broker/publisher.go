@@ -22,6 +22,9 @@ type PublisherOptions struct {
 	Permissions Permissions // nil: all is allowed
 	CacheBytes  int         // bound of the cache; 0: 32 MiB
 	Budget      *Budget     // bound that publishers share; nil: none
+
+	foreign bool // what it publishes comes from another account
+	private bool // and says little about the client that it comes from
 }
 
 // Result says what became of a message: how many subscriptions of each kind

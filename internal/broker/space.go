@@ -14,6 +14,8 @@ type Space struct {
 	workers *Workers
 	backlog backlog // guarded by workers.mu
 
+	streams atomic.Pointer[[]*StreamImport] // nil: nothing was ever imported
+
 	publishers sync.Pool // of *Publisher, for those that publish now and then
 
 	watched  atomic.Int64 // watches; 0: Subscribe and Unsubscribe need not look
@@ -35,13 +37,17 @@ func (s *Space) Name() string { return s.name }
 
 // Subscribe makes sub match from now on. It is unchanged until Unsubscribe.
 func (s *Space) Subscribe(sub *Subscription) {
+	sub.ended.Store(false)
 	s.table.Add(sub.Subject, sub.Queue, sub)
+	s.cast(sub)
 	s.changed(sub.Subject)
 }
 
 // Unsubscribe ends it. Publishers that matched before may still offer a message.
 func (s *Space) Unsubscribe(sub *Subscription) {
+	sub.ended.Store(true) // before cast looks for imports, see there
 	s.table.Remove(sub.Subject, sub.Queue, sub)
+	s.cast(sub)
 	s.changed(sub.Subject)
 }
 
@@ -127,7 +133,7 @@ func (s *Space) Match(subject []byte) *routing.Result[*Subscription] { return s.
 func (s *Space) Interested(subject []byte) bool {
 	r := s.table.Match(subject)
 	for _, sub := range r.Plain {
-		if sub.Kind == KindClient {
+		if sub.listens(subject) {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ const (
 	KindClient Kind = iota
 	KindStream
 	KindService
+	KindAnswer // takes answers to requests of another account's clients
 )
 
 // Subscription is a sink's interest in a pattern. Its fields are unchanged while
@@ -25,6 +26,21 @@ type Subscription struct {
 	filtered  atomic.Bool
 	max       atomic.Uint64
 	delivered atomic.Uint64
+
+	ended   atomic.Bool             // not subscribed any more
+	shadows atomic.Pointer[shadows] // nil: it never had one
+}
+
+// listens says whether somebody gets a message of this subject, other than a stream
+// or a service.
+func (s *Subscription) listens(subject []byte) bool {
+	switch s.Kind {
+	case KindClient:
+		return true
+	case KindAnswer:
+		return s.Sink.(*answerSink).listens(subject)
+	}
+	return false
 }
 
 // Filter says whether each delivery has to be judged, because permissions deny

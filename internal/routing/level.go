@@ -156,3 +156,21 @@ func (l *level[T]) find(token string) int {
 func (l *level[T]) empty() bool {
 	return len(l.few) == 0 && len(l.many) == 0 && l.any.absent() && l.rest.absent()
 }
+
+// each calls f for all nodes below.
+func (l *level[T]) each(f func(node[T])) {
+	visit := func(n node[T]) {
+		f(n)
+		if n.level != nil {
+			n.level.each(f)
+		}
+	}
+	visit(l.any)
+	visit(l.rest)
+	for _, e := range l.few {
+		visit(e.node)
+	}
+	for _, n := range l.many {
+		visit(n)
+	}
+}

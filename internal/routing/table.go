@@ -75,6 +75,24 @@ func (t *Table[T]) Len() int {
 	return t.count
 }
 
+// Values gives all values, in no order; one that was added under several patterns or
+// queues stands there as often.
+func (t *Table[T]) Values() []T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	values := make([]T, 0, t.count)
+	t.root.each(func(n node[T]) {
+		if n.leaf == nil {
+			return
+		}
+		values = append(values, n.leaf.plain.values()...)
+		for i := range n.leaf.queues {
+			values = append(values, n.leaf.queues[i].members.values()...)
+		}
+	})
+	return values
+}
+
 // leafFor gives the leaf of pattern. It makes the way there if need be, so the
 // caller must put something into it.
 func (t *Table[T]) leafFor(pattern string) *leaf[T] {

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/auth"
 )
@@ -82,6 +83,8 @@ type AccountConfig struct {
 	MaxMemory, MaxStorage            int64 // negative: no limit
 	MaxStreams, MaxConsumers         int
 	Default                          *PermissionConfig
+	Exports                          []account.Export
+	Imports                          []account.Import
 }
 
 // JetStreamConfig is where and how streams are kept.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/weirmq/weir/internal/account"
 )
 
 // Flags are the command line: what was set on it holds over the file.
@@ -318,6 +320,10 @@ func (c *Config) check() error {
 			return fmt.Errorf("client_advertise %q is not HOST:PORT", c.ClientAdvertise)
 		}
 	}
-	_, err := c.authOptions(c.accountRegistry())
+	accounts := c.accountRegistry()
+	if _, err := account.Join(accounts.All()); err != nil {
+		return err
+	}
+	_, err := c.authOptions(accounts)
 	return err
 }

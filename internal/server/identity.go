@@ -27,6 +27,7 @@ func (c *Config) accountRegistry() *account.Registry {
 				Enabled: a.JetStream && js, MaxMemory: a.MaxMemory, MaxStorage: a.MaxStorage,
 				MaxStreams: a.MaxStreams, MaxConsumers: a.MaxConsumers,
 			},
+			Exports: a.Exports, Imports: a.Imports,
 		})
 	}
 	all = append(all, &account.Account{Name: account.Global, JetStream: account.Unlimited(js)})

@@ -7,17 +7,18 @@ import (
 
 // What is not honoured, and why.
 const (
-	noteTLS      = "TLS is not served yet"
-	noteCluster  = "clusters are not served yet: this server runs alone"
-	noteLinks    = "links to other servers are not served yet"
-	noteWS       = "WebSocket is not served yet"
-	noteMQTT     = "MQTT is not served yet"
-	noteJWT      = "operator mode and JWTs are not served yet"
-	noteLogging  = "not served yet"
-	noteMappings = "subject mappings are not served yet"
-	noteSTAN     = "NATS Streaming is not served yet"
-	noteBridge   = "Liftbridge is not served yet"
-	noteTrace    = "what clients send is not logged yet, only details of their connections"
+	noteTLS          = "TLS is not served yet"
+	noteCluster      = "clusters are not served yet: this server runs alone"
+	noteLinks        = "links to other servers are not served yet"
+	noteWS           = "WebSocket is not served yet"
+	noteMQTT         = "MQTT is not served yet"
+	noteJWT          = "operator mode and JWTs are not served yet"
+	noteLogging      = "not served yet"
+	noteMappings     = "subject mappings are not served yet"
+	noteSTAN         = "NATS Streaming is not served yet"
+	noteBridge       = "Liftbridge is not served yet"
+	noteMessageTrace = "message tracing is not served yet"
+	noteTrace        = "what clients send is not logged yet, only details of their connections"
 )
 
 // topKeys are the keys of the file itself, in the order of the manual.

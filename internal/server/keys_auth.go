@@ -151,7 +151,8 @@ func (v value) account(name string) AccountConfig {
 			})
 		}},
 		{names: "nkey", note: noteJWT},
-		{names: "imports exports", note: "imports and exports are not served yet: accounts stay apart"},
+		{names: "exports", set: func(_ *Config, v value) { a.Exports = v.exports() }},
+		{names: "imports", set: func(_ *Config, v value) { a.Imports = v.imports() }},
 		{names: "mappings maps", note: noteMappings},
 		{names: "msg_trace trace_dest", note: noteLogging},
 	})

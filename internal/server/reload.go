@@ -47,6 +47,9 @@ func (r *rooms) reload(c *Config) error {
 	if err != nil {
 		return err
 	}
+	if err := r.link(c.SystemAccount); err != nil {
+		return err
+	}
 	for _, a := range registry.All() {
 		if !old[a.Name] {
 			r.serveAccount(a)

@@ -39,6 +39,7 @@ type rooms struct {
 	accounts *account.Registry
 	workers  *broker.Workers
 	spaces   *broker.Spaces
+	links    links
 	budgets  *budgets
 	storage  *storage // nil without streams
 	streams  *stream.Directory
@@ -91,6 +92,9 @@ func newRooms(c *Config, log *slog.Logger) (*rooms, error) {
 	}
 	r.workers = broker.NewWorkers(serviceWorkers, 0)
 	r.spaces = broker.NewSpaces(r.workers)
+	if err := r.link(c.SystemAccount); err != nil {
+		return nil, errors.Join(err, r.close(context.Background()))
+	}
 	return r, nil
 }
 

@@ -90,6 +90,9 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 		g.batch = b
 	}
 	parts := record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
+	if m.Annotated {
+		parts.Header = m.Plain
+	}
 	if !parts.Fits() {
 		refuse = partition.TooLarge
 	}

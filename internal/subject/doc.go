@@ -9,7 +9,8 @@
 // literal "foo.*" is met by the patterns "foo.*" and "foo.>" alone. A literal
 // with an empty token is met by no pattern.
 //
-// A Transform maps the subjects that a pattern stands for to others.
+// A Transform maps the subjects that a pattern stands for to others. A Mapping
+// renames them one to one, so that there is a way back.
 //
 // The package owns no state, starts no goroutine and holds no lock; its functions
 // are pure and may be called by everyone. Those on patterns allocate nothing.

@@ -28,8 +28,11 @@ func Match(pattern, literal string) bool {
 
 // MatchBytes is Match for a literal that stands in a buffer. It keeps nothing.
 func MatchBytes(pattern string, literal []byte) bool {
-	return Match(pattern, unsafe.String(unsafe.SliceData(literal), len(literal)))
+	return Match(pattern, borrow(literal))
 }
+
+// borrow gives bytes as a string that is valid for as long as they are unchanged.
+func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // Contains says whether outer stands for everything that inner stands for. Both
 // must be valid patterns.

@@ -58,6 +58,7 @@ type Conn struct {
 	allMsgs   uint64 // of all connections, when this one last counted its own
 	crowded   bool   // others have published between the last two counts
 	line      []byte // scratch
+	said      said   // to services of other accounts
 
 	// Atomic.
 	closing  atomic.Pointer[wire.Error] // why it is being closed; nil: it is not

@@ -107,7 +107,7 @@ func (s *stage) encode(sub *broker.Subscription, m *broker.Message, header bool)
 			c := s.enc.tail(s.pub, m.Tail)
 			s.share(c, 0, len(c.B))
 		}
-	case s.pub.Run() > 0 && s.pub.Fanout() > 1 && s.scattered < scatteredMost:
+	case s.pub.Run() > 0 && s.pub.Fanout() > 1 && s.scattered < scatteredMost && !m.Renamed:
 		if !s.enc.message(s.pub, sub, m, header) {
 			s.private(sub, m, header)
 			return

@@ -49,3 +49,24 @@ func trim(value []byte) []byte {
 	}
 	return value
 }
+
+// AppendHeaderWith appends a header block with one more key, in the place of all
+// lines that have this key already. hdr may be empty.
+func AppendHeaderWith(dst, hdr []byte, key string, value []byte) []byte {
+	version, rest, _ := bytes.Cut(hdr, []byte("\r\n"))
+	if len(version) == 0 {
+		version = []byte("NATS/1.0")
+	}
+	dst = append(append(dst, version...), "\r\n"...)
+	for len(rest) > 0 {
+		var line []byte
+		if line, rest, _ = bytes.Cut(rest, []byte("\r\n")); len(line) == 0 {
+			break
+		}
+		if len(line) <= len(key) || line[len(key)] != ':' || string(line[:len(key)]) != key {
+			dst = append(append(dst, line...), "\r\n"...)
+		}
+	}
+	dst = append(append(append(dst, key...), ": "...), value...)
+	return append(dst, "\r\n\r\n"...)
+}
