@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,7 +49,7 @@ func newBackupStream(a *app) *cobra.Command {
 }
 
 func (a *app) backupStream(ctx context.Context, name, file string, f backupStreamFlags) error {
-	out, err := a.createBackup(file, f.force)
+	out, err := a.createFile(file, f.force, 0o600)
 	if err != nil {
 		return err
 	}
@@ -157,51 +156,4 @@ func (r *snapshotReader) next() error {
 	}
 	r.ended = true
 	return nil
-}
-
-// backupFile is a backup that is being written.
-type backupFile struct {
-	io.Writer
-	file            *os.File
-	temporary, name string // empty: standard output
-}
-
-// createBackup opens what a backup is written to, under a name of its own until it is
-// whole.
-func (a *app) createBackup(name string, force bool) (*backupFile, error) {
-	if name == "-" {
-		return &backupFile{Writer: a.out}, nil
-	}
-	if _, err := os.Lstat(name); err == nil && !force {
-		return nil, fmt.Errorf("%s exists: --force replaces it", name)
-	}
-	temporary := name + ".part"
-	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("write the backup: %w", err)
-	}
-	return &backupFile{Writer: f, file: f, temporary: temporary, name: name}, nil
-}
-
-// keep makes the file durable and gives it its name.
-func (b *backupFile) keep() error {
-	if b.file == nil {
-		return nil
-	}
-	err := errors.Join(b.file.Sync(), b.file.Close())
-	if err == nil {
-		err = os.Rename(b.temporary, b.name)
-	}
-	if err != nil {
-		return fmt.Errorf("finish the backup: %w", err)
-	}
-	return nil
-}
-
-// drop removes what was written.
-func (b *backupFile) drop() error {
-	if b.file == nil {
-		return nil
-	}
-	return errors.Join(b.file.Close(), os.Remove(b.temporary))
 }

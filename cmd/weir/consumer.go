@@ -13,5 +13,5 @@ acknowledged in time. Several clients can share one.`,
   weir consumer ls ORDERS
   weir consumer next ORDERS billing --count 10
   weir sub --stream ORDERS --consumer billing`,
-		newConsumerAdd(a), newConsumerLs(a), newConsumerInfo(a), newConsumerNext(a), newConsumerRm(a))
+		newConsumerAdd(a), newConsumerLs(a), newConsumerReport(a), newConsumerInfo(a), newConsumerNext(a), newConsumerRm(a))
 }

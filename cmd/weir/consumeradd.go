@@ -78,19 +78,30 @@ func (f *consumerFlags) config(name string, now time.Time) (jetstream.ConsumerCo
 
 func newConsumerAdd(a *app) *cobra.Command {
 	var f consumerFlags
+	var ask bool
 	cmd := &cobra.Command{
-		Use:     "add STREAM NAME",
+		Use:     "add [STREAM] [NAME]",
 		Aliases: []string{"create"},
 		Short:   "Make a consumer",
-		Long: `Makes a durable pull consumer. It asks nothing: what no flag says has its
-default. Making the same consumer again changes nothing.`,
-		Example: `  weir consumer add ORDERS billing
+		Long: `Makes a durable pull consumer. With a stream and a name it asks nothing: what no
+flag says has its default. Where one of them is missing, or with --ask, it asks for
+what flags do not say, if there is a terminal, and shows the command that does the
+same without. Making the same consumer again changes nothing.`,
+		Example: `  weir consumer add
+  weir consumer add ORDERS billing
   weir consumer add ORDERS audit --filter 'orders.>' --deliver 7d
   weir consumer add JOBS workers --ack-wait 5m --max-deliver 5`,
-		Args: arguments(2, 2),
+		Args: arguments(0, 2),
 	}
 	f.bind(cmd)
+	cmd.Flags().BoolVar(&ask, "ask", false, "ask for what flags do not say")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if ask || len(args) < 2 {
+			var err error
+			if args, err = a.guideConsumer(cmd, args); err != nil {
+				return err
+			}
+		}
 		c, err := f.config(args[1], time.Now())
 		if err != nil {
 			return usagef(cmd, "%v", err)
@@ -104,4 +115,42 @@ default. Making the same consumer again changes nothing.`,
 		})
 	}
 	return cmd
+}
+
+// consumerQuestions are asked for a consumer's settings.
+var consumerQuestions = []question{
+	{flag: "filter", text: "Only messages of these subjects, such as orders.new", fallback: "all of the stream"},
+	{flag: "deliver", text: "Start where: all, new, last, a sequence, or how long ago such as 2h", fallback: "all", check: func(s string) error {
+		_, err := parsePosition(s, time.Now())
+		return err
+	}},
+	{flag: "ack", text: "Acknowledge each message, all up to one, or none", choices: []string{"explicit", "all", "none"}, fallback: "explicit"},
+	{flag: "ack-wait", text: "Hand a message out again after how long without acknowledgement", fallback: "30s", when: wantsAcks},
+	{flag: "max-deliver", text: "Hand a message out at most how often", fallback: "unlimited", when: wantsAcks},
+}
+
+func wantsAcks(cmd *cobra.Command) bool { return cmd.Flags().Lookup("ack").Value.String() != "none" }
+
+// guideConsumer asks for what is missing, or says what to give where nobody can be
+// asked. It returns stream and name.
+func (a *app) guideConsumer(cmd *cobra.Command, args []string) ([]string, error) {
+	if !a.inTerm {
+		if len(args) == 2 {
+			return nil, usagef(cmd, "--ask needs a terminal")
+		}
+		return nil, usagef(cmd, "say of which stream, and what the consumer is called, such as: %s ORDERS billing", cmd.CommandPath())
+	}
+	g := a.newGuide(cmd)
+	for _, text := range []string{"Stream that it reads", "Name of the consumer"}[len(args):] {
+		answer, err := g.ask(question{text: text, needed: true, check: nameOf})
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, answer)
+	}
+	if err := g.all(consumerQuestions); err != nil {
+		return nil, err
+	}
+	g.repeat(args...)
+	return args, nil
 }

@@ -27,19 +27,27 @@ func newConsumerLs(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list := []*jetstream.ConsumerInfo{}
-			lister := s.ListConsumers(ctx)
-			for info := range lister.Info() {
-				list = append(list, info)
+			list, err := listConsumers(ctx, s)
+			if err != nil {
+				return err
 			}
-			if err := lister.Err(); err != nil {
-				return fmt.Errorf("list consumers of %s: %w", args[0], err)
-			}
-			slices.SortFunc(list, func(x, y *jetstream.ConsumerInfo) int { return strings.Compare(x.Name, y.Name) })
 			return a.showConsumers(args[0], list, names)
 		})
 	}
 	return cmd
+}
+
+func listConsumers(ctx context.Context, s jetstream.Stream) ([]*jetstream.ConsumerInfo, error) {
+	list := []*jetstream.ConsumerInfo{}
+	lister := s.ListConsumers(ctx)
+	for info := range lister.Info() {
+		list = append(list, info)
+	}
+	if err := lister.Err(); err != nil {
+		return nil, fmt.Errorf("list consumers of %s: %w", s.CachedInfo().Config.Name, err)
+	}
+	slices.SortFunc(list, func(x, y *jetstream.ConsumerInfo) int { return strings.Compare(x.Name, y.Name) })
+	return list, nil
 }
 
 func (a *app) showConsumers(stream string, list []*jetstream.ConsumerInfo, names bool) error {

@@ -17,7 +17,7 @@ until a limit or a purge removes it.`,
   weir stream info ORDERS
   weir stream get ORDERS --last orders.new
   weir stream purge ORDERS --subject orders.test --force`,
-		newStreamAdd(a), newStreamLs(a), newStreamInfo(a), newStreamGet(a),
+		newStreamAdd(a), newStreamLs(a), newStreamReport(a), newStreamInfo(a), newStreamGet(a),
 		newStreamRm(a), newStreamPurge(a), newStreamEdit(a))
 }
 

@@ -13,13 +13,17 @@ import (
 type table struct {
 	headings []string
 	rows     [][]string
+	sum      []string // the last row, marked; nil: none
 }
 
 func newTable(headings ...string) *table { return &table{headings: headings} }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// print writes the table; bold marks the headings.
+// total adds a last row that sums the others up.
+func (t *table) total(cells ...string) { t.sum = cells }
+
+// print writes the table; bold marks the headings and the total.
 func (t *table) print(w io.Writer, bold func(string) string) error {
 	heads := make([]string, len(t.headings))
 	right := make([]bool, len(t.headings))
@@ -29,7 +33,7 @@ func (t *table) print(w io.Writer, bold func(string) string) error {
 		right[i] = heads[i] != h
 		widths[i] = utf8.RuneCountInString(heads[i])
 	}
-	for _, row := range t.rows {
+	for _, row := range append(t.rows[:len(t.rows):len(t.rows)], t.sum) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
@@ -38,6 +42,9 @@ func (t *table) print(w io.Writer, bold func(string) string) error {
 	fmt.Fprintln(out, bold(alignRow(heads, widths, right)))
 	for _, row := range t.rows {
 		fmt.Fprintln(out, alignRow(row, widths, right))
+	}
+	if t.sum != nil {
+		fmt.Fprintln(out, bold(alignRow(t.sum, widths, right)))
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write table: %w", err)

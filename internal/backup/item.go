@@ -70,6 +70,9 @@ type Head struct {
 	Bytes    uint64 `json:"bytes"` // by record.Size
 	// Consumers is how many consumers follow.
 	Consumers int `json:"consumers"`
+	// Foreign: the records were taken over from another server. What storing them
+	// derives from their headers (ids, times to live, marks) is to be derived anew.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // sound holds the relations between the fields.

@@ -143,8 +143,8 @@ func (f *filler) record(v *record.View) error {
 		f.area.Buf = record.NewArea(fillBytes)
 	}
 	parts := v.Parts()
-	if parts.HasID {
-		parts.ID, parts.HasID = f.id(v)
+	if parts.HasID || f.in.Head().Foreign {
+		f.derive(v, &parts)
 	}
 	f.area.Append(&parts)
 	f.places = append(f.places, record.Place{Seq: v.Seq, Time: v.Time})
@@ -154,15 +154,17 @@ func (f *filler) record(v *record.View) error {
 	return f.flush()
 }
 
-// id makes the message's id anew, which is hashed with the stream's identity. Those
-// that the window has passed are not needed any more.
-func (f *filler) id(v *record.View) (record.ID, bool) {
-	if v.Time < f.in.Head().LastTime-f.config.Limits.DedupWindow {
-		return record.ID{}, false
-	}
+// derive reads the record's headers anew. The message's id is hashed with the
+// stream's identity; those that the window has passed are not needed any more. Of
+// records of another server the headers say the rest, too: what they replaced is gone.
+func (f *filler) derive(v *record.View, parts *record.Parts) {
+	head := f.in.Head()
 	var c partition.Conditions
 	f.stream.dialect.Conditions(f.stream, v.Subject, v.Header, &c)
-	return c.ID, c.HasID
+	parts.ID, parts.HasID = c.ID, c.HasID && v.Time >= head.LastTime-f.config.Limits.DedupWindow
+	if head.Foreign {
+		parts.TTL, parts.Marked = c.TTL, c.Marked
+	}
 }
 
 func (f *filler) flush() error {
