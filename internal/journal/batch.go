@@ -25,7 +25,8 @@ import (
 //	60  4  checksum over bytes 0 to 59, the directory and the envelope
 //	64     directory: one record of 36 bytes an entry
 //	       0 8 group · 8 8 term · 16 8 index · 24 4 length · 28 4 checksum of the
-//	       data, 0 where it is encrypted · 32 1 kind · 33 3 zero
+//	       data, 0 where it is encrypted · 32 1 kind · 33 1 flags: 1 the data is the
+//	       place of an extent · 34 2 zero
 //	       envelope of encrypted data, see package atrest
 //	       data of the entries, one after the other
 //
@@ -157,7 +158,7 @@ type record struct {
 	index  uint64
 	length uint32
 	sum    uint32
-	kind   uint8
+	kind   lineKind
 }
 
 func (r *record) put(b []byte) {
@@ -176,7 +177,7 @@ func parseRecord(b []byte) record {
 		index:  le.Uint64(b[16:]),
 		length: le.Uint32(b[24:]),
 		sum:    le.Uint32(b[28:]),
-		kind:   b[32],
+		kind:   lineKind(le.Uint16(b[32:])),
 	}
 }
 

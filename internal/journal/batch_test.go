@@ -31,7 +31,7 @@ func encodeWith(s *atrest.Sealer, h *header, entries ...pending) []byte {
 
 func entry(index uint64, data string) pending {
 	var p pending
-	p.fill(3, index, 9, [][]byte{[]byte(data)}, len(data))
+	p.fill(3, index, 9, payload{size: len(data)}, [][]byte{[]byte(data)})
 	return p
 }
 

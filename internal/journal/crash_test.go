@@ -18,6 +18,8 @@ type history struct {
 	released map[GroupID]uint64
 	relaxed  bool // acknowledged entries may be lost, but only from the end
 	encrypts bool
+	shelves  bool // every third entry is in an extent
+	shelf    *shelf
 }
 
 func newHistory() *history {
@@ -25,7 +27,9 @@ func newHistory() *history {
 }
 
 func (h *history) clone() *history {
-	return &history{maps.Clone(h.appended), maps.Clone(h.durable), maps.Clone(h.released), h.relaxed, h.encrypts}
+	c := *h
+	c.appended, c.durable, c.released = maps.Clone(h.appended), maps.Clone(h.durable), maps.Clone(h.released)
+	return &c
 }
 
 // check says what a replay has wrong.
@@ -70,14 +74,27 @@ func (h *history) adopt(got []kept) {
 	}
 }
 
-// policy sets what the history expects of syncs and keys.
-func (h *history) policy(o *Options) {
+// policy sets what the history expects of syncs, keys and extents on a disk.
+func (h *history) policy(t *testing.T, fs *faultfs.FS, o *Options) {
+	t.Helper()
+	if h.shelves {
+		h.shelf = &shelf{fs, shelfName}
+		o.Fetch = h.shelf.fetch
+	}
 	if h.relaxed {
 		o.Sync = Interval(time.Millisecond)
 	}
 	if h.encrypts {
 		o.Keys = testKeys()
 	}
+}
+
+// append appends an entry in the history's way.
+func (h *history) append(j *Journal, g *Group, index uint64) error {
+	if h.shelves {
+		return h.shelf.append(j, g, index)
+	}
+	return j.Append(g, 1, index, 7, Urgent, entryData(g.id, index))
 }
 
 const crashGroups = 3
@@ -104,7 +121,7 @@ func session(t *testing.T, j *Journal, h *history, rounds int) {
 		for i, g := range groups {
 			for range 1 + (round+i)%3 {
 				index := h.appended[g.id] + 1
-				if err := j.Append(g, 1, index, 7, Urgent, entryData(g.id, index)); err != nil {
+				if err := h.append(j, g, index); err != nil {
 					return
 				}
 				h.appended[g.id] = index
@@ -130,7 +147,7 @@ func session(t *testing.T, j *Journal, h *history, rounds int) {
 // life opens the journal, checks the replay, and runs a session. Nil: not open.
 func life(t *testing.T, fs *faultfs.FS, h *history, rounds int) error {
 	t.Helper()
-	j, got, err := tryOpen(fs, smallFiles, h.policy)
+	j, got, err := tryOpen(fs, smallFiles, func(o *Options) { h.policy(t, fs, o) })
 	if err != nil {
 		if errors.Is(err, faultfs.ErrStopped) {
 			return nil
@@ -157,10 +174,14 @@ func crashes(t *testing.T, mode faultfs.Mode, step uint64, kind history, prepare
 	for n := uint64(1); ; n += step {
 		fs := faultfs.New()
 		fs.SetDirect(n%2 == 0)
+		if kind.shelves {
+			newShelf(t, fs, shelfName, "owner")
+			must(t, fs.SyncDir("/"))
+		}
 		prepare(fs)
 		fs.StopAfter(n)
 		h := newHistory()
-		h.relaxed, h.encrypts = kind.relaxed, kind.encrypts
+		h.relaxed, h.encrypts, h.shelves = kind.relaxed, kind.encrypts, kind.shelves
 		if err := life(t, fs, h, 40); err != nil {
 			return fmt.Errorf("%v, stop after %d: first life: %w", mode, n, err)
 		}
@@ -188,7 +209,7 @@ func afterlife(t *testing.T, fs *faultfs.FS, mode faultfs.Mode, seed uint64, h *
 	if err := life(t, fs, h, 6); err != nil {
 		return fmt.Errorf("third life: %w", err)
 	}
-	j, got, err := tryOpen(fs, smallFiles, h.policy)
+	j, got, err := tryOpen(fs, smallFiles, func(o *Options) { h.policy(t, fs, o) })
 	if err != nil {
 		return fmt.Errorf("fourth open: %w", err)
 	}

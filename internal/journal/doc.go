@@ -11,6 +11,12 @@
 // from damage, which it reports. A block that holds acknowledged entries is not
 // written again before all of them are released.
 //
+// The data of a large entry may be written once, elsewhere, by its owner
+// (AppendExtent): the journal then has its place only, and both are written at the
+// same time. Such an entry is durable when both are. Recovery asks the owner for the
+// data; what is not there as it was written makes its batch a torn one, or damaged,
+// by the rule above. To the length of the journal such data counts as if it were in it.
+//
 // With keys, the data of entries is encrypted as it is written, and never
 // compressed. Without the key that it needs Open fails and changes nothing.
 //
@@ -21,8 +27,8 @@
 //
 // Goroutines: the writer; the assistant, which gathers the next batch while the
 // writer is busy, and runs completions then (else the writer runs them itself, one
-// batch at a time in any case); and the preparer, which makes files ahead. Open
-// starts them, Close joins them.
+// batch at a time in any case); the preparer, which makes files ahead; and two that
+// write extents. Open starts them, Close joins them.
 //
 // Locks: writer.gathering, the right to put entries into the next batch, and
 // Journal.mu, a leaf: neither I/O nor a call out of the package happens with one

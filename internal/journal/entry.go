@@ -43,12 +43,23 @@ type pending struct {
 	term   uint64
 	index  uint64
 	size   int // of the data
+	room   int // what the data counts for in a batch
 	sum    uint32
-	kind   uint8
+	kind   lineKind
 	summed bool // sum was given
 	n      uint8
 	inline [inlineParts][]byte
 	more   [][]byte // instead of inline where there are more parts
+	extent *extentWrite
+}
+
+// payload says what the parts of an entry are. They are no part of it, so that they
+// do not escape with the extent.
+type payload struct {
+	size   int // of all parts
+	sum    uint32
+	summed bool         // sum is that of the parts
+	extent *extentWrite // of which the parts are the place; nil: they are the data
 }
 
 func (p *pending) parts() [][]byte {
@@ -58,13 +69,17 @@ func (p *pending) parts() [][]byte {
 	return p.inline[:p.n]
 }
 
-// cost is what the entry takes in a batch, in bytes.
-func (p *pending) cost() int { return p.size + recordSize }
+// cost is what the entry takes in a batch, in bytes. One in an extent takes what
+// is written there, but no more than a whole batch: its batch waits for it.
+func (p *pending) cost() int { return p.room + recordSize }
 
-// fill sets all fields and copies the slice headers of parts.
-func (p *pending) fill(term, index uint64, kind uint8, parts [][]byte, size int) {
-	p.term, p.index, p.kind, p.size = term, index, kind, size
-	p.summed, p.sum = false, 0
+// fill sets all fields and copies the slice headers of the parts.
+func (p *pending) fill(term, index uint64, kind uint8, d payload, parts [][]byte) {
+	p.term, p.index, p.kind, p.size, p.room = term, index, lineKind(kind), d.size, d.size
+	p.summed, p.sum, p.extent = d.summed, d.sum, d.extent
+	if d.extent != nil {
+		p.kind |= extentFlag
+	}
 	p.more, p.n = nil, uint8(min(len(parts), inlineParts))
 	if len(parts) > inlineParts {
 		p.more = append([][]byte(nil), parts...)

@@ -82,6 +82,11 @@ type Options struct {
 	// Keys encrypt the data of all entries from now on, and decrypt what was. nil:
 	// data is in the clear, and a journal with encrypted data does not open.
 	Keys *atrest.Keyring
+	// Fetch reads at recovery the data of an entry that AppendExtent took, of which
+	// Data is the place; nil data says that nobody needs the entry, and it is not
+	// replayed. An error that wraps ErrTorn says that the data is not there as it was
+	// written; any other ends Open. It may be asked for the same entry twice.
+	Fetch func(Entry) ([]byte, error)
 	// Log: nil discards.
 	Log *slog.Logger
 }
@@ -128,6 +133,7 @@ type Journal struct {
 	noSpace  error  // why the preparer could not make a file
 	tried    uint64 // how often it tried
 	nextID   uint64 // of a file's name
+	extents  extents
 
 	// Only the writer, after recovery.
 	w writer
@@ -148,13 +154,17 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	if err := j.prepareDir(); err != nil {
 		return nil, err
 	}
+	j.extents.up = make(chan struct{}, 1)
 	r := recovery{j: j, replay: replay}
 	r.window.opener = o.Keys.Opener(keyPurpose)
 	if err := r.run(); err != nil {
 		return nil, errors.Join(err, j.closeFiles())
 	}
 	j.w.init(j)
-	j.done.Add(3)
+	j.done.Add(3 + extentWriters)
+	for range extentWriters {
+		go j.runExtents()
+	}
 	go j.runWriter()
 	go j.runAssistant()
 	go j.runPreparer()
@@ -215,20 +225,25 @@ func (j *Journal) setSizes() error {
 // a group is the order of calls. An error means that the entry is not queued
 // and that no completion follows for it.
 func (j *Journal) Append(g *Group, term, index uint64, kind uint8, urgency Urgency, parts ...[]byte) error {
-	return j.append(g, term, index, kind, urgency, 0, false, parts)
+	return j.append(g, term, index, kind, urgency, payload{size: sizeOf(parts)}, parts)
 }
 
 // AppendSummed is Append for data whose CRC-32C the caller knows.
 func (j *Journal) AppendSummed(g *Group, term, index uint64, kind uint8, urgency Urgency, sum uint32, parts ...[]byte) error {
-	return j.append(g, term, index, kind, urgency, sum, true, parts)
+	return j.append(g, term, index, kind, urgency, payload{size: sizeOf(parts), sum: sum, summed: true}, parts)
 }
 
-func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgency, sum uint32, summed bool, parts [][]byte) error {
+// sizeOf is the length of parts together.
+func sizeOf(parts [][]byte) int {
 	size := 0
 	for _, p := range parts {
 		size += len(p)
 	}
-	if size > MaxEntry {
+	return size
+}
+
+func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgency, d payload, parts [][]byte) error {
+	if d.size > MaxEntry {
 		return ErrTooLarge
 	}
 	j.mu.Lock()
@@ -237,8 +252,12 @@ func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgen
 		return j.refusalLocked()
 	}
 	p := g.slotLocked()
-	p.fill(term, index, kind, parts, size)
-	p.sum, p.summed = sum, summed
+	p.fill(term, index, kind, d, parts)
+	if d.extent != nil {
+		p.room = min(int(d.extent.size), j.maxBatch-recordSize)
+		j.extents.queue = append(j.extents.queue, d.extent)
+		j.extents.open++
+	}
 	cost := int64(p.cost())
 	j.bytes += cost
 	if !g.active {
@@ -257,6 +276,9 @@ func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgen
 	}
 	if ask {
 		j.kick(j.ahead)
+	}
+	if d.extent != nil {
+		j.kick(j.extents.up)
 	}
 	return nil
 }

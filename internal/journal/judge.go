@@ -84,17 +84,20 @@ func (r *recovery) later() (next *found, at int, proof bool, err error) {
 }
 
 // salvage replays what is left of a bad batch whose directory is good, and
-// notes the rest as lost.
+// notes the rest as lost. A batch that is good itself is bad for its extents.
 func (r *recovery) salvage(s *source, d *DamageError) error {
 	b, bad, err := s.batch(r.off)
-	if err != nil || !errors.Is(bad, errChecksum) || b.directory == nil || !r.follows(s, b.header) {
+	if err != nil || bad != nil && !errors.Is(bad, errChecksum) || b.directory == nil || !r.follows(s, b.header) {
 		return err
 	}
 	return b.visit(func(rec record, data []byte, ok bool) error {
 		if ok {
-			return r.deliver(s, rec, data)
+			err := r.deliver(s, rec, data)
+			if !errors.Is(err, ErrTorn) {
+				return err
+			}
 		}
-		d.Lost = append(d.Lost, Entry{Group: rec.group, Term: rec.term, Index: rec.index, Kind: rec.kind})
+		d.Lost = append(d.Lost, Entry{Group: rec.group, Term: rec.term, Index: rec.index, Kind: uint8(rec.kind)})
 		return nil
 	})
 }

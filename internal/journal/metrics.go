@@ -19,12 +19,14 @@ type Metrics struct {
 	Batches     atomic.Uint64 // batches written
 	Entries     atomic.Uint64 // entries written
 	Bytes       atomic.Uint64 // bytes written, padding included
+	Extents     atomic.Uint64 // entries whose data went to extents
+	ExtentBytes atomic.Uint64 // bytes of them
 	Syncs       atomic.Uint64 // syncs, or writes that sync
 	SyncNanos   atomic.Uint64 // time spent in them
 	SyncStarted atomic.Int64  // Unix nanoseconds of the one running, else 0
 	Failures    atomic.Uint64 // failed writes, syncs and preparations
 	Files       atomic.Int64  // files in the directory
-	LiveBytes   atomic.Int64  // bytes of batches not yet released
+	LiveBytes   atomic.Int64  // bytes of batches not yet released, extents apart
 	SyncLatency [len(SyncBuckets) + 1]atomic.Uint64
 
 	lastError atomic.Pointer[string]

@@ -8,7 +8,7 @@ import (
 
 // Pressure says how much the journal must keep and for whom.
 type Pressure struct {
-	Unreleased int64     // bytes in files that are still needed
+	Unreleased int64     // bytes in files that are still needed, and in extents that they name
 	Max        int64     // Options.MaxBytes
 	Files      int       // files that are still needed
 	Oldest     []GroupID // who holds the oldest of them back, ascending
@@ -20,7 +20,7 @@ type Pressure struct {
 func (j *Journal) Pressure() Pressure {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p := Pressure{Unreleased: j.Metrics.LiveBytes.Load(), Max: j.opts.MaxBytes, Files: len(j.files), NoSpace: j.noSpace}
+	p := Pressure{Unreleased: j.Metrics.LiveBytes.Load() + j.namedLocked(), Max: j.opts.MaxBytes, Files: len(j.files), NoSpace: j.noSpace}
 	if len(j.files) > 0 {
 		p.Oldest = sortedIDs(j.files[0].held)
 	}

@@ -27,6 +27,8 @@ type recovery struct {
 	window window
 	leave  bool // nothing on the disk is to change
 
+	fetched fetched
+
 	// The chain: where the next batch is expected.
 	at       int // in live
 	off      int64
@@ -191,6 +193,11 @@ func (r *recovery) follow() error {
 			bad = errNoBatch
 		}
 		if bad == nil {
+			if bad, err = r.reach(&b); err != nil {
+				return err
+			}
+		}
+		if bad == nil {
 			if err := r.take(s, b); err != nil {
 				return err
 			}
@@ -265,9 +272,19 @@ func (r *recovery) take(s *source, b batch) error {
 }
 
 func (r *recovery) deliver(s *source, rec record, data []byte) error {
+	if rec.kind.extent() {
+		var err error
+		if data, err = r.fetch(rec, data); err != nil {
+			return err
+		}
+		r.j.extents.nameLocked(s.file, int64(len(data)))
+	}
 	s.hold(rec.group, rec.index)
 	r.j.recovered.Entries++
-	e := Entry{Group: rec.group, Term: rec.term, Index: rec.index, Kind: rec.kind, Data: data[:len(data):len(data)]}
+	if data == nil && rec.kind.extent() {
+		return nil
+	}
+	e := Entry{Group: rec.group, Term: rec.term, Index: rec.index, Kind: uint8(rec.kind), Data: data[:len(data):len(data)]}
 	if err := r.replay(e); err != nil {
 		return fmt.Errorf("replay journal entry %d/%d of group %d: %w", rec.term, rec.index, rec.group, err)
 	}

@@ -140,6 +140,9 @@ func (j *Journal) step() (got bool, err error) {
 		err = j.syncNow()
 	}
 	if err == nil {
+		err = j.awaitExtents()
+	}
+	if err == nil {
 		j.complete()
 		err = j.syncIfDue()
 	}
@@ -269,7 +272,7 @@ func (j *Journal) writeBatch(flags uint16) error {
 // place gives the file that a batch of this size goes to, beginning a new one
 // where the last has no room.
 func (j *Journal) place(size int64) (*file, error) {
-	if f := j.current(); f != nil && f.written+size <= f.size {
+	if f := j.current(); f != nil && f.written+size <= f.size && !j.heavy(f) {
 		return f, nil
 	}
 	if err := j.syncNow(); err != nil {
@@ -287,6 +290,7 @@ func (j *Journal) place(size int64) (*file, error) {
 	j.mu.Lock()
 	j.files = append(j.files, next)
 	j.settleLocked()
+	j.forgetNamedLocked(next)
 	j.mu.Unlock()
 	if err := next.grow(size); err != nil {
 		return nil, err
@@ -469,6 +473,7 @@ func (j *Journal) fail(cause error) {
 	j.active, j.bytes = nil, 0
 	j.mu.Unlock()
 	close(j.dead)
+	j.endExtents()
 	j.waitTold()
 	for _, g := range groups {
 		g.completer.Failed(err)
