@@ -15,6 +15,9 @@ import (
 // now on that were not before.
 func (p *Partition) setLimitsLocked(l Limits) (list bool) {
 	was := p.subjects.listed()
+	if l.Compact != p.limits.Compact {
+		p.compacted = 0
+	}
 	p.limits = l
 	if l.DedupWindow <= 0 {
 		p.dedup = dedup{}

@@ -83,6 +83,16 @@ func (x *expiry) remove(v *record.View) {
 	}
 }
 
+// forget takes a record out of which only the sequence is known.
+func (x *expiry) forget(seq uint64) {
+	x.marked.Remove(seq)
+	for tick, set := range x.due {
+		if set.Remove(seq) && set.Count() == 0 {
+			delete(x.due, tick)
+		}
+	}
+}
+
 func (x *expiry) clear() { *x = expiry{marks: x.marks} }
 
 // next is the first tick at which something is due; ok is false if there is

@@ -135,6 +135,7 @@ type rig struct {
 	told    []string // outcomes in the order in which they were told
 	gone    []uint64
 	quiet   bool // outcomes are not noted
+	instant bool // what is appended is durable at once
 }
 
 var allChecks = []Check{CheckDialect, CheckLastOfSubject, CheckLast, CheckDuplicate, CheckLastID, CheckRollup}
@@ -164,6 +165,9 @@ func (p proposer) Propose(kind record.Kind, urgent bool, value any, parts ...[]b
 // rig is the group's storage …
 func (r *rig) Append(term, index uint64, kind uint8, _ bool, parts ...[]byte) {
 	r.log = append(r.log, loggedEntry{term, index, kind, slices.Concat(parts...)})
+	if r.instant {
+		r.sync()
+	}
 }
 func (r *rig) Release(uint64) {}
 
@@ -210,6 +214,7 @@ func (r *rig) sync() {
 // msg is one record to publish.
 type msg struct {
 	subject, data, id string
+	key               string
 	cond              Conditions
 	rollup            record.Rollup
 	ttl               int64
@@ -219,7 +224,7 @@ type msg struct {
 func (r *rig) publish(now int64, msgs ...msg) {
 	b := &Batch{}
 	for _, m := range msgs {
-		p := record.Parts{Subject: []byte(m.subject), Data: []byte(m.data), Rollup: m.rollup, TTL: m.ttl}
+		p := record.Parts{Subject: []byte(m.subject), Data: []byte(m.data), Key: []byte(m.key), Rollup: m.rollup, TTL: m.ttl}
 		c := m.cond
 		if m.id != "" {
 			copy(p.ID[:], m.id)

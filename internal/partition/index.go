@@ -152,6 +152,10 @@ type found struct {
 	text  string // where raw is nil
 	count uint64 // of visible records, from 1
 	last  uint64 // the last of them, 0 if it must be found by reading
+	first uint64 // none is below it
+	// seqs are all live sequences, those in flight too, if they are known; valid during
+	// the call.
+	seqs []uint64
 }
 
 func (f *found) name() string {
@@ -194,6 +198,7 @@ type visitor struct {
 	hide   bool // there is something below
 	hidden map[string]struct{}
 	ended  bool // f returned false
+	buf    [2]uint64
 }
 
 // lower goes on with the frozen layers and the index, which it closes; view is nil
@@ -240,7 +245,7 @@ func (v *visitor) entry(e *entry, count, last uint64) bool {
 		v.hidden[e.name] = struct{}{}
 	}
 	if count > 0 && !v.ended {
-		v.ended = !v.f(found{text: e.name, count: count, last: last})
+		v.ended = !v.f(found{text: e.name, count: count, last: last, first: e.first(), seqs: e.seqs(v.buf[:0])})
 	}
 	return !v.ended
 }
@@ -248,7 +253,11 @@ func (v *visitor) entry(e *entry, count, last uint64) bool {
 // state visits a subject of the index.
 func (v *visitor) state(name []byte, s *SubjectState) bool {
 	if _, seen := v.hidden[string(name)]; !seen && s.Count > 0 {
-		v.ended = !v.f(found{raw: name, count: s.Count, last: s.Last})
+		seqs := s.Seqs
+		if s.Count == 1 && s.First == s.Last {
+			seqs = append(v.buf[:0], s.Last)
+		}
+		v.ended = !v.f(found{raw: name, count: s.Count, last: s.Last, first: s.First, seqs: seqs})
 	}
 	return !v.ended
 }

@@ -18,8 +18,17 @@ type Limits struct {
 	// replaced by a marker that lives so long; 0: it just goes. It is for the owner,
 	// which then calls Old instead of Expire.
 	MarkerTTL int64 `json:"marker_ttl,omitempty"`
-	Rollups   bool  `json:"rollups,omitempty"`
-	Sealed    bool  `json:"sealed,omitempty"`
+
+	// Compact has only the newest record of each subject or key kept. The others go when
+	// Partition.Compact is called and CompactDirty percent of the records were not there
+	// the last time (0: 50). None goes, nor ends another, that is younger than CompactAge,
+	// nanoseconds.
+	Compact      Compaction `json:"compact,omitempty"`
+	CompactDirty int64      `json:"compact_dirty,omitempty"`
+	CompactAge   int64      `json:"compact_age,omitempty"`
+
+	Rollups bool `json:"rollups,omitempty"`
+	Sealed  bool `json:"sealed,omitempty"`
 }
 
 // DefaultDedupEntries is about 160 MiB of memory at the most.

@@ -123,6 +123,8 @@ type Partition struct {
 	observer Observer
 	order    []Check
 	lost     func(first, last uint64) // nil: nothing may be
+	// compactKeys is how many subjects or keys a compaction remembers at once.
+	compactKeys int
 
 	// Only the group's goroutine.
 	applied uint64 // index of the last applied entry
@@ -173,6 +175,8 @@ type Partition struct {
 	watch   bool
 	lastID  record.ID
 	hasLast bool // lastID is valid
+	// compacted is up to where a compaction has looked at the log.
+	compacted uint64
 }
 
 // position sums up a log up to some point.
@@ -190,6 +194,7 @@ func New(o Options) (*Partition, error) {
 	p := &Partition{
 		id: o.Identity, store: o.Store, index: o.Index, proposer: o.Proposer, ledger: o.Ledger,
 		budget: o.Budget, observer: o.Observer, order: o.Order, lost: o.Lost, limits: o.Limits,
+		compactKeys: defaultCompactKeys,
 	}
 	p.copier, _ = o.Ledger.(Copier)
 	first := max(o.First, 1)

@@ -392,6 +392,7 @@ func FuzzDecodeRemoval(f *testing.F) {
 	var set seqset.Set
 	set.Add(3)
 	f.Add(AppendRemoval(nil, &Removal{Below: 2, Set: set}))
+	f.Add(AppendRemoval(nil, &Removal{Set: set, Compacted: 7, Compaction: CompactKeys}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := DecodeRemoval(b); err == nil && r == nil {
 			t.Fatal("neither a removal nor an error")

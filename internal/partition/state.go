@@ -11,7 +11,7 @@ import (
 
 // State of a partition in its checkpoint, little endian:
 //
-//	0   1   version (3)
+//	0   1   version (4)
 //	1   8   index of the last applied entry
 //	9   8   first sequence
 //	17  8   last sequence
@@ -26,10 +26,11 @@ import (
 //	        time (8)
 //	..  4   length of the times to live, then they, see expiry.append; from
 //	        version 3 on
+//	..  8   sequence up to which a compaction has looked at the log; from version 4 on
 //	..  4   length of the subjects, then they, see subjectsLost; not in version 1
 //	..      the ledger's snapshot, to the end
 const (
-	stateVersion = 3
+	stateVersion = 4
 	stateFixed   = 66
 )
 
@@ -93,6 +94,7 @@ func (p *Partition) snapshot() *snapshot {
 	b = appendBlock(b, encodeLimits(&p.limits))
 	b = appendBlock(b, p.deleted.Append(nil))
 	s.head = appendBlock(p.appendDedupLocked(b), p.expiry.append(nil))
+	s.head = binary.LittleEndian.AppendUint64(s.head, p.compacted)
 	s.ledger = p.ledger.Snapshot(nil)
 	return s
 }
@@ -150,14 +152,15 @@ func takeBlock(b []byte) (block, rest []byte, err error) {
 
 // savedState is a decoded checkpoint.
 type savedState struct {
-	index   uint64
-	done    position
-	hasLast bool
-	lastID  record.ID
-	limits  Limits
-	deleted seqset.Set
-	dedup   []dedupEntry
-	expiry  expiry
+	index     uint64
+	done      position
+	hasLast   bool
+	lastID    record.ID
+	limits    Limits
+	deleted   seqset.Set
+	dedup     []dedupEntry
+	expiry    expiry
+	compacted uint64
 	// subjects is empty where there is no index.
 	subjects []byte
 	ledger   []byte
@@ -199,6 +202,12 @@ func decodeState(b []byte) (*savedState, error) {
 			s.expiry, err = decodeExpiry(block)
 		}
 	}
+	if err == nil && b[0] > 3 {
+		if len(s.ledger) < 8 {
+			return nil, fmt.Errorf("state that ends before its compaction: %w", record.ErrDamaged)
+		}
+		s.compacted, s.ledger = binary.LittleEndian.Uint64(s.ledger), s.ledger[8:]
+	}
 	if err == nil && b[0] > 1 {
 		s.subjects, s.ledger, err = takeBlock(s.ledger)
 	}
@@ -233,7 +242,7 @@ func (p *Partition) restoreState(b []byte) error {
 	}
 	p.applied, p.restore = s.index, s.index
 	p.done, p.limits, p.deleted, p.expiry = s.done, s.limits, s.deleted, s.expiry
-	p.hasLast, p.lastID = s.hasLast, s.lastID
+	p.hasLast, p.lastID, p.compacted = s.hasLast, s.lastID, s.compacted
 	for _, e := range s.dedup {
 		p.dedup.add(e.id, e.seq, e.time)
 	}

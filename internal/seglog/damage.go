@@ -16,7 +16,8 @@ var (
 	// ErrOpen: the identity is open already.
 	ErrOpen = errors.New("log is open already")
 
-	// errGone: the segment was trimmed while it was being read.
+	// errGone: the segment was trimmed, or another one took its place, while it was
+	// being read.
 	errGone = errors.New("segment is gone")
 )
 

@@ -19,6 +19,12 @@
 // then holds its frames in blocks. Frames, offsets and indexes stay what they are
 // without; only the writer and blockReader know where a block lies.
 //
+// Reclaim gives the space of records back that were removed from between others: it
+// writes segments anew, a few into one, without those that its caller names. The new
+// one takes the place of the old ones at once for readers, who never notice, and
+// durably with the next checkpoint. What a checkpoint has alive is never dropped, so a
+// crash finds either of them, whole.
+//
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //
@@ -26,9 +32,10 @@
 // look that changes nothing, and what a damaged log can be made of.
 //
 // Goroutines: Volume.Run, which writes behind. Everything else runs on the
-// caller's. Locks, in order: Log.turn, which makes its holder the only writer of
-// a log's files and is the one lock held during I/O (readers and Append never
-// take it); Log.mu, for the tail and the immutable list of segments; then one of
+// caller's. Locks, in order: Log.reclaiming, held while segments are written anew;
+// Log.turn, which makes its holder the only one who changes a log's files that count,
+// and is with reclaiming the one lock held during I/O (readers and Append never take
+// them); Log.mu, for the tail and the immutable list of segments; then one of
 // files.mu, Volume.mu and Volume.cacheMu, which are never held together.
 //
 // Called by partition, through its own interface, by assembly, which opens the

@@ -29,6 +29,10 @@ type Log struct {
 	turn sync.Mutex
 	out  output // guarded by turn
 
+	// reclaiming is held by the one who writes segments anew. Taken before turn.
+	reclaiming sync.Mutex
+	weights    map[uint64]weight // of segments, by number; guarded by reclaiming
+
 	mu     sync.Mutex
 	closed bool
 	// tail holds the frames above evicted: first those that are in segments and

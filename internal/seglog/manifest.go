@@ -120,11 +120,17 @@ func parseManifest(b []byte) (*manifest, error) {
 		next:     binary.LittleEndian.Uint64(b[48:]),
 		segments: make([]*segment, n),
 	}
+	numbers := make(map[uint64]bool, n)
 	for i := range m.segments {
-		m.segments[i] = parseManifestSegment(rest[i*manifestSegment:])
+		s := parseManifestSegment(rest[i*manifestSegment:])
+		m.segments[i] = s
 		if err := m.checkSegment(i); err != nil {
 			return nil, err
 		}
+		if numbers[s.no] {
+			return nil, fmt.Errorf("segment %d is twice in the manifest: %w", s.no, record.ErrDamaged)
+		}
+		numbers[s.no] = true
 	}
 	if b[9]&manifestHasState != 0 {
 		m.state = rest[n*manifestSegment:]
@@ -158,8 +164,9 @@ func uint48(b []byte) int64 {
 	return int64(binary.LittleEndian.Uint16(b)) | int64(binary.LittleEndian.Uint32(b[2:]))<<16
 }
 
-// checkSegment holds segment i against what every log keeps: numbers and
-// sequences rise, and only the last segment may still grow.
+// checkSegment holds segment i against what every log keeps: sequences rise, and only
+// the last segment may still grow. Numbers need not rise: a rewritten segment has a
+// higher one than those behind it.
 func (m *manifest) checkSegment(i int) error {
 	s := m.segments[i]
 	if s.layout > layoutBlocks {
@@ -170,7 +177,7 @@ func (m *manifest) checkSegment(i int) error {
 		(s.layout == layoutBlocks) == (s.stored > segmentHeader) && s.stored <= maxSegment
 	if i > 0 {
 		p := m.segments[i-1]
-		ok = ok && p.sealed && s.no > p.no && s.base >= p.base && s.last > p.last
+		ok = ok && p.sealed && s.base >= p.base && s.last > p.last
 	}
 	if !ok {
 		return fmt.Errorf("segment %d of the manifest: %w", s.no, record.ErrDamaged)

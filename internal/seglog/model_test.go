@@ -20,7 +20,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 // every second write is one.
 func small(fs vfs.FS) VolumeOptions {
 	return VolumeOptions{
-		FS: fs, Dir: "data", SegmentBytes: 40_000, FlushBytes: 8_000, DirectFrom: 6_000, TailCache: 10_000, MaxFiles: 2, Log: quiet,
+		FS: fs, Dir: "data", SegmentBytes: 40_000, FlushBytes: 8_000, DirectFrom: 6_000, TailCache: 10_000, MaxFiles: 2, ReclaimFrom: 500, Log: quiet,
 	}
 }
 

@@ -17,18 +17,24 @@ var walkers = sync.Pool{New: func() any { return new(walker) }}
 // hold it, wraps record.ErrDamaged where its place is damaged, or says why
 // reading failed.
 func (l *Log) Get(seq uint64) (record.View, error) {
-	f, seg, err := l.find(seq)
-	if err != nil {
-		return record.View{}, err
+	for {
+		f, seg, err := l.find(seq)
+		if err != nil {
+			return record.View{}, err
+		}
+		if f == nil {
+			v, err := l.getFrom(seg, seq)
+			if errors.Is(err, errGone) {
+				continue // trimmed, or written anew
+			}
+			return v, err
+		}
+		i := f.Find(seq)
+		if i == int(f.Count) || f.Seq(i) != seq {
+			return record.View{}, ErrNotFound
+		}
+		return f.Record(i)
 	}
-	if f == nil {
-		return l.getFrom(seg, seq)
-	}
-	i := f.Find(seq)
-	if i == int(f.Count) || f.Seq(i) != seq {
-		return record.View{}, ErrNotFound
-	}
-	return f.Record(i)
 }
 
 // find gives the frame in memory or the segment that may hold seq.
@@ -63,9 +69,6 @@ func (l *Log) getFrom(seg *segment, seq uint64) (record.View, error) {
 	w.win.reset()
 	*w = walker{}
 	walkers.Put(w)
-	if errors.Is(err, errGone) {
-		err = ErrNotFound
-	}
 	return v, err
 }
 

@@ -41,16 +41,23 @@ func (v *Volume) Remake(id record.Identity, before func(file string) error) (*Re
 	slices.SortFunc(numbers, cmp.Compare[uint64])
 	m := &manifest{id: id, first: 1, next: 1}
 	out := &Remade{}
+	var found []measured
 	for _, no := range numbers {
 		m.next = no + 1
-		seg, whole, err := l.measure(no)
+		f, err := l.measure(no)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", l.path(segmentName(no)), err)
 		}
-		if !whole {
+		if !f.whole {
 			out.Unread = append(out.Unread, l.path(segmentName(no)))
 		}
-		if seg == nil || seg.last <= m.last || len(m.segments) > 0 && seg.base < m.segments[len(m.segments)-1].base {
+		if f.segment != nil {
+			found = append(found, f)
+		}
+	}
+	for _, f := range inOrder(found) {
+		seg := f.segment
+		if seg.last <= m.last || len(m.segments) > 0 && seg.base < m.segments[len(m.segments)-1].base {
 			continue // written again after a crash
 		}
 		m.segments = append(m.segments, seg)
@@ -67,22 +74,51 @@ func (v *Volume) Remake(id record.Identity, before func(file string) error) (*Re
 	return out, l.writeManifest(m)
 }
 
-// measure finds out what a manifest would say of a segment; nil if it has no frame.
-// whole is false if there is something behind its frames that is no footer.
-func (l *Log) measure(no uint64) (seg *segment, whole bool, err error) {
+// measured is a segment's file of which no manifest tells.
+type measured struct {
+	*segment          // what a manifest would say of it; nil if it has no frame
+	whole    bool     // there is nothing behind its frames but a footer
+	of       seqRange // what it was made from, if it was rewritten
+}
+
+// inOrder gives segments by sequence, without those in whose place a rewritten one is,
+// and without rewritten ones that were not completed, as long as what they were made
+// from is there.
+func inOrder(all []measured) []measured {
+	out := slices.DeleteFunc(slices.Clone(all), func(s measured) bool {
+		return slices.ContainsFunc(all, func(o measured) bool {
+			return o.replaces(s) && o.footer > 0 || s.replaces(o) && s.footer == 0
+		})
+	})
+	slices.SortStableFunc(out, func(a, b measured) int { return cmp.Compare(a.base, b.base) })
+	return out
+}
+
+// replaces says whether s was made from o, among others.
+func (s measured) replaces(o measured) bool {
+	return s.of.last > 0 && s.no > o.no && o.base >= s.of.first && o.last <= s.of.last
+}
+
+// measure finds out what is in a segment's file.
+func (l *Log) measure(no uint64) (m measured, err error) {
 	f, err := l.v.fs.OpenRead(l.path(segmentName(no)))
 	if err != nil {
-		return nil, false, err
+		return m, err
 	}
 	size, err := f.Size()
 	if err != nil {
-		return nil, false, errors.Join(err, f.Close())
+		return m, errors.Join(err, f.Close())
 	}
-	seg, err = l.survey(f, no, size)
-	if err == nil && seg != nil {
-		whole, err = l.behind(f, seg, size)
+	m.segment, err = l.survey(f, no, size)
+	if err == nil && m.segment != nil {
+		var head [segmentHeader]byte
+		if n, _ := f.ReadAt(head[:], 0); n == len(head) {
+			m.of = rewrittenOf(head[:])
+		}
+		m.whole, err = l.behind(f, m.segment, size)
 	}
-	return seg, whole || size <= segmentHeader, errors.Join(err, f.Close())
+	m.whole = m.whole || size <= segmentHeader
+	return m, errors.Join(err, f.Close())
 }
 
 // survey walks through the frames of a file of which nothing is known.

@@ -27,7 +27,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 //	28     4    0
 //	32     8    segment number
 //	40     8    base sequence of the first frame
-//	48     16   0
+//	48     8    of a rewritten segment: first sequence of those that it was made from; else 0
+//	56     8    last sequence of those; else 0
 const (
 	segmentMagic   = "WSG1"
 	segmentVersion = 1
@@ -77,6 +78,29 @@ func appendSegmentHeader(dst []byte, id record.Identity, no, base uint64, layout
 	binary.LittleEndian.PutUint64(b[40:], base)
 	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
 	return dst
+}
+
+// seqRange is a range of sequences, both included; the zero value is none.
+type seqRange struct{ first, last uint64 }
+
+// appendRewrittenHeader is appendSegmentHeader for a segment that is made from others.
+func appendRewrittenHeader(dst []byte, id record.Identity, no, base uint64, layout uint8, of seqRange) []byte {
+	at := len(dst)
+	dst = appendSegmentHeader(dst, id, no, base, layout)
+	b := dst[at:]
+	binary.LittleEndian.PutUint64(b[48:], of.first)
+	binary.LittleEndian.PutUint64(b[56:], of.last)
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
+	return dst
+}
+
+// rewrittenOf is what a segment was made from, as its header says; none where that is
+// damaged.
+func rewrittenOf(b []byte) seqRange {
+	if _, _, _, err := parseSegmentHeader(b); err != nil {
+		return seqRange{}
+	}
+	return seqRange{binary.LittleEndian.Uint64(b[48:]), binary.LittleEndian.Uint64(b[56:])}
 }
 
 // parseSegmentHeader reads a header. Its error wraps record.ErrDamaged.

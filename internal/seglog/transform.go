@@ -40,10 +40,10 @@ type blockWriter struct {
 	at      int64 // where b.stored goes in the file
 }
 
-// writeBlocks is write for a segment of blocks. b.head is the header of a new one.
-func (l *Log) writeBlocks(b *batch, seg *segment, frames []*record.Frame) error {
+// extendBlocks is extend for a segment of blocks.
+func (l *Log) extendBlocks(b *batch, file *outFile, seg *segment, frames []*record.Frame) (*segment, error) {
 	w := blockWriter{
-		b: b, f: l.out.files[seg.no], context: l.context(seg.no), how: l.compressionNow(),
+		b: b, f: file, context: l.context(seg.no), how: l.compressionNow(),
 		table: seg.blocks, off: max(seg.length, segmentHeader), at: seg.stored,
 	}
 	if w.f.sealer == nil {
@@ -55,23 +55,21 @@ func (l *Log) writeBlocks(b *batch, seg *segment, frames []*record.Frame) error 
 	for _, f := range frames {
 		if len(b.plain) > 0 && len(b.plain)+f.Len() > atrest.MaxBlock {
 			if err := w.seal(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		x.add(f, w.off+int64(len(b.plain)))
 		if err := w.addFrame(f); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := w.finish(); err != nil {
-		return err
+		return nil, err
 	}
 	grown := *seg
 	grown.last, grown.length, grown.stored, grown.blocks = frames[len(frames)-1].Last(), w.off, w.at, w.table
 	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
-	l.out.pending = 0
-	l.commit(&grown, frames)
-	return nil
+	return &grown, nil
 }
 
 // reserve makes the buffers as large as they are going to be: growing them would

@@ -26,6 +26,7 @@ const (
 	DefaultMaxFiles     = 512
 	DefaultRetryEvery   = time.Second
 	DefaultDirectFrom   = 256 << 10
+	DefaultReclaimFrom  = 1 << 20
 )
 
 // VolumeOptions are for Open. FS and Dir must be given.
@@ -39,6 +40,7 @@ type VolumeOptions struct {
 	TailCache    int64         // bytes of written frames that stay readable in memory. 0: 64 MiB; below 0: none
 	MaxFiles     int           // segments open for readers. 0: 512
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
+	ReclaimFrom  int64         // Log.Reclaim writes segments anew to save that many bytes at least. 0: 1 MiB
 	Log          *slog.Logger  // nil: slog.Default
 
 	// OnDamage is told of each damaged place once, by whoever comes upon it first, a
@@ -61,6 +63,7 @@ type Volume struct {
 	flushBytes   int64
 	directFrom   int64
 	tailCache    int64
+	reclaimFrom  int64
 	retryEvery   time.Duration
 	keys         *atrest.Keyring
 	compression  atrest.Compression
@@ -121,6 +124,7 @@ func newVolume(o VolumeOptions) *Volume {
 		flushBytes:   orDefault(o.FlushBytes, DefaultFlushBytes),
 		directFrom:   orDefault(o.DirectFrom, DefaultDirectFrom),
 		tailCache:    orDefault(o.TailCache, DefaultTailCache),
+		reclaimFrom:  orDefault(o.ReclaimFrom, DefaultReclaimFrom),
 		retryEvery:   orDefault(o.RetryEvery, DefaultRetryEvery),
 		keys:         o.Keys,
 		compression:  o.Compression,

@@ -193,25 +193,33 @@ func (l *Log) replaceLocked(seg *segment) {
 
 // seal writes the footer of a segment. Nothing is written to it after that.
 func (l *Log) seal(seg *segment) error {
+	sealed, err := l.finish(l.out.files[seg.no], seg)
+	if err != nil {
+		return err
+	}
+	// A handle may hold an index of the segment's beginning only.
+	l.v.files.forget(fileKey{l.id, seg.no})
+	l.replace(sealed)
+	return nil
+}
+
+// finish writes the footer of a segment to its file and gives the sealed segment.
+func (l *Log) finish(f *outFile, seg *segment) (*segment, error) {
 	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index)
 	if seg.layout == layoutBlocks {
 		b = appendTable(b, l.context(seg.no), seg.blocks)
 	}
-	f := l.out.files[seg.no]
 	if _, err := f.WriteAt(b, seg.end()); err != nil {
-		return fmt.Errorf("write footer: %w", err)
+		return nil, fmt.Errorf("write footer: %w", err)
 	}
 	if f.direct != nil { // its last block may be longer than a short footer
 		if err := f.Truncate(seg.length + int64(len(b))); err != nil {
-			return fmt.Errorf("cut segment behind its footer: %w", err)
+			return nil, fmt.Errorf("cut segment behind its footer: %w", err)
 		}
 	}
 	sealed := *seg
 	sealed.sealed, sealed.footer, sealed.index, sealed.blocks, sealed.indexed = true, int64(len(b)), nil, nil, false
-	// A handle may hold an index of the segment's beginning only.
-	l.v.files.forget(fileKey{l.id, seg.no})
-	l.replace(&sealed)
-	return nil
+	return &sealed, nil
 }
 
 // create makes the file of a new segment, unless an earlier try did.
@@ -239,48 +247,60 @@ func (l *Log) create() error {
 // write appends as many frames of b to seg as it takes, at least one, and makes
 // them visible in it.
 func (l *Log) write(b *batch, seg *segment) (int64, error) {
-	n, size := l.fit(b.frames, seg)
+	frames := b.frames[:l.fit(b.frames, seg)]
 	b.head = b.head[:0]
 	if seg.length == 0 {
 		b.head = appendSegmentHeader(b.head, l.id, seg.no, seg.base, seg.layout)
-		size += segmentHeader
 	}
-	if seg.layout == layoutBlocks {
-		return size, l.writeBlocks(b, seg, b.frames[:n])
-	}
-	file := l.out.files[seg.no]
-	off, err := file.place(l.v, seg.length, size)
+	grown, size, err := l.extend(b, l.out.files[seg.no], seg, frames)
 	if err != nil {
 		return 0, err
 	}
-	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
-	end := off + int64(len(b.head))
-	for _, f := range b.frames[:n] {
-		x.add(f, end)
-		end += int64(f.Len())
-	}
-	if err := file.writeFrames(b, off, size, b.head, b.frames[:n]); err != nil {
-		return 0, err
-	}
-	grown := *seg
-	grown.last, grown.length = b.frames[n-1].Last(), end
-	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
 	l.out.pending = 0
-	l.commit(&grown, b.frames[:n])
+	l.commit(grown, frames)
 	return size, nil
 }
 
-// fit is how many of the frames seg takes, at least one, and their bytes.
-func (l *Log) fit(frames []*record.Frame, seg *segment) (n int, size int64) {
+// extend writes frames behind those that seg has, to its file; b.head is the header
+// of a new one. It gives the segment with them, and how many bytes they are.
+func (l *Log) extend(b *batch, file *outFile, seg *segment, frames []*record.Frame) (*segment, int64, error) {
+	size := int64(len(b.head))
+	for _, f := range frames {
+		size += int64(f.Len())
+	}
+	if seg.layout == layoutBlocks {
+		grown, err := l.extendBlocks(b, file, seg, frames)
+		return grown, size, err
+	}
+	off, err := file.place(l.v, seg.length, size)
+	if err != nil {
+		return nil, 0, err
+	}
+	x := indexer{entries: seg.index, maxTime: seg.maxTime, count: seg.count}
+	end := off + int64(len(b.head))
+	for _, f := range frames {
+		x.add(f, end)
+		end += int64(f.Len())
+	}
+	if err := file.writeFrames(b, off, size, b.head, frames); err != nil {
+		return nil, 0, err
+	}
+	grown := *seg
+	grown.last, grown.length = frames[len(frames)-1].Last(), end
+	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
+	return &grown, size, nil
+}
+
+// fit is how many of the frames seg takes, at least one.
+func (l *Log) fit(frames []*record.Frame, seg *segment) (n int) {
 	room := l.v.target(seg.no) - max(seg.length, segmentHeader)
 	for _, f := range frames {
-		if n > 0 && size+int64(f.Len()) > room {
+		if room -= int64(f.Len()); n > 0 && room < 0 {
 			break
 		}
-		size += int64(f.Len())
 		n++
 	}
-	return n, size
+	return n
 }
 
 // commit makes written frames readable from their segment.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -266,24 +265,9 @@ func (s *Stream) purgeKeep(keep uint64, w *waiter) (uint64, error) {
 
 // purgeSubject removes the records that a pattern matches, one by one.
 func (s *Stream) purgeSubject(p Purge, w *waiter) (uint64, error) {
-	var seqs []uint64
-	r := s.part.Reader(s.part.First())
-	defer r.Close()
-	literal := !subject.HasWildcard(p.Subject)
-	for {
-		v, err := r.Next()
-		if errors.Is(err, io.EOF) || p.Below > 0 && r.Position() > p.Below {
-			break
-		}
-		if errors.Is(err, record.ErrDamaged) {
-			continue // its subject is not known
-		}
-		if err != nil {
-			return 0, fmt.Errorf("read what to purge: %w", err)
-		}
-		if literal && string(v.Subject) == p.Subject || !literal && subject.Match(p.Subject, string(v.Subject)) {
-			seqs = append(seqs, v.Seq)
-		}
+	seqs, err := s.part.SequencesOf(p.Subject, p.Below)
+	if err != nil {
+		return 0, fmt.Errorf("find what to purge: %w", err)
 	}
 	if uint64(len(seqs)) <= p.Keep {
 		w.finish()

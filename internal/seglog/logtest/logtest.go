@@ -2,6 +2,7 @@ package logtest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seqset"
 )
 
 // Log is what the suite tests.
@@ -19,6 +21,9 @@ type Log interface {
 	Cursor(from uint64) Cursor
 	SeekTime(t int64) (uint64, error)
 	Trim(first uint64)
+	// Reclaim makes a part of the log anew without records that are dead, which install
+	// puts in place. True: a checkpoint is to follow.
+	Reclaim(ctx context.Context, dead *seqset.Set, pace func(int64)) (install func() bool, err error)
 	Reset(last uint64)
 	Checkpoint(state []byte) error
 	State() []byte
@@ -50,6 +55,8 @@ type Config struct {
 func Run(t *testing.T, c Config) {
 	t.Run("AnEmptyLogHasNothing", func(t *testing.T) { empty(t, c.Open(t)) })
 	t.Run("AClosedLogAnswersWithAnError", func(t *testing.T) { closed(t, c) })
+	t.Run("DeadRecordsGoAndNothingElse", func(t *testing.T) { reclaiming(t, c) })
+	t.Run("ALogOfWhichAllIsDeadGoesOn", func(t *testing.T) { allGone(t, c) })
 	seeds, steps := c.Seeds, c.Steps
 	if seeds == 0 {
 		seeds = 20
@@ -113,15 +120,16 @@ type model struct {
 	last  uint64
 	time  int64
 	state []byte
+	dead  seqset.Set // records that may be there or not: nobody asks for them
 }
 
 func (m *model) clone() model {
 	c := *m
-	c.recs = slices.Clone(m.recs)
+	c.recs, c.dead = slices.Clone(m.recs), m.dead.Clone()
 	return c
 }
 
-// from is the index of the first record that is visible at seq or later.
+// from is the index of the first record that is visible and alive at seq or later.
 func (m *model) from(seq uint64) int {
 	i, _ := slices.BinarySearchFunc(m.recs, max(seq, m.first), func(r Rec, s uint64) int {
 		switch {
@@ -132,6 +140,9 @@ func (m *model) from(seq uint64) int {
 		}
 		return 0
 	})
+	for i < len(m.recs) && m.dead.Contains(m.recs[i].Seq) {
+		i++
+	}
 	return i
 }
 
@@ -186,6 +197,10 @@ func (r *run) step() {
 		r.l, r.m = r.c.Reopen(r.t, r.l), r.saved.clone()
 		r.cursor, r.at = r.l.Cursor(1), 1
 		r.all()
+	case p < 94:
+		r.remove()
+	case p < 96:
+		r.reclaim()
 	case r.c.Disturb != nil:
 		r.c.Disturb(r.t, r.rng, r.l)
 	}
@@ -229,6 +244,9 @@ func (r *run) get() {
 	for range 5 {
 		seq := r.rng.Uint64N(r.m.last + 3)
 		v, err := r.l.Get(seq)
+		if r.m.dead.Contains(seq) && (err == nil && v.Seq == seq || errors.Is(err, record.ErrNotFound)) {
+			continue
+		}
 		i := r.m.from(seq)
 		if seq >= r.m.first && i < len(r.m.recs) && r.m.recs[i].Seq == seq {
 			if err != nil || Of(v) != r.m.recs[i] {
@@ -255,6 +273,9 @@ func (r *run) read() {
 
 func (r *run) next() bool {
 	v, err := r.cursor.Next()
+	for err == nil && r.m.dead.Contains(v.Seq) {
+		v, err = r.cursor.Next()
+	}
 	i := r.m.from(r.at)
 	if i == len(r.m.recs) {
 		if err != io.EOF {
@@ -274,12 +295,16 @@ func (r *run) seekTime() {
 	t := r.rng.Int64N(r.m.time + 3)
 	want := r.m.last + 1
 	for _, rec := range r.m.recs[r.m.from(0):] {
-		if rec.Time >= t {
+		if rec.Time >= t && !r.m.dead.Contains(rec.Seq) {
 			want = rec.Seq
 			break
 		}
 	}
-	if seq, err := r.l.SeekTime(t); seq != want || err != nil {
+	seq, err := r.l.SeekTime(t)
+	if seq < want && r.m.dead.Count() > 0 && r.m.from(seq) == r.m.from(want) {
+		seq = want // it is a dead one, before which nothing is alive
+	}
+	if seq != want || err != nil {
 		r.t.Errorf("SeekTime(%d): %d, %v; want %d", t, seq, err, want)
 	}
 }
@@ -306,7 +331,7 @@ func (r *run) reset() {
 		last = r.rng.Uint64N(last + 1)
 	}
 	r.l.Reset(last)
-	r.m.recs, r.m.first, r.m.last = nil, last+1, last
+	r.m.recs, r.m.first, r.m.last, r.m.dead = nil, last+1, last, seqset.Set{}
 	r.at = r.rng.Uint64N(last + 3)
 	r.cursor.Close()
 	r.cursor = r.l.Cursor(r.at)
