@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/meta"
@@ -296,11 +298,7 @@ func (s *storage) relieve(ctx context.Context) {
 		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil {
 			return
 		}
-		for _, id := range p.Oldest {
-			if err := s.checkpoint(id); err != nil {
-				s.checkpointFailed(id, err)
-			}
-		}
+		s.checkpointMany(p.Oldest, relieversMost, s.checkpointFailed)
 		if s.journal.Pressure().Files >= p.Files {
 			return
 		}
@@ -342,18 +340,42 @@ func (s *storage) close() error {
 	return errors.Join(append(errs, s.volume.Close(), s.lock.Close())...)
 }
 
+// relieversMost and saversMost are how many checkpoints are taken at a time while the
+// server runs and when it ends: the file system makes the syncs of many durable at once.
+const relieversMost, saversMost = 4, 16
+
+// checkpointAll checkpoints all that has changed.
 func (s *storage) checkpointAll() error {
 	s.mu.Lock()
-	var all []*group
-	for _, g := range s.groups {
-		if !g.memory {
-			all = append(all, g)
+	var all []journal.GroupID
+	for id, g := range s.groups {
+		if !g.memory && !g.part.Clean() {
+			all = append(all, journal.GroupID(id))
 		}
 	}
 	s.mu.Unlock()
+	var mu sync.Mutex
 	var errs []error
-	for _, g := range all {
-		errs = append(errs, g.part.Checkpoint())
-	}
+	s.checkpointMany(all, saversMost, func(_ journal.GroupID, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	})
 	return errors.Join(append(errs, s.saveCatalog())...)
+}
+
+// checkpointMany checkpoints groups, so many at a time, and tells failed of each that
+// could not be; calls may come at the same time.
+func (s *storage) checkpointMany(ids []journal.GroupID, most int, failed func(journal.GroupID, error)) {
+	var g errgroup.Group
+	g.SetLimit(most)
+	for _, id := range ids {
+		g.Go(func() error {
+			if err := s.checkpoint(id); err != nil {
+				failed(id, err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // failed has them
 }
