@@ -141,6 +141,7 @@ type Partition struct {
 
 	// saving is held while a checkpoint is taken.
 	saving sync.Mutex
+	saved  atomic.Uint64 // index of the last checkpoint
 
 	// applying is held while an entry takes effect and while a checkpoint's state
 	// is encoded, so that a state is that of one index.

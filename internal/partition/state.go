@@ -57,11 +57,20 @@ func (p *Partition) Checkpoint() error {
 	if err := p.store.Checkpoint(state); err != nil {
 		return fmt.Errorf("checkpoint partition %d: %w", p.id.ID, err)
 	}
+	p.saved.Store(s.index)
 	p.proposer.Release(s.index)
 	if list != nil {
 		p.index.Saved(list)
 	}
 	return nil
+}
+
+// Clean says that nothing has taken effect since the last checkpoint: after a
+// restart there is nothing to replay. What was trimmed since may still take space.
+func (p *Partition) Clean() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.saved.Load() == p.applied
 }
 
 // snapshot is the applied state, around that of the subjects.
@@ -241,6 +250,7 @@ func (p *Partition) restoreState(b []byte) error {
 		return fmt.Errorf("open partition %d: %w", p.id.ID, err)
 	}
 	p.applied, p.restore = s.index, s.index
+	p.saved.Store(s.index)
 	p.done, p.limits, p.deleted, p.expiry = s.done, s.limits, s.deleted, s.expiry
 	p.hasLast, p.lastID, p.compacted = s.hasLast, s.lastID, s.compacted
 	for _, e := range s.dedup {
