@@ -115,7 +115,8 @@ type uploader struct {
 	*app
 	ctx  context.Context
 	in   io.Reader
-	size int64 // of the file; 0: not known
+	size int64  // of the file; 0: not known
+	what string // for the progress
 
 	nc      *nats.Conn
 	sub     *nats.Subscription
@@ -159,6 +160,7 @@ func (u *uploader) restore(name string, config json.RawMessage) error {
 // upload sends all chunks, then an empty one, and waits for all answers.
 func (u *uploader) upload() error {
 	p := u.newProgress(u.asJSON)
+	p.what = u.what
 	defer p.clear()
 	chunk := make([]byte, min(uploadChunk, u.nc.MaxPayload()))
 	for {

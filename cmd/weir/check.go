@@ -94,7 +94,7 @@ func (p *progress) showPart(done, total int64) {
 		return
 	}
 	p.next, p.shown = now.Add(100*time.Millisecond), true
-	fmt.Fprintf(p.out, "\r%s of %s, %d %%\x1b[K", humanBytes(uint64(done)), humanBytes(uint64(total)), 100*done/max(total, 1))
+	fmt.Fprintf(p.out, "\r%s%s of %s, %d %%\x1b[K", p.what, humanBytes(uint64(done)), humanBytes(uint64(total)), 100*done/max(total, 1))
 }
 
 // printReport writes what was found.

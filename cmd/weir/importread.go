@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"github.com/weirmq/weir/internal/record"
 )
 
@@ -19,6 +20,10 @@ const (
 	readAhead  = 4096
 	readWindow = 256 // where each message is a request of its own
 )
+
+// readerName begins the names of the consumers that read a stream, by which those of
+// an import that was killed are known.
+const readerName = "weir-import-"
 
 // readIdle is how long nothing may come before the consumer is asked whether there is
 // more.
@@ -50,14 +55,14 @@ func (o *origin) read(ctx context.Context, stream string, from, to uint64, reten
 
 // readByConsumer reads with a consumer of its own, which is gone afterwards.
 func (o *origin) readByConsumer(ctx context.Context, stream string, from, to uint64, each func(*record.View) error) error {
+	name := readerName + nuid.Next()
 	c, err := o.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, AckPolicy: jetstream.AckNonePolicy,
+		Name: name, Description: "weir import reads the stream", DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, AckPolicy: jetstream.AckNonePolicy,
 		MemoryStorage: true, InactiveThreshold: time.Minute, Replicas: 1,
 	})
 	if err != nil {
 		return err
 	}
-	name := c.CachedInfo().Name
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()

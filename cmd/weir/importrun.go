@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,8 +37,7 @@ type importing struct {
 }
 
 // run does the import, or what is left of it.
-func (m *importing) run(ctx context.Context) error {
-	var err error
+func (m *importing) run(ctx context.Context) (err error) {
 	if m.doc, m.sealed, err = planStream(m.info, m.flags.without, m.out.note); err != nil {
 		return err
 	}
@@ -58,6 +59,7 @@ func (m *importing) run(ctx context.Context) error {
 	if m.spool, err = openSpool(m.dir(), spooled{From: redact(m.flags.from), Stream: m.info.Name(), Created: m.info.Created}); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, m.spool.close()) }()
 	m.out.Resumed = m.spool.records()
 	if there && m.out.Resumed == 0 && m.info.State.Msgs > 0 {
 		return errors.Join(fmt.Errorf("weir has a stream of this name: `weir stream rm %s` removes it", m.info.Name()), m.spool.remove())
@@ -74,6 +76,13 @@ func (m *importing) run(ctx context.Context) error {
 		}
 	}
 	return m.finish(ctx)
+}
+
+// progressOf shows how far a phase is.
+func (m *importing) progressOf(phase string) progress {
+	p := m.newProgress(m.asJSON)
+	p.what = m.info.Name() + ", " + phase + ": "
+	return p
 }
 
 // dir is where the stream's messages are gathered.
@@ -102,10 +111,11 @@ func (m *importing) listConsumers(ctx context.Context) error {
 	if m.flags.noConsumers {
 		return nil
 	}
-	var err error
-	if m.found, err = m.src.consumers(ctx, m.info.Name()); err != nil {
+	all, err := m.src.consumers(ctx, m.info.Name())
+	if err != nil {
 		return fmt.Errorf("list its consumers: %w", err)
 	}
+	m.found = slices.DeleteFunc(all, func(c *consumerFacts) bool { return strings.HasPrefix(c.Name, readerName) })
 	return nil
 }
 
@@ -127,7 +137,7 @@ const rounds = 10
 
 // gather brings all messages into the spool that are not there yet.
 func (m *importing) gather(ctx context.Context) error {
-	p := m.newProgress(m.asJSON)
+	p := m.progressOf("gathering")
 	defer p.clear()
 	have, name := m.spool.last(), m.info.Name()
 	for round := 0; ; round++ {
@@ -214,12 +224,9 @@ func (m *importing) survey(ctx context.Context) error {
 // findDeleted finds what was deleted at the source after it was gathered, where the
 // counts say that something was.
 func (m *importing) findDeleted(ctx context.Context) error {
-	var n uint64
-	if err := m.each(func(*record.View) error { n++; return nil }); err != nil {
+	n, err := m.count()
+	if err != nil || n == m.state.Msgs {
 		return err
-	}
-	if n == m.state.Msgs {
-		return nil
 	}
 	var s streamFacts
 	if err := m.src.ask(ctx, "STREAM.INFO."+m.info.Name(), map[string]bool{"deleted_details": true}, &s); err != nil {
@@ -231,14 +238,23 @@ func (m *importing) findDeleted(ctx context.Context) error {
 		m.deleted[seq] = struct{}{}
 	}
 	m.state.FirstSeq = max(m.state.FirstSeq, s.State.FirstSeq)
-	n = 0
-	if err := m.each(func(*record.View) error { n++; return nil }); err != nil {
+	if n, err = m.count(); err != nil {
 		return err
 	}
 	if s.State.LastSeq == m.state.LastSeq && n != s.State.Msgs {
 		return fmt.Errorf("%d messages were gathered where the source has %d: remove %s to begin anew", n, s.State.Msgs, m.dir())
 	}
 	return nil
+}
+
+// count is how many messages each gives.
+func (m *importing) count() (n uint64, err error) {
+	p := m.spool.parts
+	if len(p) == 0 || len(m.deleted) == 0 && p[0].first >= m.state.FirstSeq && m.spool.last() <= m.state.LastSeq {
+		return m.spool.records(), nil
+	}
+	err = m.each(func(*record.View) error { n++; return nil })
+	return n, err
 }
 
 // each gives what was gathered and is still at the source.
@@ -288,7 +304,7 @@ func (m *importing) upload(ctx context.Context, config json.RawMessage) error {
 	for _, p := range m.spool.parts {
 		size += p.size
 	}
-	u := &uploader{app: m.app, ctx: ctx, size: size, in: r}
+	u := &uploader{app: m.app, ctx: ctx, size: size, in: r, what: m.info.Name() + ", storing: "}
 	err := u.restore(m.info.Name(), config)
 	r.CloseWithError(errors.New("the upload has ended"))
 	<-done

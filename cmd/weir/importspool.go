@@ -14,6 +14,7 @@ import (
 
 	"github.com/weirmq/weir/internal/backup"
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // Bounds of a part: what an interruption may cost.
@@ -28,6 +29,7 @@ const (
 // has its name when it is whole and on the disk.
 type spool struct {
 	dir   string
+	lock  io.Closer
 	parts []part
 	// The part that is being gathered.
 	batch []record.View
@@ -51,22 +53,56 @@ type spooled struct {
 
 const (
 	spoolFile  = "stream.json"
+	lockFile   = "lock"
 	partSuffix = ".part"
 	newSuffix  = ".new"
 )
 
-// openSpool opens the spool of a stream, or makes it.
+// openSpool opens the spool of a stream, or makes it. One process at a time has it,
+// until close or remove.
 func openSpool(dir string, of spooled) (*spool, error) {
-	s := &spool{dir: dir, since: time.Now()}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the working directory: %w", err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, spoolFile))
+	lock, err := vfs.OS{}.Lock(filepath.Join(dir, lockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("another import is at work in %s", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the working directory: %w", err)
+	}
+	s := &spool{dir: dir, lock: lock, since: time.Now()}
+	if err = s.begin(&of); err == nil {
+		err = s.look()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// close lets others have the spool.
+func (s *spool) close() error {
+	if s.lock == nil {
+		return nil
+	}
+	l := s.lock
+	s.lock = nil
+	if err := l.Close(); err != nil {
+		return fmt.Errorf("unlock the working directory: %w", err)
+	}
+	return nil
+}
+
+// begin notes of which stream the spool is, or makes sure that it is of this one.
+func (s *spool) begin(of *spooled) error {
+	file := filepath.Join(s.dir, spoolFile)
+	b, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		if b, err = json.Marshal(&of); err == nil {
+		if b, err = json.Marshal(of); err == nil {
 			err = s.write(spoolFile, func(w io.Writer) error { _, err := w.Write(b); return err })
 		}
-		return s, err
+		return err
 	}
 	var was spooled
 	if err == nil {
@@ -74,11 +110,11 @@ func openSpool(dir string, of spooled) (*spool, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, spoolFile), err)
+		return fmt.Errorf("read %s: %w", file, err)
 	case was.Stream != of.Stream || !was.Created.Equal(of.Created):
-		return nil, fmt.Errorf("what was gathered in %s is of another stream %s (of %s, made %s): remove it, or give another --work", dir, was.Stream, was.From, when(was.Created))
+		return fmt.Errorf("what was gathered in %s is of another stream %s (of %s, made %s): remove it, or give another --work", s.dir, was.Stream, was.From, when(was.Created))
 	}
-	return s, s.look()
+	return nil
 }
 
 // look reads which parts there are.
@@ -265,7 +301,10 @@ func eachOf(file string, do func(*record.View) error) error {
 
 // remove takes the spool away, and the directory around it where nothing else is in it.
 func (s *spool) remove() error {
-	names := []string{spoolFile}
+	if err := s.close(); err != nil {
+		return err
+	}
+	names := []string{lockFile, spoolFile}
 	for _, p := range s.parts {
 		names = append(names, filepath.Base(p.file))
 	}

@@ -10,6 +10,7 @@ import (
 // error, from two seconds on, renewed ten times a second at most.
 type progress struct {
 	out         io.Writer // nil: show nothing
+	what        string    // that is going on, before the figures
 	start, next time.Time
 	shown       bool
 }
@@ -32,7 +33,7 @@ func (p *progress) show(messages, bytes uint64) {
 		return
 	}
 	p.next, p.shown = now.Add(100*time.Millisecond), true
-	fmt.Fprintf(p.out, "\r%s messages, %s, %s\x1b[K", thousands(messages), humanBytes(bytes), rate(messages, now.Sub(p.start)))
+	fmt.Fprintf(p.out, "\r%s%s messages, %s, %s\x1b[K", p.what, thousands(messages), humanBytes(bytes), rate(messages, now.Sub(p.start)))
 }
 
 // clear takes the line away.
@@ -53,5 +54,5 @@ func (p *progress) showCount(done, total uint64) {
 		return
 	}
 	p.next, p.shown = now.Add(100*time.Millisecond), true
-	fmt.Fprintf(p.out, "\r%s of %s messages, %d %%, %s\x1b[K", thousands(done), thousands(total), 100*done/max(total, 1), rate(done, now.Sub(p.start)))
+	fmt.Fprintf(p.out, "\r%s%s of %s messages, %d %%, %s\x1b[K", p.what, thousands(done), thousands(total), 100*done/max(total, 1), rate(done, now.Sub(p.start)))
 }
