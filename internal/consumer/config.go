@@ -73,6 +73,10 @@ type Push struct {
 	// FlowControl has the client asked, now and then, whether it has read what was
 	// sent. Only so much is sent before it answers.
 	FlowControl bool `json:",omitempty"`
+	// FlowAcks says that the answers acknowledge what was sent, so that the client is
+	// asked before MaxAckPending is reached and while nothing is sent. The policy is
+	// AckAll then, and whoever calls FlowAnswered calls Ack before.
+	FlowAcks bool `json:",omitempty"`
 	// Heartbeat is the interval of a status while nothing is sent; not positive:
 	// none.
 	Heartbeat time.Duration `json:",omitempty"`

@@ -34,6 +34,9 @@ func (c *Consumer) Bound(bound bool, now int64) {
 		return
 	}
 	*p = push{bound: bound, window: firstWindow, flows: p.flows}
+	if bound && c.cfg.Push.FlowAcks {
+		c.moved, c.armed = true, false // who listens now has not got what was not acknowledged
+	}
 	c.idleFrom = now
 	if hb := int64(c.cfg.Push.Heartbeat); bound && hb > 0 {
 		p.beat = now + hb
@@ -91,16 +94,24 @@ func (p *push) count(s *step, cfg *Push, size int) {
 		return
 	}
 	p.sent += size
-	if p.flow == 0 && p.sent > p.window/2 {
-		p.flows++
-		p.flow, p.asked = p.flows, p.sent
+	if p.flow == 0 && (p.sent > p.window/2 || cfg.FlowAcks && 2*s.c.tab.live >= s.c.cfg.MaxAckPending) {
+		p.ask()
 		p.tell(s, cfg, &noticeFlow)
 	}
+}
+
+// ask opens a flow-control request.
+func (p *push) ask() {
+	p.flows++
+	p.flow, p.asked = p.flows, p.sent
 }
 
 // beats sends a heartbeat where one is due.
 func (p *push) beats(s *step, cfg *Push) {
 	if p.bound && p.beat > 0 && s.now >= p.beat {
+		if cfg.FlowAcks && p.flow == 0 && s.c.tab.live > 0 {
+			p.ask() // the heartbeat says where it is to be answered
+		}
 		p.tell(s, cfg, &noticeHeartbeat)
 		p.beat = s.now + int64(cfg.Heartbeat)
 	}

@@ -52,6 +52,7 @@ type copier struct {
 	active atomic.Int64           // when the last record was copied, Unix ns; 0: never
 	trial  atomic.Pointer[trial]  // why it does not copy; nil: it does
 	origin atomic.Pointer[Stream] // nil: not found yet
+	behind atomic.Uint64          // of a feed: what the origin has and did not send yet
 
 	// Only the shard's goroutine.
 	timer    timewheel.Timer[timed]
@@ -61,6 +62,8 @@ type copier struct {
 	blocked  bool // the timer says when to go on
 	wait     int64
 	reader   *partition.Reader
+	unasked  bool // how far the copy is can not be told to the origin
+	fed      fed  // of an origin that only messages reach
 	inFlight int
 	size     int // of the next area: what the last one needed
 }
@@ -105,6 +108,8 @@ func (c *copier) describe(i *OriginInfo) {
 	}
 	if o := c.origin.Load(); o != nil && !o.dropped.Load() {
 		i.Lag = o.part.CountLive(c.next.Load(), o.part.Committed())
+	} else if c.config.remote() {
+		i.Lag = c.behind.Load()
 	}
 }
 
@@ -197,6 +202,7 @@ func (sh *Shard) unfollow(c *copier) {
 
 // leave ends the reading of the origin.
 func (c *copier) leave() {
+	c.closeFeed()
 	if c.reader != nil {
 		c.reader.Close()
 		c.reader = nil
@@ -287,6 +293,10 @@ func (sh *Shard) retry(c *copier, err error, now int64) {
 func (sh *Shard) copyOn(c *copier, now int64) {
 	c.dirty = false
 	if c.stopped || c.blocked || c.stream.closed.Load() {
+		return
+	}
+	if c.config.remote() {
+		sh.copyFed(c, now)
 		return
 	}
 	if o := c.origin.Load(); o != nil && o.dropped.Load() {
@@ -404,7 +414,7 @@ func (c *copier) stage(b *copyBatch, v *record.View) {
 		b.area.Buf = record.NewArea(c.size)
 	}
 	if !c.mirror {
-		p := progress{origin: c.origin.Load().spec.ID, seq: v.Seq, time: v.Time}
+		p := progress{origin: c.originID(), seq: v.Seq, time: v.Time}
 		parts.Attrs = p.append(nil, c.key)
 		parts.ID, parts.HasID = cond.ID, cond.HasID
 		b.conds = append(b.conds, cond)

@@ -10,10 +10,6 @@ import (
 // find looks for the copier's origin and for where the copy goes on.
 func (sh *Shard) find(c *copier, now int64) bool {
 	s := c.stream
-	if c.config.Remote {
-		sh.retry(c, ErrRemoteOrigin, now)
-		return false
-	}
 	if c.mirror && c.config.StartSeq > 0 && c.config.StartTime > 0 {
 		sh.retry(c, ErrTwoStarts, now)
 		return false
@@ -93,7 +89,10 @@ func (sh *Shard) copyPlaced(c *copier, b *copyBatch, now int64) {
 		}})
 	})
 	if err != nil {
-		c.reader.Seek(first)
+		if c.reader != nil {
+			c.reader.Seek(first)
+		}
+		c.closeFeed()
 		sh.retry(c, err, now)
 		return
 	}
@@ -108,12 +107,16 @@ func (sh *Shard) copyAdmitted(c *copier, b *copyBatch, now int64) {
 	st.stream, st.Owner = s, st
 	st.Area, st.Conds, st.InOrder = b.area, b.conds, true
 	st.ends = append(st.ends, make([]uint32, b.area.Len())...)
-	origin := c.origin.Load().spec.ID
+	origin := c.originID()
 	st.done = func(outcomes []partition.Outcome) {
 		n := 0 // how many are stored, or were before
-		dup := false
+		dup, skip := false, false
 		var refused partition.Refusal
 		for _, o := range outcomes {
+			if skip = o.Refusal == partition.Dialect; skip {
+				n++ // it never can be stored here
+				break
+			}
 			if o.Refusal != partition.Accepted && o.Refusal != partition.Duplicate {
 				refused = o.Refusal
 				break
@@ -122,8 +125,11 @@ func (sh *Shard) copyAdmitted(c *copier, b *copyBatch, now int64) {
 			n++
 		}
 		sh.post(event{kind: evCall, call: func(now int64) {
+			if skip {
+				sh.skipped(c, b.places[n-1].Seq)
+			}
 			sh.copied(c, b.places, n, refused, now)
-			if n > 0 && dup {
+			if n > 0 && (dup || skip) {
 				last := b.places[n-1]
 				c.pass(progress{origin: origin, seq: last.Seq, time: last.Time})
 			}
@@ -131,6 +137,15 @@ func (sh *Shard) copyAdmitted(c *copier, b *copyBatch, now int64) {
 	}
 	c.inFlight++
 	s.admit(st, now)
+}
+
+// skipped notes that the protocol does not allow an origin's record here: the copy
+// goes on behind it.
+func (sh *Shard) skipped(c *copier, seq uint64) {
+	sh.log.Warn("record not copied", "stream", c.stream.Name(), "account", c.stream.Account(), "origin", c.config.Stream, "seq", seq)
+	if c.reader != nil {
+		c.reader.Seek(seq + 1)
+	}
 }
 
 // copied notes what became of a source's batch: n of its records are copied.
@@ -146,6 +161,10 @@ func (sh *Shard) copied(c *copier, places []record.Place, n int, refused partiti
 	}
 	if refused == partition.Accepted {
 		sh.touchCopy(c)
+		return
+	}
+	if c.config.remote() {
+		sh.refusedFed(c, refused, now)
 		return
 	}
 	if c.reader != nil {

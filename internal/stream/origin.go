@@ -14,14 +14,22 @@ import (
 	"github.com/weirmq/weir/internal/subject"
 )
 
-// Origin is another stream of the account that a stream copies.
+// Origin is another stream that a stream copies.
 type Origin struct {
 	// Key is the copy's name among all of a stream: another key is another copy,
 	// which begins anew.
 	Key    string `json:"key"`
 	Stream string `json:"stream"`
-	// Remote says that Stream is not one of this server's.
-	Remote bool `json:"remote,omitempty"`
+	// Remote says that Stream is not one of the account on this server, and is reached by
+	// messages only; its protocol's requests begin with API there, and what is asked for
+	// is sent to subjects that begin with Deliver.
+	Remote  bool   `json:"remote,omitempty"`
+	API     string `json:"api,omitempty"`
+	Deliver string `json:"deliver,omitempty"`
+	// Consumer is one of the origin that was made beforehand, and ConsumerDeliver where it
+	// sends; empty: one is made.
+	Consumer        string `json:"consumer,omitempty"`
+	ConsumerDeliver string `json:"consumer_deliver,omitempty"`
 	// StartSeq and StartTime, Unix nanoseconds, are where the copy begins; 0: at the
 	// start. A sequence goes before a time.
 	StartSeq  uint64 `json:"start_seq,omitempty"`

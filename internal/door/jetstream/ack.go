@@ -111,6 +111,11 @@ func (s *flowStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdic
 	if c == nil {
 		return broker.Gone
 	}
+	if push := c.Config().Core.Push; push != nil && push.FlowAcks {
+		if last, seq, ok := wire.ParseConfirm(m.Header); ok {
+			s.api.dir.PostAcks([]stream.Ack{{Consumer: c, Ack: consumer.Ack{Kind: consumer.Acked, Seq: seq, DSeq: last, Delivered: 1}}})
+		}
+	}
 	c.FlowAnswered(number)
 	return broker.Staged
 }

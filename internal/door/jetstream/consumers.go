@@ -17,7 +17,12 @@ func ephemeralName() string { return nuid.Next()[14:] }
 
 var ackPolicies = [...]consumer.AckPolicy{
 	wire.AckNone: consumer.AckNone, wire.AckAll: consumer.AckAll, wire.AckExplicit: consumer.AckExplicit,
+	wire.AckFlowControl: consumer.AckAll,
 }
+
+// flowAckWait is how long what is acknowledged by flow control may take: it comes
+// again when somebody else listens, not by time.
+const flowAckWait = 22 * time.Hour
 
 var priorities = [...]consumer.PriorityPolicy{
 	wire.PriorityNone: consumer.PriorityNone, wire.PriorityOverflow: consumer.PriorityOverflow,
@@ -44,7 +49,10 @@ func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.Consumer
 	if cfg.Push() {
 		n.Core.Push = &consumer.Push{
 			Subject: cfg.DeliverSubject, Group: cfg.DeliverGroup, FlowControl: cfg.FlowControl,
-			Heartbeat: cfg.IdleHeartbeat, RateLimit: cfg.RateLimit,
+			Heartbeat: cfg.IdleHeartbeat, RateLimit: cfg.RateLimit, FlowAcks: cfg.AckPolicy == wire.AckFlowControl,
+		}
+		if n.Core.Push.FlowAcks {
+			n.Core.AckWait = flowAckWait
 		}
 	}
 	if cfg.PriorityPolicy != wire.PriorityNone {

@@ -23,6 +23,12 @@ func transformErrors(source, destination string) (badSource, badDestination erro
 // origin puts a mirror or source into the log's terms.
 func (d *Door) origin(s *wire.StreamSource) stream.Origin {
 	o := stream.Origin{Key: s.Key(), Stream: s.Name, Remote: !s.Local(d.o.Domain), StartSeq: s.OptStartSeq}
+	if o.Remote {
+		o.API, o.Deliver = s.External.APIPrefix, s.External.DeliverPrefix
+	}
+	if s.Consumer != nil {
+		o.Consumer, o.ConsumerDeliver = s.Consumer.Name, s.Consumer.DeliverSubject
+	}
 	if s.OptStartTime != nil {
 		o.StartTime = unixNano(*s.OptStartTime)
 	}

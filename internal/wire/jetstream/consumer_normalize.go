@@ -98,6 +98,10 @@ func (c *ConsumerConfig) normalizeNumbers(pedantic bool) *Error {
 // normalizeAcks sets how long and for how many acknowledgements is waited.
 func (c *ConsumerConfig) normalizeAcks(o ConsumerOptions) *Error {
 	waits := c.AckPolicy == AckExplicit || c.AckPolicy == AckAll
+	flows := c.AckPolicy == AckFlowControl && c.Push()
+	if flows && !o.Pedantic {
+		c.FlowControl = true
+	}
 	switch {
 	case len(c.Backoff) > 0:
 		if o.Pedantic && c.AckWait != 0 && c.AckWait != c.Backoff[0] {
@@ -110,7 +114,7 @@ func (c *ConsumerConfig) normalizeAcks(o ConsumerOptions) *Error {
 	if len(c.Backoff) == 0 {
 		c.Backoff = nil
 	}
-	if waits && c.MaxAckPending == 0 {
+	if (waits || flows) && c.MaxAckPending == 0 {
 		c.MaxAckPending = defaultMaxAckPending
 		if limit := o.Stream.ConsumerLimits.MaxAckPending; limit > 0 {
 			c.MaxAckPending = limit

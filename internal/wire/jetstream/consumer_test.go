@@ -180,9 +180,10 @@ func TestRulesOfFlowControlAcks(t *testing.T) {
 	}
 	checkConsumerRules(t, map[string]consumerRule{
 		"pull":       {flow(func(c *ConsumerConfig) { c.DeliverSubject = "" }), CodeAckFCRequiresPush},
-		"no control": {flow(func(c *ConsumerConfig) { c.FlowControl = false }), CodeAckFCRequiresFC},
+		"no control": {flow(func(c *ConsumerConfig) { c.FlowControl = false }), 0}, // it goes without saying
 		"heartbeat":  {flow(func(c *ConsumerConfig) { c.IdleHeartbeat = 2 * time.Second }), CodeStreamInvalidConfig},
-		"pending":    {flow(func(c *ConsumerConfig) { c.MaxAckPending = 0 }), CodeAckFCRequiresMaxPending},
+		"pending":    {flow(func(c *ConsumerConfig) { c.MaxAckPending = 0 }), 0},
+		"unlimited":  {flow(func(c *ConsumerConfig) { c.MaxAckPending = -1 }), CodeAckFCRequiresMaxPending},
 		"wait":       {flow(func(c *ConsumerConfig) { c.AckWait = 1 }), CodeAckFCRequiresNoAckWait},
 		"deliver":    {flow(func(c *ConsumerConfig) { c.MaxDeliver = 1 }), CodeAckFCRequiresNoMaxDeliver},
 	})
@@ -211,18 +212,6 @@ func checkConsumerRules(t *testing.T, rules map[string]consumerRule) {
 		}
 		if err != nil && strings.Contains(err.Description, "{") {
 			t.Errorf("%s: %v keeps a placeholder", name, err)
-		}
-	}
-}
-
-func TestConsumerOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
-	for name, change := range map[string]func(*ConsumerConfig){
-		"sourcing": func(c *ConsumerConfig) { c.Sourcing = true },
-	} {
-		err := consumer(change).Check(ConsumerOptions{Stream: &plainStream})
-		want := "consumer configuration for " + name + " is not supported by this server yet"
-		if !err.Has(CodeConsumerCreate) || err.Description != want {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

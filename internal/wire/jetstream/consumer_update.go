@@ -9,24 +9,6 @@ import (
 
 func consumerErr(text string) *Error { return ErrWith(CodeConsumerCreate, "err", text) }
 
-// Unsupported refuses the first option of a valid configuration that this server
-// does not serve yet, by name.
-func (c *ConsumerConfig) Unsupported() *Error {
-	for _, o := range [...]struct {
-		set  bool
-		name string
-	}{
-		{c.Direct, "direct"},
-		{c.Sourcing, "sourcing"},
-		{c.AckPolicy == AckFlowControl, "ack_policy flow_control"},
-	} {
-		if o.set {
-			return consumerErr("consumer configuration for " + o.name + " is not supported by this server yet")
-		}
-	}
-	return nil
-}
-
 // Clone copies the configuration and what it points to.
 func (c *ConsumerConfig) Clone() *ConsumerConfig {
 	out := *c

@@ -16,7 +16,7 @@ func (c *ConsumerConfig) Check(o ConsumerOptions) *Error {
 	if err := c.Validate(o); err != nil {
 		return err
 	}
-	return c.Unsupported()
+	return nil
 }
 
 // Validate checks a normalized configuration, in the order in which clients are

@@ -143,9 +143,6 @@ func kvBucket() StreamConfig {
 
 func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
 	for name, change := range map[string]func(*StreamConfig){
-		"the consumer of a source": func(c *StreamConfig) {
-			c.Sources = []*StreamSource{{Name: "T", Consumer: &SourceConsumer{"c", "d"}}}
-		},
 		"placement":         func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
 		"allow_msg_counter": func(c *StreamConfig) { c.AllowMsgCounter = true },
 		"allow_atomic":      func(c *StreamConfig) { c.AllowAtomicPublish = true },

@@ -1,7 +1,5 @@
 package jetstream
 
-import "slices"
-
 // Unsupported refuses the first option of a valid configuration that this server
 // does not serve yet, by name, so that nothing is accepted and then ignored.
 func (c *StreamConfig) Unsupported() *Error {
@@ -9,8 +7,6 @@ func (c *StreamConfig) Unsupported() *Error {
 		set  bool
 		name string
 	}{
-		{c.Mirror != nil && c.Mirror.Consumer != nil, "the consumer of a mirror"},
-		{slices.ContainsFunc(c.Sources, func(s *StreamSource) bool { return s.Consumer != nil }), "the consumer of a source"},
 		{c.Placement != nil, "placement"},
 		{c.AllowMsgCounter, "allow_msg_counter"},
 		{c.AllowAtomicPublish, "allow_atomic"},
