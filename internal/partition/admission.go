@@ -18,20 +18,43 @@ func (p *Partition) Admit(now int64, b *Batch) {
 	kept := p.decideLocked(max(now, p.tip.lastTime), b, r, err)
 	p.subjects.trimLoaded()
 	held, tell := p.heldLocked()
+	early := b.Early != nil // afterwards the batch may be another's
 	switch {
 	case len(kept) > 0:
 		p.mu.Unlock()
 		p.drain()
-	case p.last != nil:
+		if early {
+			p.observer.Committed(b, true)
+		}
+	case p.last != nil && !early:
 		p.last.after = append(p.last.after, b)
 		p.mu.Unlock()
 	default:
 		p.mu.Unlock()
+		b.Early = nil
 		p.observer.Committed(b, true)
 	}
 	if tell {
 		p.index.Held(held)
 	}
+}
+
+// decision is a batch being decided over.
+type decision struct {
+	p    *Partition
+	b    *Batch
+	r    *ready
+	now  int64
+	base uint64        // the sequence of the first record that is kept
+	kept []record.Slot // of the records so far
+	// hint is the entry of the subject of the record before; mine the same if it may
+	// change.
+	hint, mine *entry
+	// area takes the place of the batch's where records are amended; amended is what
+	// became of the last record.
+	area    record.Area
+	amended *Amended
+	back    savepoint // of a batch that is kept whole or not at all
 }
 
 // decideLocked checks, numbers and queues the batch, and returns the slots that
@@ -44,55 +67,111 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 		return nil
 	}
 	floor := p.dedupFloorLocked(now)
-	base := p.tip.last + 1
+	d := decision{p: p, b: b, r: r, now: now, base: p.tip.last + 1}
 	slots := b.Area.Slots
-	kept := slots[:0]
-	var hint, mine *entry // of the record before; mine if it may change
+	d.kept = slots[:0]
+	if b.Whole {
+		p.saveLocked(&d.back)
+	}
+	d.decideAll(slots)
+	b.Area.Slots = slots
+	if len(d.kept) == 0 {
+		return nil
+	}
+	area := b.Area.Buf
+	if p.limits.Totals {
+		area, d.kept = d.area.Buf, d.area.Slots
+		p.trimTotalsLocked()
+	}
+	h := record.Header{Partition: p.id, Term: p.proposer.Term(), Base: d.base, Time: now, DedupFloor: floor}
+	f := record.Seal(h, area, d.kept)
+	p.tip.lastTime, b.Time = now, now
+	fl := &Flight{batch: b, frame: f}
+	if b.Early != nil {
+		fl.batch, fl.value = nil, removalDone(b.Early)
+	}
+	p.enqueueLocked(item{
+		kind: record.KindFrame, urgent: true,
+		flight: fl, parts: [2][]byte{f.Head, f.Area},
+	})
+	return d.kept
+}
+
+// decideAll decides over the records of the batch, whose slots are given.
+func (d *decision) decideAll(slots []record.Slot) {
 	var stopped Outcome
 	for i, s := range slots {
 		if stopped.Refusal != Accepted {
-			b.Outcomes[i] = stopped
+			d.b.Outcomes[i] = stopped
 			continue
 		}
-		v := b.Area.View(i)
-		var c *Conditions
-		if len(b.Conds) > 0 {
-			c = &b.Conds[i]
-		}
-		if hint == nil || hint.name != string(v.Subject) {
-			hint, _ = p.subjects.find(v.Subject)
-			mine = nil
-		}
-		o := p.checkLocked(&v, c, hint, r)
-		if o.Refusal == Accepted {
-			o.Seq = base + uint64(len(kept))
-			if mine == nil {
-				mine = p.subjects.own(v.Subject)
+		o := d.decide(i, s)
+		d.b.Outcomes[i] = o
+		if o.Refusal != Accepted && d.b.Whole {
+			d.p.rollBackLocked(&d.back)
+			d.kept, d.area.Slots = nil, nil
+			for j := range d.b.Outcomes {
+				d.b.Outcomes[j] = o
 			}
-			o.Detail = mine.last
-			p.acceptLocked(&v, mine, o.Seq, now)
-			hint = mine
-			// The slot's place in the directory moves up over struck ones. It is
-			// behind i, so Area.View of what follows is not disturbed.
-			kept = append(kept, s)
+			return
 		}
-		b.Outcomes[i] = o
-		if b.InOrder && o.Refusal != Duplicate {
+		if d.b.InOrder && o.Refusal != Duplicate {
 			stopped = o
 		}
 	}
-	b.Area.Slots = slots
-	if len(kept) == 0 {
-		return nil
+}
+
+// decide decides over record i and, if it is accepted, counts it in.
+func (d *decision) decide(i int, s record.Slot) Outcome {
+	p := d.p
+	v := d.b.Area.View(i)
+	var c *Conditions
+	if len(d.b.Conds) > 0 {
+		c = &d.b.Conds[i]
+		if c.Chain != nil && c.Chain.broken {
+			return Outcome{Refusal: Broken}
+		}
 	}
-	h := record.Header{Partition: p.id, Term: p.proposer.Term(), Base: base, Time: now, DedupFloor: floor}
-	f := record.Seal(h, b.Area.Buf, kept)
-	p.tip.lastTime = now
-	p.enqueueLocked(item{
-		kind: record.KindFrame, urgent: true,
-		flight: &Flight{batch: b, frame: f}, parts: [2][]byte{f.Head, f.Area},
-	})
-	return kept
+	if d.hint == nil || d.hint.name != string(v.Subject) {
+		d.hint, _ = p.subjects.find(v.Subject)
+		d.mine = nil
+	}
+	o := d.check(i, &v, c)
+	o.Of = c
+	if o.Refusal != Accepted {
+		if c != nil && c.Chain != nil && o.Refusal != Duplicate {
+			c.Chain.broken = true
+		}
+		return o
+	}
+	o.Seq = d.base + uint64(len(d.kept))
+	if d.mine == nil {
+		d.mine = p.subjects.own(v.Subject)
+	}
+	o.Detail = d.mine.last
+	if d.b.Whole && d.mine.last < d.base {
+		p.keepLocked(&d.back, d.mine)
+	}
+	p.acceptLocked(&v, d.mine, o.Seq, d.now)
+	if d.amended != nil {
+		p.totals[d.mine.name] = total{seq: o.Seq, value: d.amended.Total}
+	}
+	d.hint = d.mine
+	// The slot's place in the directory moves up over struck ones. It is
+	// behind i, so Area.View of what follows is not disturbed.
+	d.kept = append(d.kept, s)
+	return o
+}
+
+// check decides over record i, which is v and is amended where the log keeps totals.
+func (d *decision) check(i int, v *record.View, c *Conditions) Outcome {
+	if o := d.checkConditions(v, c); o.Refusal != Accepted {
+		return o
+	}
+	if d.p.limits.Totals {
+		return d.amend(i, v, c)
+	}
+	return d.p.limitsLocked(v, c, d.hint)
 }
 
 // dedupFloorLocked moves the window on to now.
@@ -105,8 +184,10 @@ func (p *Partition) dedupFloorLocked(now int64) uint64 {
 	return floor
 }
 
-// checkLocked decides over one record.
-func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, r *ready) Outcome {
+// checkConditions holds a record against the state of the log and against what it
+// demands, in the protocol's order.
+func (d *decision) checkConditions(v *record.View, c *Conditions) Outcome {
+	p := d.p
 	if p.dead != nil {
 		if p.deletedLog {
 			return Outcome{Refusal: Deleted}
@@ -116,48 +197,88 @@ func (p *Partition) checkLocked(v *record.View, c *Conditions, e *entry, r *read
 	if p.limits.Sealed {
 		return Outcome{Refusal: Sealed}
 	}
-	if c != nil {
-		if c.Refuse != Accepted {
-			return Outcome{Refusal: c.Refuse}
-		}
-		for _, check := range p.order {
-			if o := p.conditionLocked(check, v, c, e, r); o.Refusal != Accepted {
-				return o
-			}
+	if c == nil {
+		return Outcome{}
+	}
+	if c.Refuse != Accepted {
+		return Outcome{Refusal: c.Refuse}
+	}
+	for _, check := range p.order {
+		if o := d.condition(check, v, c); o.Refusal != Accepted {
+			return o
 		}
 	}
-	return p.limitsLocked(v, e)
+	return Outcome{}
 }
 
-// conditionLocked is one step of a protocol's order.
-func (p *Partition) conditionLocked(check Check, v *record.View, c *Conditions, e *entry, r *ready) Outcome {
+// condition is one step of a protocol's order.
+func (d *decision) condition(check Check, v *record.View, c *Conditions) Outcome {
+	p := d.p
+	if o := c.preAt(check); o.Refusal != Accepted {
+		return o
+	}
 	switch check {
-	case CheckDialect:
-		if c.Pre != 0 {
-			return Outcome{Refusal: Dialect, Detail: uint64(c.Pre)}
-		}
+	case CheckDialect, CheckFeature, CheckHeader, CheckStore:
 	case CheckLastOfSubject:
 		if c.HasOfSubj {
-			if last := p.tipLastLocked(c.OfSubject, e, r); last != c.LastOf {
-				return Outcome{Refusal: WrongLastOfSubject, Detail: last}
-			}
+			last := p.tipLastLocked(c.OfSubject, d.hint, d.r)
+			return d.expect(WrongLastOfSubject, last, c.LastOf)
 		}
 	case CheckLast:
-		if c.HasLast && p.tip.last != c.Last {
-			return Outcome{Refusal: WrongLast, Detail: p.tip.last}
+		if c.HasLast {
+			return d.expect(WrongLast, p.tip.last, c.Last)
 		}
 	case CheckDuplicate:
-		return p.duplicateLocked(c)
+		o := p.duplicateLocked(c)
+		if o.Refusal == Duplicate && d.b.Whole {
+			o.Refusal = Repeated
+		}
+		return o
 	case CheckLastID:
 		if c.HasLastID && (!p.hasLast || p.lastID != c.LastID) {
 			return Outcome{Refusal: WrongLastID, Detail: p.tip.last}
 		}
 	case CheckRollup:
-		if v.Rollup != record.RollupNone && !p.limits.Rollups {
+		if v.Rollup != record.RollupNone && !p.limits.Rollups || !d.mayReplace(v) {
 			return Outcome{Refusal: RollupRefused}
 		}
 	}
 	return Outcome{}
+}
+
+// preAt is the dialect's refusal, if it takes effect at this step. c may be nil.
+func (c *Conditions) preAt(check Check) Outcome {
+	if c != nil && c.Pre != 0 && c.PreAt == check {
+		return Outcome{Refusal: Dialect, Detail: uint64(c.Pre)}
+	}
+	return Outcome{}
+}
+
+// expect holds an expected last sequence against the real one. In a batch that is
+// kept whole nobody can know one that the batch itself gives.
+func (d *decision) expect(r Refusal, last, want uint64) Outcome {
+	switch {
+	case d.b.Whole && last >= d.base:
+		return Outcome{Refusal: WrongLastInBatch}
+	case last != want:
+		return Outcome{Refusal: r, Detail: last}
+	}
+	return Outcome{}
+}
+
+// mayReplace says that a rollup replaces nothing of the batch that it is in, which
+// is kept whole.
+func (d *decision) mayReplace(v *record.View) bool {
+	if !d.b.Whole {
+		return true
+	}
+	switch v.Rollup {
+	case record.RollupAll:
+		return len(d.kept) == 0
+	case record.RollupSubject:
+		return d.hint == nil || d.hint.last < d.base
+	}
+	return true
 }
 
 func (p *Partition) duplicateLocked(c *Conditions) Outcome {
@@ -174,12 +295,31 @@ func (p *Partition) duplicateLocked(c *Conditions) Outcome {
 }
 
 // limitsLocked holds a record against the limits of the log and the budget.
-func (p *Partition) limitsLocked(v *record.View, e *entry) Outcome {
-	l := &p.limits
-	if l.MaxRecord > 0 && int64(len(v.Header)+len(v.Data)) > l.MaxRecord {
+func (p *Partition) limitsLocked(v *record.View, c *Conditions, e *entry) Outcome {
+	if l := p.limits.MaxRecord; l > 0 && int64(len(v.Header)+len(v.Data)) > l {
 		return Outcome{Refusal: TooLarge}
 	}
+	if o := c.preAt(CheckHeader); o.Refusal != Accepted {
+		return o
+	}
 	size := v.Size()
+	if !p.budget.Reserve(size) {
+		return Outcome{Refusal: NoSpace}
+	}
+	o := c.preAt(CheckStore)
+	if o.Refusal == Accepted {
+		o = p.roomLocked(v, size, e)
+	}
+	if o.Refusal != Accepted {
+		p.budget.Return(size)
+	}
+	return o
+}
+
+// roomLocked says whether the log takes a record where it does not discard old ones
+// for it.
+func (p *Partition) roomLocked(v *record.View, size uint64, e *entry) Outcome {
+	l := &p.limits
 	if l.DiscardNew {
 		full := e != nil && l.MaxPerSubject > 0 && e.count >= uint64(l.MaxPerSubject)
 		if full && l.DiscardNewPerSubject && v.Rollup == record.RollupNone {
@@ -193,9 +333,6 @@ func (p *Partition) limitsLocked(v *record.View, e *entry) Outcome {
 		if l.MaxBytes > 0 && p.tip.bytes+size > uint64(l.MaxBytes) && v.Rollup == record.RollupNone {
 			return Outcome{Refusal: MaxBytes}
 		}
-	}
-	if !p.budget.Reserve(size) {
-		return Outcome{Refusal: NoSpace}
 	}
 	return Outcome{}
 }

@@ -33,6 +33,16 @@ func (d *dedup) add(id record.ID, seq uint64, time int64) {
 	d.order = append(d.order, dedupEntry{id, seq, time})
 }
 
+// cut forgets the ids that were added last, so that n entries of order are left.
+func (d *dedup) cut(n int) {
+	for _, e := range d.order[n:] {
+		if d.byID[e.id] == e.seq {
+			delete(d.byID, e.id)
+		}
+	}
+	d.order = d.order[:n]
+}
+
 // floor returns the lowest sequence whose id still counts at now; all after
 // next, the next sequence to be given, when none does.
 func (d *dedup) floor(now, window int64, next uint64) uint64 {

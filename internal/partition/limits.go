@@ -29,6 +29,8 @@ type Limits struct {
 
 	Rollups bool `json:"rollups,omitempty"`
 	Sealed  bool `json:"sealed,omitempty"`
+	// Totals has every record amended, see Totals. It never changes.
+	Totals bool `json:"totals,omitempty"`
 }
 
 // DefaultDedupEntries is about 160 MiB of memory at the most.

@@ -104,6 +104,8 @@ type Options struct {
 	Observer Observer
 	// Order is how the capturing protocol checks.
 	Order []Check
+	// Totals amends the records of a log with Limits.Totals; nil if there is none.
+	Totals Totals
 	// Lost is told in replay of sequences that the journal has lost, as damage that was
 	// accepted: they become deletes. nil: what follows them is refused, and so is a
 	// store with records and without a state.
@@ -122,6 +124,7 @@ type Partition struct {
 	budget   Budget
 	observer Observer
 	order    []Check
+	adder    Totals                   // nil: none
 	lost     func(first, last uint64) // nil: nothing may be
 	// compactKeys is how many subjects or keys a compaction remembers at once.
 	compactKeys int
@@ -178,6 +181,9 @@ type Partition struct {
 	hasLast bool // lastID is valid
 	// compacted is up to where a compaction has looked at the log.
 	compacted uint64
+	// totals are those of subjects that changed last, all that are in flight included.
+	totals     map[string]total
+	totalsRoom int // how many are kept before some are forgotten
 }
 
 // position sums up a log up to some point.
@@ -194,7 +200,8 @@ type position struct {
 func New(o Options) (*Partition, error) {
 	p := &Partition{
 		id: o.Identity, store: o.Store, index: o.Index, proposer: o.Proposer, ledger: o.Ledger,
-		budget: o.Budget, observer: o.Observer, order: o.Order, lost: o.Lost, limits: o.Limits,
+		budget: o.Budget, observer: o.Observer, order: o.Order, adder: o.Totals, lost: o.Lost, limits: o.Limits,
+		totals:      map[string]total{},
 		compactKeys: defaultCompactKeys,
 	}
 	p.copier, _ = o.Ledger.(Copier)

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -25,13 +26,20 @@ type below struct {
 // others delete records. What cannot be read then counts as none.
 const readyTries = 3
 
+// totalTries is how often totals are read again for a batch while others remove the
+// records that were read, or add to what they say.
+const totalTries = 100
+
+var errUnsteady = errors.New("the totals of the subjects never stand still")
+
 // lockFor takes the lock with all known that the batch's decision needs. With an
 // error the lock is held, too.
 func (p *Partition) lockFor(b *Batch) (*ready, error) {
-	asks := slices.ContainsFunc(b.Conds, func(c Conditions) bool { return c.HasOfSubj })
 	p.mu.RLock()
+	asks := p.limits.Totals || slices.ContainsFunc(b.Conds, func(c Conditions) bool { return c.HasOfSubj })
 	easy := p.subjects.active.whole && !asks
 	p.mu.RUnlock()
+	reads := 0
 	for try := 0; ; try++ {
 		r, err := &ready{}, error(nil)
 		if !easy {
@@ -43,16 +51,28 @@ func (p *Partition) lockFor(b *Batch) (*ready, error) {
 			}
 		}
 		p.mu.Lock()
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case easy && p.subjects.active.whole:
-			return r, nil
-		case !easy && p.supplyLocked(&r.need) && (!asks || try >= readyTries || !p.lostLocked(b)):
+		}
+		known := easy && p.subjects.active.whole ||
+			!easy && p.supplyLocked(&r.need) && (!asks || try >= readyTries || !p.lostLocked(b))
+		if !known {
+			easy = false
+			p.mu.Unlock()
+			continue
+		}
+		unknown := p.unknownTotalsLocked(b)
+		if len(unknown) == 0 {
 			return r, nil
 		}
-		easy = false
+		if reads++; reads > totalTries {
+			return nil, errUnsteady
+		}
 		p.mu.Unlock()
+		if err := p.readTotals(unknown); err != nil {
+			p.mu.Lock()
+			return nil, err
+		}
 	}
 }
 
@@ -183,7 +203,7 @@ func (p *Partition) lostLocked(b *Batch) (lost bool) {
 func (p *Partition) eachLostLocked(b *Batch, f func(*entry)) {
 	for i := range b.Conds {
 		c := &b.Conds[i]
-		if !c.HasOfSubj {
+		if !c.HasOfSubj && !p.limits.Totals {
 			continue
 		}
 		if c.OfSubject != "" && !literal(c.OfSubject) {

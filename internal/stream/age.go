@@ -138,10 +138,13 @@ func (s *Stream) stageMarker(b *staged, v *record.View) {
 	b.ends = append(b.ends, 0)
 }
 
-// admit hands a batch of the shard's own to the partition.
+// admit hands a batch to the partition.
 func (s *Stream) admit(b *staged, now int64) {
 	b.size = int64(len(b.Area.Buf))
 	s.fly(b.size)
+	if size := b.size; s.config.Load().Async {
+		b.Early = func(error) { s.land(size) }
+	}
 	b.keepRepeats(now)
 	s.part.Admit(now, &b.Batch)
 }

@@ -28,6 +28,12 @@ type Config struct {
 	Mapping *Mapping `json:"mapping,omitempty"`
 	// Republish publishes again what is stored; nil: nothing.
 	Republish *Republish `json:"republish,omitempty"`
+	// Whole takes batches that are stored whole or not at all, Fast those that are
+	// stored as they come.
+	Whole bool `json:"whole,omitempty"`
+	Fast  bool `json:"fast,omitempty"`
+	// Async acknowledges what is published before it is durable.
+	Async bool `json:"async,omitempty"`
 	// Compression of what is stored on disk: s2, zstd, or none.
 	Compression string `json:"compression,omitempty"`
 	// Mirror is the stream that this one copies, its sequences and times included;

@@ -12,8 +12,21 @@ import (
 type Dialect interface {
 	// Order is the order in which the protocol's conditions are checked.
 	Order() []partition.Check
-	// Conditions reads what a message's headers demand into c, which is zero. It
-	// runs on the publisher's goroutine, only for messages with headers.
+	// Batch reads the place of a message in a batch into p, which may hold anything;
+	// false: it has none. It runs on the publisher's goroutine for every message.
+	Batch(m *broker.Message, p *BatchPart) bool
+	// Closing gives the header of the last message of a whole batch that another one
+	// has ended, from what it was.
+	Closing(header []byte) []byte
+	// AppendFlow appends what a fast batch is told.
+	AppendFlow(dst []byte, s *Stream, n *FlowNote) []byte
+	// AppendWhole appends the body of the answer to who completed a whole batch: o is
+	// the outcome of its last record, or why none is stored; count how many it has.
+	AppendWhole(dst []byte, s *Stream, o partition.Outcome, id string, count int) []byte
+	// Totals is the arithmetic of streams with totals; nil: there are none.
+	Totals() partition.Totals
+	// Conditions reads what a message's headers demand into c, which is zero but for
+	// its Size. It runs on the publisher's goroutine, only for messages with headers.
 	Conditions(s *Stream, subject, header []byte, c *partition.Conditions)
 	// AppendReply appends the body of the answer to a publisher.
 	AppendReply(dst []byte, s *Stream, o partition.Outcome) []byte
@@ -58,6 +71,8 @@ type Outlet interface {
 	Advise(p *broker.Publisher, c *Consumer, a *consumer.Advisory)
 	// Deleted tells that a consumer is gone whose stream is not.
 	Deleted(p *broker.Publisher, c *Consumer)
+	// Abandoned tells, whoever wants to know, that a batch was given up.
+	Abandoned(p *broker.Publisher, s *Stream, id string, why Abandoned)
 }
 
 // Plan is what a record has to do with schedules: it may be one, be published by

@@ -45,7 +45,9 @@ type Options struct {
 	// Outlet makes an outlet: each shard, and the journal's goroutine, has its own.
 	Outlet func() Outlet
 	Shards int
-	Log    *slog.Logger
+	// Batches bound the batches of all streams.
+	Batches BatchLimits
+	Log     *slog.Logger
 }
 
 // Directory holds the streams of all accounts.
@@ -58,8 +60,11 @@ type Directory struct {
 
 	transfers chan transfer
 
-	// Atomic: bytes of all streams in flight.
-	inFlight atomic.Int64
+	batches BatchLimits
+
+	// Atomic: bytes of all streams in flight; the whole batches that are being
+	// gathered, and their bytes; the flows.
+	inFlight, gatherings, gatheredBytes, flows atomic.Int64
 
 	// Only the journal's goroutine.
 	publishers map[*broker.Space]*broker.Publisher
@@ -87,7 +92,7 @@ type Directory struct {
 // New returns a directory without streams; the catalog brings them.
 func New(o Options) *Directory {
 	d := &Directory{
-		o: o, log: o.Log, outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
+		o: o, log: o.Log, batches: o.Batches.orDefault(), outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
 		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
 		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
 		linking: map[*Stream]*Config{}, seeking: map[*copier]struct{}{},
@@ -245,6 +250,7 @@ func (d *Directory) Dropped(spec meta.Spec) {
 	for _, c := range s.Consumers() {
 		s.consumerDropped(c.Name(), c.id)
 	}
+	s.endBatches(nil)
 	s.shard.post(event{kind: evForget, stream: s})
 	s.part.Retire(func() {
 		d.mu.Lock()
@@ -288,7 +294,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	}
 	s.part, err = d.o.Opener.Open(&spec, cfg.Memory, partition.Options{
 		Identity: spec.Identity(), Limits: cfg.Limits, First: cfg.First,
-		Ledger: s.ledger, Observer: s, Order: dialect.Order(),
+		Ledger: s.ledger, Observer: s, Order: dialect.Order(), Totals: dialect.Totals(),
 		Budget: d.o.Budget(spec.Account, cfg.Memory),
 	})
 	if err != nil {

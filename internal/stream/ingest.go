@@ -26,6 +26,10 @@ type staged struct {
 	// done is told the outcomes, on whichever goroutine knows them; nil: nobody is.
 	done    func([]partition.Outcome)
 	repeats []repeat
+	// whole is the id of the batch that these records are, all of it; empty: of none.
+	// flows are the records that belong to fast batches.
+	whole string
+	flows []flowRef
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -41,7 +45,9 @@ func (s *Stream) newStaged(size int) *staged {
 // free gives the batch back. Its area belongs to the log now.
 func (b *staged) free() {
 	b.Reset()
-	b.stream, b.done = nil, nil
+	b.stream, b.done, b.whole = nil, nil, ""
+	clear(b.flows)
+	b.flows = b.flows[:0]
 	clear(b.repeats)
 	b.repeats = b.repeats[:0]
 	b.replies, b.ends = b.replies[:0], b.ends[:0]
@@ -67,6 +73,8 @@ type ingest struct {
 	stream *Stream
 	batch  *staged
 	size   int // of the next area: what the last one needed
+	part   BatchPart
+	notes  []note // to send with the next hand-over
 	// subject has room for one that is mapped.
 	subject [256]byte
 }
@@ -84,6 +92,16 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 		}
 		refuse = partition.Overload
 	}
+	var f *flow
+	if s.dialect.Batch(m, &g.part) {
+		if g.part.Kind == BatchWhole {
+			g.wholeMessage(m, refuse)
+			return broker.Staged
+		}
+		if f = g.flowMessage(m); f == nil {
+			return broker.Staged
+		}
+	}
 	b := g.batch
 	if b == nil {
 		b = s.newStaged(g.size)
@@ -96,9 +114,12 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	if !parts.Fits() {
 		refuse = partition.TooLarge
 	}
-	g.conditions(b, &parts, refuse)
+	g.conditions(b, &parts, refuse, f)
+	if f != nil {
+		b.flows = append(b.flows, flowRef{b.Area.Len(), f, g.part.Seq})
+	}
 	b.Area.Append(&parts)
-	if !s.noAck.Load() {
+	if f == nil && !s.noAck.Load() {
 		b.replies = append(b.replies, m.Reply...)
 	}
 	b.ends = append(b.ends, uint32(len(b.replies)))
@@ -110,9 +131,9 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 
 // conditions lets the dialect read the headers. As soon as one record has
 // conditions all of the batch get a place for theirs. A record that is refused
-// here keeps no content.
-func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Refusal) {
-	if len(parts.Header) == 0 && refuse == partition.Accepted {
+// here keeps no content. f is the flow that it belongs to, if there is one.
+func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Refusal, f *flow) {
+	if len(parts.Header) == 0 && refuse == partition.Accepted && f == nil {
 		if len(b.Conds) > 0 {
 			b.Conds = append(b.Conds, partition.Conditions{})
 		}
@@ -122,15 +143,18 @@ func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Ref
 		b.Conds = append(b.Conds, partition.Conditions{})
 	}
 	c := &b.Conds[b.Area.Len()]
+	if f != nil {
+		c.Chain = f.chain
+	}
 	if refuse != partition.Accepted {
 		c.Refuse = refuse
 		*parts = record.Parts{}
 		return
 	}
-	g.stream.dialect.Conditions(g.stream, parts.Subject, parts.Header, c)
-	parts.ID, parts.HasID, parts.Rollup, parts.TTL, parts.Marked = c.ID, c.HasID, c.Rollup, c.TTL, c.Marked
-	if c.Header != nil {
-		parts.Header = c.Header
+	if len(parts.Header) > 0 {
+		c.Size = len(parts.Data)
+		g.stream.dialect.Conditions(g.stream, parts.Subject, parts.Header, c)
+		demand(parts, c)
 	}
 }
 
@@ -156,17 +180,17 @@ func (s *Stream) land(n int64) { s.fly(-n) }
 
 // HandOver gives what is staged to the partition.
 func (g *ingest) HandOver() {
+	if len(g.notes) > 0 {
+		g.stream.answerNotes(g.notes)
+		g.notes = nil
+	}
 	b := g.batch
 	if b == nil {
 		return
 	}
 	g.batch = nil
 	g.size = nextArea(g.size, len(b.Area.Buf))
-	b.size = int64(len(b.Area.Buf))
-	g.stream.fly(b.size)
-	now := time.Now().UnixNano()
-	b.keepRepeats(now)
-	g.stream.part.Admit(now, &b.Batch)
+	g.stream.admit(b, time.Now().UnixNano())
 }
 
 // nextArea guesses the next area's size from the last: at once up, slowly down.
@@ -186,16 +210,16 @@ const fewReplies = 4
 // answer stages the replies of a batch whose outcomes hold, and frees it. The
 // caller hands over what is not handed over here.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
-	s := b.stream
 	b.publishAgain(p)
 	for i := range b.Outcomes {
 		reply := b.reply(i)
 		if len(reply) == 0 {
 			continue
 		}
-		buf = s.dialect.AppendReply(buf[:0], s, b.Outcomes[i])
+		buf = b.dialectReply(buf[:0], i)
 		p.Publish(&broker.Message{Subject: reply, Data: buf})
 	}
+	b.answerFlows()
 	if len(b.Outcomes) <= fewReplies {
 		p.HandOver()
 	}

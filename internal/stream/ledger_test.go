@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -18,12 +19,19 @@ type plain struct{}
 func (plain) Order() []partition.Check                                    { return nil }
 func (plain) Conditions(*Stream, []byte, []byte, *partition.Conditions)   {}
 func (plain) AppendReply(b []byte, _ *Stream, _ partition.Outcome) []byte { return b }
-func (plain) Open(doc []byte) (any, error)                                { return len(doc), nil }
-func (plain) OpenConsumer(doc []byte) (any, error)                        { return len(doc), nil }
-func (plain) AppendMarker(dst []byte, _ int64) []byte                     { return dst }
-func (plain) IsMarker([]byte) bool                                        { return false }
-func (plain) Plan(*record.View, int64) Plan                               { return Plan{} }
-func (plain) Scheduled(*record.View, *record.View, int64) record.Parts    { return record.Parts{} }
+func (plain) Batch(*broker.Message, *BatchPart) bool                      { return false }
+func (plain) Closing(header []byte) []byte                                { return header }
+func (plain) AppendFlow(dst []byte, _ *Stream, _ *FlowNote) []byte        { return dst }
+func (plain) AppendWhole(dst []byte, _ *Stream, _ partition.Outcome, _ string, _ int) []byte {
+	return dst
+}
+func (plain) Totals() partition.Totals                                 { return nil }
+func (plain) Open(doc []byte) (any, error)                             { return len(doc), nil }
+func (plain) OpenConsumer(doc []byte) (any, error)                     { return len(doc), nil }
+func (plain) AppendMarker(dst []byte, _ int64) []byte                  { return dst }
+func (plain) IsMarker([]byte) bool                                     { return false }
+func (plain) Plan(*record.View, int64) Plan                            { return Plan{} }
+func (plain) Scheduled(*record.View, *record.View, int64) record.Parts { return record.Parts{} }
 func (plain) Copied(*Stream, *Origin, *record.View, []byte, *partition.Conditions) record.Parts {
 	return record.Parts{}
 }

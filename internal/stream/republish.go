@@ -96,10 +96,13 @@ func (b *staged) publishAgain(p *broker.Publisher) {
 		switch {
 		case err == nil:
 			r.view.Time = v.Time
-		case c.Retention == RetainByInterest:
+		case c.Retention == RetainByInterest && !c.Async:
 			continue // nobody needed it: it was never kept
 		}
 		r.view.Seq = o.Seq
+		if o.Of != nil && o.Of.Amended != nil {
+			r.view.Header, r.view.Data = o.Of.Amended.Header, o.Of.Amended.Data
+		}
 		m := broker.Message{Subject: r.to, Data: r.view.Data}
 		var ok bool
 		if m.Header, ok = s.dialect.Republished(s, &r.view, o.Detail, c.Republish != nil && c.Republish.HeadersOnly); !ok {

@@ -17,7 +17,8 @@ const stepLimit = 512
 // tick is the precision of the shards' timers.
 const tick = int64(time.Millisecond)
 
-// timed is what has a timer: a *Consumer, a *Stream, a *schedule or a *copier.
+// timed is what has a timer: a *Consumer, a *Stream, a *schedule, a *copier, a
+// *gathering or a *flow.
 type timed any
 
 // Shard runs the consumers and timers of some streams on one goroutine.
@@ -336,6 +337,10 @@ func (sh *Shard) fire(t timed, now int64) {
 		sh.expire(o, now)
 	case *schedule:
 		sh.ring(o, now)
+	case *gathering:
+		sh.overdue(o, now)
+	case *flow:
+		sh.flowOverdue(o, now)
 	case *copier:
 		o.blocked = false
 		sh.touchCopy(o)

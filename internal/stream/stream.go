@@ -64,6 +64,8 @@ type Stream struct {
 	consumers map[string]*Consumer
 	creating  map[string]chan struct{} // consumers on their way; closed when done
 	nextID    uint64
+	gathered  map[string]*gathering // whole batches that are not complete; nil: none
+	flows     map[string]*flow      // fast batches; nil: none
 }
 
 // ID is the stream's identity.
@@ -193,6 +195,7 @@ func (s *Stream) configured() {
 		return // Serve does it
 	}
 	s.attach()
+	s.endBatches(s.config.Load())
 	s.shard.post(event{kind: evConfig, stream: s})
 }
 
@@ -303,7 +306,9 @@ func (s *Stream) Consumers() []*Consumer {
 // Committed and the methods after it make the stream the partition's Observer.
 func (s *Stream) Committed(b *partition.Batch, local bool) {
 	st := b.Owner.(*staged)
-	s.land(st.size)
+	if b.Early == nil {
+		s.land(st.size)
+	}
 	if st.done != nil {
 		st.done(b.Outcomes)
 	}

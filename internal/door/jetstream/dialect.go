@@ -19,7 +19,7 @@ type Dialect struct{ Domain string }
 
 // order is that of a single server for one publish.
 var order = []partition.Check{
-	partition.CheckDialect, partition.CheckLastOfSubject, partition.CheckLast,
+	partition.CheckDialect, partition.CheckLastOfSubject, partition.CheckLast, partition.CheckFeature,
 	partition.CheckDuplicate, partition.CheckLastID, partition.CheckRollup,
 }
 
@@ -29,8 +29,11 @@ func (Dialect) Order() []partition.Check { return order }
 // Conditions implements stream.Dialect.
 func (Dialect) Conditions(s *stream.Stream, subject, header []byte, c *partition.Conditions) {
 	h := wire.ParsePublishHeader(header)
-	if err := preCheck(s, subject, header, &h); err != nil {
-		c.Pre = uint32(err.ErrCode)
+	if err, at := preCheck(s, subject, header, &h, c.Size); err != nil {
+		c.Pre, c.PreAt = uint32(err.ErrCode), at
+		if err.ErrCode == wire.CodeRollupFailed {
+			c.PreText = err.Description
+		}
 	}
 	c.HasLast, c.Last = h.Has(wire.KeyExpectedLastSeq), h.LastSeq
 	c.HasOfSubj, c.LastOf = h.Has(wire.KeyExpectedLastSubjectSeq), h.LastSubjectSeq
@@ -70,30 +73,28 @@ var rollups = [...]record.Rollup{
 	wire.RollupAll: record.RollupAll, wire.RollupInvalid: record.RollupNone,
 }
 
-// maxHeader is what a stored header block may have, bytes.
-const maxHeader = 65535
-
-// preCheck finds what the headers alone are refused for.
-func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader) *wire.Error {
-	if err := h.RefuseMode(); err != nil {
-		return err
+// preCheck finds what the headers alone are refused for, first, and at which step.
+func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader, size int) (*wire.Error, partition.Check) {
+	c := config(s)
+	if err := h.RefuseIncr(c, size); err != nil {
+		return err, partition.CheckDialect
 	}
-	if err := h.RefuseExpectation(config(s)); err != nil {
-		return err
+	if err := h.RefuseExpectation(c); err != nil {
+		return err, partition.CheckDialect
 	}
-	if err := h.RefuseSchedule(config(s), subject, time.Now().UnixNano()); err != nil {
-		return err
+	if err := h.RefuseSchedule(c, subject, time.Now().UnixNano()); err != nil {
+		return err, partition.CheckFeature
 	}
 	if err := h.RefuseFeature(); err != nil {
-		return err
+		return err, partition.CheckFeature
 	}
-	if len(header) > maxHeader {
-		return wire.Err(wire.CodeHeaderExceedsMaximum)
+	if err := h.RefuseRollup(c); err != nil {
+		return err, partition.CheckRollup
 	}
-	if err := h.RefuseRollup(config(s)); err != nil {
-		return err
+	if err := wire.RefuseSize(header); err != nil {
+		return err, partition.CheckHeader
 	}
-	return h.RefuseTTL()
+	return h.RefuseTTL(), partition.CheckStore
 }
 
 // hashID is the keyed hash of a message id: the stream's identity is its key.
@@ -107,11 +108,14 @@ func hashID(s *stream.Stream, id []byte) record.ID {
 
 // AppendReply implements stream.Dialect.
 func (d Dialect) AppendReply(dst []byte, s *stream.Stream, o partition.Outcome) []byte {
+	ack := wire.PubAck{Stream: s.Name(), Seq: o.Seq, Domain: d.Domain}
 	switch o.Refusal {
 	case partition.Accepted:
-		return wire.AppendPubAck(dst, s.Name(), o.Seq, d.Domain, false)
+		ack.Value = totalOf(o)
+		return ack.Append(dst)
 	case partition.Duplicate:
-		return wire.AppendPubAck(dst, s.Name(), o.Seq, d.Domain, true)
+		ack.Duplicate = true
+		return ack.Append(dst)
 	}
 	return wire.AppendPubError(dst, s.Name(), refusal(s, o))
 }
@@ -121,10 +125,7 @@ func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
 	failed := func(text string) *wire.Error { return wire.ErrWith(wire.CodeStoreFailed, "err", text) }
 	switch o.Refusal {
 	case partition.Dialect:
-		if o.Detail == wire.CodeRollupFailed {
-			return wire.ErrWith(wire.CodeRollupFailed, "err", rollupText(s))
-		}
-		return wire.Err(int(o.Detail))
+		return dialectRefusal(o)
 	case partition.Sealed:
 		return wire.Err(wire.CodeStreamSealed)
 	case partition.WrongLast, partition.WrongLastOfSubject:
@@ -152,15 +153,22 @@ func refusal(s *stream.Stream, o partition.Outcome) *wire.Error {
 	case partition.TooManyIDs:
 		return failed("the window for duplicate message ids is full")
 	}
+	if err := batchRefusal(o); err != nil {
+		return err
+	}
 	return failed("the server's storage has failed: it takes nothing until a restart")
 }
 
-// rollupText says why a stream refused a rollup.
-func rollupText(s *stream.Stream) string {
-	if c := config(s); !c.AllowRollup || c.DenyPurge {
-		return "rollup not permitted"
+// dialectRefusal puts a refusal that this door found itself into words.
+func dialectRefusal(o partition.Outcome) *wire.Error {
+	switch code := int(o.Detail); code {
+	case wire.CodeRollupFailed:
+		return wire.ErrWith(code, "err", o.Of.PreText)
+	case wire.CodeAtomicUnsupported:
+		return wire.ErrWith(code, "header", "Nats-Expected-Last-Msg-Id")
+	default:
+		return wire.Err(code)
 	}
-	return "rollup value invalid"
 }
 
 // lastMsgID is the message id of the record at seq.

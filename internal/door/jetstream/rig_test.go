@@ -67,6 +67,11 @@ type answer struct {
 	Stream         string
 	Seq            uint64
 	Duplicate      bool
+	Val, Batch     string
+	Count          uint64
+	Type           string
+	Msgs           int
+	LastSeq        uint64
 	NumPending     uint64
 	NumAckPending  int
 	NumWaiting     int

@@ -38,8 +38,9 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 			MaxRecord: int64(cfg.MaxMsgSize), MaxAge: int64(cfg.MaxAge), DedupWindow: int64(cfg.DuplicateWindow),
 			DiscardNew: cfg.Discard == wire.DiscardNew, DiscardNewPerSubject: cfg.DiscardNewPerSubject,
 			MarkerTTL: int64(cfg.SubjectDeleteMarkerTTL),
-			Rollups:   cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed,
+			Rollups:   cfg.AllowRollup && !cfg.DenyPurge, Sealed: cfg.Sealed, Totals: cfg.AllowMsgCounter,
 		},
+		Whole: cfg.AllowAtomicPublish, Fast: cfg.AllowBatchPublish, Async: cfg.PersistMode == wire.PersistAsync,
 	}
 	c.Mapping, c.Republish = mappings(cfg)
 	d.setOrigins(&c, cfg)

@@ -28,6 +28,8 @@ type Options struct {
 	Accounts []string
 	Budget   func(account string, memory bool) partition.Budget
 	Log      io.Writer // nil: nothing is logged
+	// Batches bound the batches of streams.
+	Batches stream.BatchLimits
 }
 
 // Node is a running node.
@@ -78,7 +80,7 @@ func Start(t testing.TB, o Options) *Node {
 	}
 	n.Catalog = n.disk.catalog
 	n.Streams = stream.New(stream.Options{
-		Catalog: n.Catalog, Opener: n.disk, Space: n.Space, Budget: o.Budget, Dialects: o.Dialects, Outlet: o.Outlet, Shards: 2, Log: log,
+		Catalog: n.Catalog, Opener: n.disk, Space: n.Space, Budget: o.Budget, Dialects: o.Dialects, Outlet: o.Outlet, Shards: 2, Log: log, Batches: o.Batches,
 	})
 	if err := n.disk.recover(n.Streams); err != nil {
 		t.Fatal(err)

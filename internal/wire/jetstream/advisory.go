@@ -19,6 +19,7 @@ const (
 	EventPinned
 	EventUnpinned
 	EventAck
+	EventBatchAbandoned
 )
 
 // EventPrefix begins the subjects of all events.
@@ -39,6 +40,7 @@ var events = [...]struct{ subject, name, action string }{
 	EventPinned:          {"ADVISORY.CONSUMER.PINNED", "advisory.v1.consumer_group_pinned", ""},
 	EventUnpinned:        {"ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned", ""},
 	EventAck:             {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
+	EventBatchAbandoned:  {"ADVISORY.STREAM.BATCH_ABANDONED", "advisory.v1.stream_batch_abandoned", ""},
 }
 
 // AppendSubject adds the subject on which the event is told; consumer is empty for
@@ -128,4 +130,14 @@ type PinEvent struct {
 	Group    string `json:"group"`
 	PinnedID string `json:"pinned_id,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+}
+
+// BatchEvent tells that a batch was given up, and why: timeout, large, incomplete or
+// unsupported.
+type BatchEvent struct {
+	EventHead
+	Account string `json:"account,omitempty"`
+	Stream  string `json:"stream"`
+	Batch   string `json:"batch"`
+	Reason  string `json:"reason"`
 }

@@ -19,7 +19,7 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 	var h PublishHeader
 	for name, f := range map[string]func(){
 		"publish header": func() { h.Parse(hdr) },
-		"refusals":       func() { _, _, _ = h.RefuseMode(), h.RefuseExpectation(&plainStream), h.RefuseFeature() },
+		"refusals":       func() { _, _, _ = h.RefuseIncr(&plainStream, 0), h.RefuseExpectation(&plainStream), h.RefuseFeature() },
 		"ack subject":    func() { buf = AppendAck(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
 		"read ack":       func() { _, _ = ParseAck(v1) },
 		"read ack v2":    func() { _, _ = ParseAck(v2) },
@@ -28,7 +28,7 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 		"nak":            func() { _, _ = ParseAckPayload(nak), ParseAckPayload(delay) },
 		"pull":           func() { _, _, _ = ParsePull(pull) },
 		"pull nothing":   func() { _, _, _ = ParsePull(nil) },
-		"puback":         func() { buf = AppendPubAck(buf[:0], "S", 5, "hub", true) },
+		"puback":         func() { buf = (&PubAck{Stream: "S", Seq: 5, Domain: "hub", Duplicate: true}).Append(buf[:0]) },
 		"puberror":       func() { buf = AppendPubError(buf[:0], "S", refusal) },
 		"status":         func() { buf = AppendStatusPending(buf[:0], StatusRequestTimeout, 3, 4) },
 		"heartbeat":      func() { buf = AppendHeartbeat(buf[:0], 3, 4, nil) },

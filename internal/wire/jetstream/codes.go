@@ -103,8 +103,6 @@ const (
 	CodeTTLInvalid                = 10165
 	CodeTTLDisabled               = 10166
 	CodeTooManyRequests           = 10167
-	CodeIncrDisabled              = 10168
-	CodeAtomicDisabled            = 10174
 	CodePushWithPriorityGroup     = 10178
 	CodeAckWaitNegative           = 10183
 	CodeBackoffNegative           = 10184

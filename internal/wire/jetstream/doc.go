@@ -5,8 +5,7 @@
 // subjects of requests and acknowledgements, the JSON of configurations, infos,
 // requests and responses, the header lines of publishes, pull statuses and direct
 // gets. It also knows the rules that need nothing but a configuration to be
-// decided: defaults, validity, equality, what an update may change, and which
-// options this server does not serve yet.
+// decided: defaults, validity, equality and what an update may change.
 //
 // It promises that every decoder is total: any input gives a value or an error,
 // at a cost bounded by the input's length. It does no I/O, reads no clock, starts

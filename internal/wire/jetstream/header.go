@@ -64,6 +64,12 @@ type PublishHeader struct {
 	TTL            int64 // nanoseconds, whole seconds; TTLNever; 0 when TTLInvalid
 	TTLInvalid     bool
 	APILevel       []byte
+	Incr           []byte
+	CounterSources []byte
+	StreamSource   []byte
+	BatchID        []byte
+	BatchSeq       []byte
+	BatchCommit    []byte
 	schedulePurge  bool
 
 	// Of schedules, see RefuseSchedule.
@@ -138,6 +144,26 @@ func (h *PublishHeader) set(key, value []byte) {
 		h.APILevel = value
 	case KeyScheduleNext:
 		h.schedulePurge = string(value) == "purge"
+	default:
+		h.setFeature(k, value)
+	}
+}
+
+// setFeature stores a line of counters, batches and sources.
+func (h *PublishHeader) setFeature(k Key, value []byte) {
+	switch k {
+	case KeyIncr:
+		h.Incr = value
+	case KeyCounterSources:
+		h.CounterSources = value
+	case KeyStreamSource:
+		h.StreamSource = value
+	case KeyBatchID:
+		h.BatchID = value
+	case KeyBatchSeq:
+		h.BatchSeq = value
+	case KeyBatchCommit:
+		h.BatchCommit = value
 	default:
 		h.setSchedule(k, value)
 	}
@@ -259,21 +285,11 @@ func ttl(value []byte) (ns int64, invalid bool) {
 	return d - d%second, false
 }
 
-// Refusals of one publish, as a stream on one node orders them: what
-// each function says comes in this order: RefuseMode, RefuseExpectation, the
-// conditions on sequences, RefuseSchedule, RefuseFeature, the duplicate, the last id, RefuseRollup, RefuseTTL.
-
-// RefuseMode refuses messages of atomic batches and increments of counters: no
-// stream here takes them.
-func (h *PublishHeader) RefuseMode() *Error {
-	switch {
-	case h.Has(KeyBatchID):
-		return Err(CodeAtomicDisabled)
-	case h.Has(KeyIncr):
-		return Err(CodeIncrDisabled)
-	}
-	return nil
-}
+// Refusals of one publish, as a stream on one node orders them: what each function
+// says comes in this order: RefuseIncr, RefuseExpectation, the conditions on
+// sequences, RefuseSchedule, RefuseFeature, the duplicate, the last id,
+// RefuseRollup, the arithmetic of counters, the size, RefuseSize, the storage,
+// RefuseTTL, what the limits say.
 
 // RefuseExpectation refuses the wrong stream, a TTL that the stream does not allow
 // and a subject for a sequence that is not there.
@@ -318,6 +334,17 @@ func (h *PublishHeader) RefuseRollup(c *StreamConfig) *Error {
 	return nil
 }
 
+// maxHeader is what a stored header block may have, bytes.
+const maxHeader = 65535
+
+// RefuseSize refuses a header block that is too long.
+func RefuseSize(block []byte) *Error {
+	if len(block) > maxHeader {
+		return Err(CodeHeaderExceedsMaximum)
+	}
+	return nil
+}
+
 // RefuseTTL refuses a TTL that cannot be read.
 func (h *PublishHeader) RefuseTTL() *Error {
 	if h.TTLInvalid {
@@ -343,11 +370,5 @@ func RequiredAPILevel(header []byte) *Error {
 		return nil
 	}
 	h := ParsePublishHeader(header)
-	if !h.Has(KeyRequiredAPILevel) {
-		return nil
-	}
-	if n, ok := parseUint(h.APILevel); !ok || n > APILevel {
-		return Err(CodeRequiredAPILevel)
-	}
-	return nil
+	return h.refuseLevel()
 }

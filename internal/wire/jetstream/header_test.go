@@ -80,7 +80,7 @@ func TestRefusalsOfPublishes(t *testing.T) {
 	plain := StreamConfig{Name: "S"}
 	rollups := StreamConfig{Name: "S", AllowRollup: true}
 	refuse := func(h *PublishHeader, c *StreamConfig) *Error {
-		for _, err := range []*Error{h.RefuseMode(), h.RefuseExpectation(c), h.RefuseSchedule(c, []byte("s.own"), 1e18), h.RefuseFeature(), h.RefuseRollup(c), h.RefuseTTL()} {
+		for _, err := range []*Error{h.RefuseIncr(c, 0), h.RefuseExpectation(c), h.RefuseSchedule(c, []byte("s.own"), 1e18), h.RefuseFeature(), h.RefuseRollup(c), h.RefuseTTL()} {
 			if err != nil {
 				return err
 			}
@@ -97,7 +97,6 @@ func TestRefusalsOfPublishes(t *testing.T) {
 		{"Nats-Expected-Last-Subject-Sequence-Subject: a", &plain, CodeExpectedSubjectSeqInvalid},
 		{"Nats-TTL: 5s", &plain, CodeTTLDisabled},
 		{"Nats-Incr: +1", &plain, CodeIncrDisabled},
-		{"Nats-Batch-Id: b", &plain, CodeAtomicDisabled},
 		{"Nats-Schedule: @every 1s", &plain, CodeSchedulesDisabled},
 		{"Nats-Stream-Source: x", &plain, CodeSourceHeaderNotAllowed},
 		{"Nats-Scheduler: a", &plain, CodeSchedulerInvalid},

@@ -5,27 +5,55 @@ import (
 	"unicode/utf8"
 )
 
-// AppendPubAck adds the acknowledgement of a publish: the stream that has it and
-// its sequence there; domain is left out when empty. A duplicate's sequence is
-// that of the first.
-func AppendPubAck(dst []byte, stream string, seq uint64, domain string, duplicate bool) []byte {
+// PubAck acknowledges a publish: the stream that has it and its sequence there. What
+// is empty is left out.
+type PubAck struct {
+	Stream    string
+	Seq       uint64 // a duplicate's is that of the first
+	Domain    string
+	Duplicate bool
+	Value     string // the total of a counter
+	Batch     string // the id of a batch, Count how many messages it has
+	Count     uint64
+}
+
+// Append adds the acknowledgement.
+func (a *PubAck) Append(dst []byte) []byte {
 	dst = append(dst, `{"stream":`...)
-	dst = appendString(dst, stream)
+	dst = appendString(dst, a.Stream)
 	dst = append(dst, `,"seq":`...)
-	dst = strconv.AppendUint(dst, seq, 10)
-	if domain != "" {
+	dst = strconv.AppendUint(dst, a.Seq, 10)
+	if a.Domain != "" {
 		dst = append(dst, `,"domain":`...)
-		dst = appendString(dst, domain)
+		dst = appendString(dst, a.Domain)
 	}
-	if duplicate {
+	if a.Duplicate {
 		dst = append(dst, `,"duplicate": true`...)
+	}
+	if a.Value != "" {
+		dst = append(dst, `,"val":`...)
+		dst = appendString(dst, a.Value)
+	}
+	if a.Batch != "" {
+		dst = append(dst, `,"batch":`...)
+		dst = appendString(dst, a.Batch)
+		dst = append(dst, `,"count":`...)
+		dst = strconv.AppendUint(dst, a.Count, 10)
 	}
 	return append(dst, '}')
 }
 
 // AppendPubError adds the refusal of a publish.
 func AppendPubError(dst []byte, stream string, e *Error) []byte {
-	dst = append(dst, `{"error":{"code":`...)
+	dst = append(dst, `{"error":`...)
+	dst = appendError(dst, e)
+	dst = append(dst, `,"stream":`...)
+	dst = appendString(dst, stream)
+	return append(dst, `,"seq":0}`...)
+}
+
+func appendError(dst []byte, e *Error) []byte {
+	dst = append(dst, `{"code":`...)
 	dst = strconv.AppendInt(dst, int64(e.Code), 10)
 	if e.ErrCode != 0 {
 		dst = append(dst, `,"err_code":`...)
@@ -35,9 +63,7 @@ func AppendPubError(dst []byte, stream string, e *Error) []byte {
 		dst = append(dst, `,"description":`...)
 		dst = appendString(dst, e.Description)
 	}
-	dst = append(dst, `},"stream":`...)
-	dst = appendString(dst, stream)
-	return append(dst, `,"seq":0}`...)
+	return append(dst, '}')
 }
 
 // appendString adds s as a JSON string, escaped as encoding/json does.

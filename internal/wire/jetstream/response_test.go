@@ -130,8 +130,13 @@ func TestEnumerationsAreStringsBothWays(t *testing.T) {
 
 func TestPubAcksAsSent(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{string(AppendPubAck(nil, "S", 5, "", false)), `{"stream":"S","seq":5}`},
-		{string(AppendPubAck(nil, "S", 5, "hub", true)), `{"stream":"S","seq":5,"domain":"hub","duplicate": true}`},
+		{string((&PubAck{Stream: "S", Seq: 5}).Append(nil)), `{"stream":"S","seq":5}`},
+		{string((&PubAck{Stream: "S", Seq: 5, Domain: "hub", Duplicate: true}).Append(nil)), `{"stream":"S","seq":5,"domain":"hub","duplicate": true}`},
+		{string((&PubAck{Stream: "S", Seq: 5, Value: "-7"}).Append(nil)), `{"stream":"S","seq":5,"val":"-7"}`},
+		{string((&PubAck{Stream: "S", Seq: 5, Batch: "b\"", Count: 3}).Append(nil)), `{"stream":"S","seq":5,"batch":"b\"","count":3}`},
+		{string(AppendFlowAck(nil, 7, 20)), `{"type":"ack","seq":7,"msgs":20}`},
+		{string(AppendFlowGap(nil, 3, 5)), `{"type":"gap","last_seq":3,"seq":5}`},
+		{string(AppendFlowError(nil, 4, Err(CodeStreamSealed))), `{"type":"err","seq":4,"error":{"code":400,"err_code":10109,"description":"invalid operation on sealed stream"}}`},
 		{string(AppendPubError(nil, "S", ErrWith(CodeWrongLastSequence, "seq", "4"))),
 			`{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 4"},"stream":"S","seq":0}`},
 		{string(AppendPubError(nil, "S", &Error{Code: 500})), `{"error":{"code":500},"stream":"S","seq":0}`},

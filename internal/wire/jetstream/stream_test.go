@@ -124,9 +124,24 @@ func TestStreamRules(t *testing.T) {
 		"system unacknowledged":       {func(c *StreamConfig) { c.Subjects, c.NoAck = []string{"$SYS.>"}, true }, 0},
 		"too many subjects":           {func(c *StreamConfig) { c.Subjects = make([]string, maxSubjects+1) }, CodeStreamInvalidConfig},
 		"negative consumer limit":     {func(c *StreamConfig) { c.ConsumerLimits.InactiveThreshold = -1 }, CodeStreamInvalidConfig},
-		"async memory":                {func(c *StreamConfig) { c.PersistMode, c.Storage = PersistAsync, StorageMemory }, CodeStreamInvalidConfig},
-		"counter with discard new":    {func(c *StreamConfig) { c.AllowMsgCounter, c.Discard = true, DiscardNew }, CodeStreamInvalidConfig},
-		"schedules with discard new":  {func(c *StreamConfig) { c.AllowMsgSchedules, c.Discard = true, DiscardNew }, CodeStreamInvalidConfig},
+		"a place":                     {func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c", Tags: []string{"t"}} }, 0},
+		"async":                       {func(c *StreamConfig) { c.PersistMode = PersistAsync }, 0},
+		"async and atomic":            {func(c *StreamConfig) { c.PersistMode, c.AllowAtomicPublish = PersistAsync, true }, CodeStreamInvalidConfig},
+		"batches":                     {func(c *StreamConfig) { c.AllowAtomicPublish, c.AllowBatchPublish = true, true }, 0},
+		"mirror with atomic batches": {func(c *StreamConfig) {
+			c.Mirror, c.Subjects, c.AllowAtomicPublish = &StreamSource{Name: "T"}, nil, true
+		}, CodeMirrorWithAtomicPublish},
+		"mirror with fast batches":   {func(c *StreamConfig) { c.Mirror, c.Subjects, c.AllowBatchPublish = &StreamSource{Name: "T"}, nil, true }, CodeMirrorWithBatchPublish},
+		"counter":                    {func(c *StreamConfig) { c.AllowMsgCounter = true }, 0},
+		"counter with TTLs":          {func(c *StreamConfig) { c.AllowMsgCounter, c.AllowMsgTTL = true, true }, CodeStreamInvalidConfig},
+		"counter with markers":       {func(c *StreamConfig) { c.AllowMsgCounter, c.SubjectDeleteMarkerTTL = true, time.Second }, CodeStreamInvalidConfig},
+		"counter with schedules":     {func(c *StreamConfig) { c.AllowMsgCounter, c.AllowMsgSchedules = true, true }, CodeStreamInvalidConfig},
+		"counter of a work queue":    {func(c *StreamConfig) { c.AllowMsgCounter, c.Retention = true, RetentionWorkQueue }, CodeStreamInvalidConfig},
+		"counter of interest":        {func(c *StreamConfig) { c.AllowMsgCounter, c.Retention = true, RetentionInterest }, CodeStreamInvalidConfig},
+		"mirror with a counter":      {func(c *StreamConfig) { c.Mirror, c.Subjects, c.AllowMsgCounter = &StreamSource{Name: "T"}, nil, true }, CodeMirrorWithCounters},
+		"async memory":               {func(c *StreamConfig) { c.PersistMode, c.Storage = PersistAsync, StorageMemory }, CodeStreamInvalidConfig},
+		"counter with discard new":   {func(c *StreamConfig) { c.AllowMsgCounter, c.Discard = true, DiscardNew }, CodeStreamInvalidConfig},
+		"schedules with discard new": {func(c *StreamConfig) { c.AllowMsgSchedules, c.Discard = true, DiscardNew }, CodeStreamInvalidConfig},
 	} {
 		err := stream(c.change).Check(StreamOptions{})
 		if c.code == 0 && err != nil || c.code != 0 && !err.Has(c.code) {
@@ -139,22 +154,6 @@ func TestStreamRules(t *testing.T) {
 func kvBucket() StreamConfig {
 	return StreamConfig{Name: "KV_b", Subjects: []string{"$KV.b.>"}, MaxMsgsPerSubject: 1, Discard: DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxConsumers: -1}
-}
-
-func TestStreamOptionsThatAreNotServedAreRefusedByName(t *testing.T) {
-	for name, change := range map[string]func(*StreamConfig){
-		"placement":         func(c *StreamConfig) { c.Placement = &Placement{Cluster: "c"} },
-		"allow_msg_counter": func(c *StreamConfig) { c.AllowMsgCounter = true },
-		"allow_atomic":      func(c *StreamConfig) { c.AllowAtomicPublish = true },
-		"persist_mode":      func(c *StreamConfig) { c.PersistMode = PersistAsync },
-		"allow_batched":     func(c *StreamConfig) { c.AllowBatchPublish = true },
-	} {
-		err := stream(change).Check(StreamOptions{})
-		want := "stream configuration for " + name + " is not supported by this server yet"
-		if !err.Has(CodeStreamInvalidConfig) || err.Description != want {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 }
 
 func TestStreamCreateRequest(t *testing.T) {

@@ -12,7 +12,7 @@ func invalidStream(format string, args ...any) *Error {
 }
 
 // Check makes a configuration ready to be stored: it normalizes and validates it
-// and refuses what this server does not serve. That no other stream has the
+// and refuses what a single server does not serve. That no other stream has the
 // subjects, and the account's limits, are for the caller to check afterwards.
 func (c *StreamConfig) Check(o StreamOptions) *Error {
 	if err := c.checkName(); err != nil {
@@ -24,9 +24,6 @@ func (c *StreamConfig) Check(o StreamOptions) *Error {
 	if err := c.Validate(o); err != nil {
 		return err
 	}
-	if err := c.Unsupported(); err != nil {
-		return err
-	}
 	if c.Replicas > 1 {
 		return Err(CodeReplicasNotSupported)
 	}
@@ -34,8 +31,7 @@ func (c *StreamConfig) Check(o StreamOptions) *Error {
 }
 
 // Validate checks a normalized configuration, in the order in which clients are
-// used to see errors. Features that Unsupported refuses are checked only as far as
-// an error of their own belongs to them.
+// used to see errors.
 func (c *StreamConfig) Validate(o StreamOptions) *Error {
 	for _, check := range []func() *Error{
 		c.checkName,
@@ -125,8 +121,7 @@ func (c *StreamConfig) checkPermissions() *Error {
 	return nil
 }
 
-// checkFeatures finds contradictions of options that are not served anyway, where
-// the contradiction is the better answer.
+// checkFeatures finds options that exclude one another.
 func (c *StreamConfig) checkFeatures() *Error {
 	ttl := c.SubjectDeleteMarkerTTL
 	uncountable := c.Discard == DiscardNew || c.AllowMsgTTL || c.AllowMsgSchedules || c.Retention != RetentionLimits
