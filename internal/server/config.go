@@ -99,8 +99,13 @@ type JetStreamConfig struct {
 	SyncInterval time.Duration
 	// ScrubRate is how many bytes a second are verified in the background, 0 for none;
 	// ScrubInterval the time from the beginning of one pass to that of the next.
-	ScrubRate       int64
-	ScrubInterval   time.Duration
+	ScrubRate     int64
+	ScrubInterval time.Duration
+	// ReclaimRate is how many bytes a second are read or written to compact streams and
+	// to give the space of removed messages back. ReclaimFrom is how many bytes that is
+	// to save, 0 for the default: no key sets it, tests do.
+	ReclaimRate     int64
+	ReclaimFrom     int64
 	Strict          bool
 	MaxRequestBatch int
 	Encryption      EncryptionConfig
@@ -154,7 +159,7 @@ func defaultConfig() *Config {
 func defaultJetStream() JetStreamConfig {
 	return JetStreamConfig{
 		MaxMemory: -1, MaxFile: -1, Strict: true, StoreDir: defaultStoreDir,
-		ScrubRate: defaultScrubRate, ScrubInterval: defaultScrubInterval,
+		ScrubRate: defaultScrubRate, ScrubInterval: defaultScrubInterval, ReclaimRate: defaultReclaimRate,
 	}
 }
 

@@ -15,7 +15,7 @@
 //
 // The signal loop runs on Main's goroutine. rooms.start runs the shards, the
 // segments' flusher, the checkpoints and the scrub under one errgroup, which close
-// joins; storage.run joins the merging of the subject indexes and the checkpoints of
-// those that hold much in memory; the doors, the workers and the journal join their
+// joins; storage.run joins the merging of the subject indexes, the checkpoints of
+// those that hold much in memory, and the reclaimer; the doors, the workers and the journal join their
 // own.
 package server

@@ -160,6 +160,7 @@ func (p *past) life(number int) error {
 func (p *past) open() error {
 	c := defaultConfig()
 	c.JetStream.StoreDir = "data"
+	c.JetStream.ReclaimRate, c.JetStream.ReclaimFrom = 1<<40, 2_000
 	if p.encrypts {
 		c.JetStream.Encryption, c.JetStream.Compression = testKey("history"), atrest.S2
 	}
@@ -273,7 +274,10 @@ func (p *past) step() error {
 			"$JS.API.STREAM.PURGE.S", fmt.Sprintf(`{"filter":%q}`, subject))
 	case x < 93:
 		p.tell("checkpoint: %v", p.n.storage.checkpointAll()) // fails where the disk stopped
-	case x < 95:
+	case x < 96:
+		p.tell("reclaim")
+		p.n.storage.reclaim.round(context.Background(), time.Now().Add(time.Hour))
+	case x < 98:
 		p.tell("restart")
 		p.end()
 		if err := p.open(); err != nil {

@@ -159,6 +159,7 @@ var jetStreamKeys = append(block{
 	{names: "sync_interval sync", set: setSync},
 	{names: "scrub_rate", set: setScrubRate},
 	{names: "scrub_interval", set: func(c *Config, v value) { c.JetStream.ScrubInterval = v.span(time.Second) }},
+	{names: "reclaim_rate", set: setReclaimRate},
 	{names: "strict", set: func(c *Config, v value) { c.JetStream.Strict = v.boolean() }},
 	{names: "limits", set: func(_ *Config, v value) { v.block(jetStreamLimitKeys) }},
 	{names: "unique_tag max_outstanding_catchup extension_hint", note: noteCluster},
@@ -208,6 +209,14 @@ func setSync(c *Config, v value) {
 func setScrubRate(c *Config, v value) {
 	if c.JetStream.ScrubRate = v.bytes(); c.JetStream.ScrubRate < 0 {
 		v.fail("must be a number of bytes a second, such as 8MB, or 0 for no scrub")
+	}
+}
+
+// setReclaimRate reads how many bytes a second are read or written to give the space
+// of removed messages back.
+func setReclaimRate(c *Config, v value) {
+	if c.JetStream.ReclaimRate = v.bytes(); c.JetStream.ReclaimRate < minReclaimRate {
+		v.fail("must be a number of bytes a second, such as 16MB, and 64KB at least")
 	}
 }
 

@@ -61,6 +61,8 @@ func (s *source) meterStorage() {
 	s.set.Gauge("weir_scrub_last_pass_timestamp_seconds", "When the last complete pass of the scrub ended, Unix time; 0: none since the start.", func() float64 {
 		return float64(scrub.passed.Load()) / 1e9
 	})
+	s.set.Counter("weir_reclaim_bytes_total", "Stored bytes that were read or written to compact streams and to give the space of removed messages back.", s.storage.reclaim.worked.Load)
+	s.set.Counter("weir_compacted_messages_total", "Messages that a compaction removed, because a newer one of their subject or key is there.", s.storage.reclaim.compacted.Load)
 	s.set.Histogram("weir_journal_sync_seconds", "Syncs of the journal, or writes that sync.", func() metrics.Distribution {
 		d := metrics.Distribution{Bounds: journal.SyncBuckets[:], Counts: make([]uint64, len(m.SyncLatency)), Sum: time.Duration(m.SyncNanos.Load())}
 		for i := range m.SyncLatency {

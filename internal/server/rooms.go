@@ -103,7 +103,7 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	js := &c.JetStream
 	return r.openStreams(c, storageOptions{
 		FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log,
-		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval,
+		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval, ReclaimRate: js.ReclaimRate, ReclaimFrom: js.ReclaimFrom,
 		Encryption: js.Encryption, Compression: js.Compression,
 	})
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -45,6 +46,10 @@ type storageOptions struct {
 	// ScrubRate in bytes a second, 0 for none, and the time from one pass to the next.
 	ScrubRate     int64
 	ScrubInterval time.Duration
+	// ReclaimRate is in bytes a second that are read or written to compact streams and
+	// to give the space of removed messages back; ReclaimFrom how many bytes that is to
+	// save. 0: the defaults.
+	ReclaimRate, ReclaimFrom int64
 
 	Encryption  EncryptionConfig
 	Compression atrest.Compression // of streams whose own is none
@@ -74,6 +79,7 @@ type storage struct {
 	squeeze chan struct{} // the journal is too long
 	room    *room
 	scrub   *scrubber
+	reclaim *reclaimer
 	// born says that there is no checkpoint of the catalog; firstMeta is the index of
 	// its first entry in the journal, 0 for none. Only recover uses them.
 	born      bool
@@ -112,12 +118,13 @@ func openStorage(o storageOptions) (*storage, error) {
 		indexes: newIndexes(),
 	}
 	s.scrub = &scrubber{catalog: s.catalog, log: o.Log, rate: o.ScrubRate, interval: o.ScrubInterval}
+	s.reclaim = newReclaimer(s, cmp.Or(o.ReclaimRate, defaultReclaimRate))
 	if err := s.openKeys(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s.volume, err = seglog.Open(seglog.VolumeOptions{
 		Keys: s.keys, Compression: o.Compression,
-		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, Log: o.Log, OnDamage: s.scrub.found,
+		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, ReclaimFrom: o.ReclaimFrom, Log: o.Log, OnDamage: s.scrub.found,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
@@ -266,11 +273,13 @@ func (s *storage) wantCheckpoint() {
 // checkpointEvery is how often quiet streams are looked at for a checkpoint.
 const checkpointEvery = 5 * time.Minute
 
-// run takes checkpoints, and merges the runs of the subject indexes, until ctx ends.
+// run takes checkpoints, merges the runs of the subject indexes, and compacts and
+// reclaims, until ctx ends.
 func (s *storage) run(ctx context.Context) error {
 	var tending sync.WaitGroup
 	tending.Go(func() { s.indexes.merge(ctx) })
 	tending.Go(func() { s.saveCrowds(ctx) })
+	tending.Go(func() { s.reclaim.run(ctx) })
 	defer tending.Wait()
 	t := time.NewTicker(checkpointEvery)
 	defer t.Stop()

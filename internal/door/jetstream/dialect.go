@@ -45,6 +45,7 @@ func (Dialect) Conditions(s *stream.Stream, subject, header []byte, c *partition
 		c.HasID, c.ID = true, hashID(s, h.MsgID)
 	}
 	c.Rollup = rollups[h.Rollup]
+	c.Key = keyOf(s, header)
 	if h.Has(wire.KeySchedule) {
 		c.Rollup, c.Marked = record.RollupSubject, true // one for each subject
 		if h.Rollup == wire.RollupNone {

@@ -150,7 +150,10 @@ func (c *call) directStream() *stream.Stream {
 // Copied implements stream.Dialect.
 func (Dialect) Copied(s *stream.Stream, o *stream.Origin, v *record.View, from []byte, c *partition.Conditions) record.Parts {
 	cfg := config(s)
-	p := record.Parts{Subject: v.Subject, Header: v.Header, Data: v.Data}
+	p := record.Parts{Subject: v.Subject, Header: v.Header, Data: v.Data, Key: v.Key}
+	if key := keyOf(s, v.Header); key != nil {
+		p.Key = key
+	}
 	if cfg.AllowRollup && !cfg.DenyPurge {
 		p.Rollup = v.Rollup
 	}

@@ -42,6 +42,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 		},
 		Whole: cfg.AllowAtomicPublish, Fast: cfg.AllowBatchPublish, Async: cfg.PersistMode == wire.PersistAsync,
 	}
+	setCompaction(&c.Limits, cfg)
 	c.Mapping, c.Republish = mappings(cfg)
 	d.setOrigins(&c, cfg)
 	return c
@@ -60,6 +61,9 @@ func streamCreate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.StreamConfig
+	if werr := checkCompaction(cfg); werr != nil {
+		return nil, werr
+	}
 	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
 		return nil, werr
 	}
@@ -135,6 +139,9 @@ func streamUpdate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.StreamConfig
+	if werr := checkCompaction(cfg); werr != nil {
+		return nil, werr
+	}
 	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
 		return nil, werr
 	}
