@@ -115,7 +115,7 @@ func (d *decision) decideAll(slots []record.Slot) {
 			}
 			return
 		}
-		if d.b.InOrder && o.Refusal != Duplicate {
+		if d.b.InOrder && o.Refusal != Duplicate && o.Refusal != Dialect {
 			stopped = o
 		}
 	}

@@ -106,7 +106,8 @@ type Batch struct {
 	Area  record.Area
 	Conds []Conditions // one a record, or nil when no record has any
 	// InOrder has all records behind one that is refused refused, too, with the same
-	// outcome. A duplicate is not refused in this sense.
+	// outcome. A duplicate is not refused in this sense, nor what the dialect refuses,
+	// which no later try would store.
 	InOrder bool
 	// Whole keeps all records or none: if one is refused, a duplicate included, all
 	// have its outcome.

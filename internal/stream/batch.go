@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -157,6 +158,19 @@ func (s *Stream) endBatches(c *Config) {
 	for _, t := range timers {
 		s.clearPatience(t)
 	}
+}
+
+// Settle returns when all that was acknowledged can be read: at once, but for a
+// stream that acknowledges before its records are durable.
+func (s *Stream) Settle(ctx context.Context) error {
+	if !s.config.Load().Async {
+		return nil
+	}
+	w := newWaiter()
+	if err := s.part.Barrier(w.fail); err != nil {
+		return err
+	}
+	return w.wait(ctx)
 }
 
 // refusalOf is what the dialect says of a message.

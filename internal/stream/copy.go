@@ -109,27 +109,24 @@ func (sh *Shard) copyAdmitted(c *copier, b *copyBatch, now int64) {
 	st.ends = append(st.ends, make([]uint32, b.area.Len())...)
 	origin := c.originID()
 	st.done = func(outcomes []partition.Outcome) {
-		n := 0 // how many are stored, or were before
-		dup, skip := false, false
+		n := 0          // how many are stored, or were before
+		passed := false // the last of them
 		var refused partition.Refusal
-		for _, o := range outcomes {
-			if skip = o.Refusal == partition.Dialect; skip {
-				n++ // it never can be stored here
-				break
-			}
-			if o.Refusal != partition.Accepted && o.Refusal != partition.Duplicate {
+		for i, o := range outcomes {
+			pass := o.Refusal == partition.Duplicate || o.Refusal == partition.Dialect
+			if o.Refusal != partition.Accepted && !pass {
 				refused = o.Refusal
 				break
 			}
-			dup = o.Refusal == partition.Duplicate
+			passed = pass
+			if o.Refusal == partition.Dialect {
+				s.dir.log.Warn("record not copied", "stream", s.Name(), "account", s.Account(), "origin", c.config.Stream, "seq", b.places[i].Seq, "refusal", o.Detail)
+			}
 			n++
 		}
 		sh.post(event{kind: evCall, call: func(now int64) {
-			if skip {
-				sh.skipped(c, b.places[n-1].Seq)
-			}
 			sh.copied(c, b.places, n, refused, now)
-			if n > 0 && (dup || skip) {
+			if n > 0 && passed {
 				last := b.places[n-1]
 				c.pass(progress{origin: origin, seq: last.Seq, time: last.Time})
 			}
@@ -137,15 +134,6 @@ func (sh *Shard) copyAdmitted(c *copier, b *copyBatch, now int64) {
 	}
 	c.inFlight++
 	s.admit(st, now)
-}
-
-// skipped notes that the protocol does not allow an origin's record here: the copy
-// goes on behind it.
-func (sh *Shard) skipped(c *copier, seq uint64) {
-	sh.log.Warn("record not copied", "stream", c.stream.Name(), "account", c.stream.Account(), "origin", c.config.Stream, "seq", seq)
-	if c.reader != nil {
-		c.reader.Seek(seq + 1)
-	}
 }
 
 // copied notes what became of a source's batch: n of its records are copied.

@@ -96,5 +96,10 @@ func (a *accountAPI) answer(c *call, header []byte) (any, *wire.Error) {
 			return nil, err
 		}
 	}
+	if s := c.dir.Find(c.space.Name(), c.Stream); s != nil {
+		if err := s.Settle(c.ctx); err != nil {
+			c.log.Warn("request answered before all was durable", "account", c.space.Name(), "stream", c.Stream, "error", err)
+		}
+	}
 	return h(c)
 }

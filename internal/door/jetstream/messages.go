@@ -92,6 +92,9 @@ func directGet(c *call, r *broker.Request) {
 		unreachable(r)
 		return
 	}
+	if err := s.Settle(c.ctx); err != nil {
+		c.log.Warn("request answered before all was durable", "account", c.space.Name(), "stream", s.Name(), "error", err)
+	}
 	req, bad := c.decoder.DecodeDirectGet(c.Filter, c.body)
 	if bad.Code != 0 {
 		r.Respond(wire.AppendStatus(nil, bad), nil)
