@@ -53,7 +53,7 @@ func (l *looker) lookJournal(*seglog.Volume) error {
 			f.groups[id] = &position{begun: len(h.log.Files()) > 0, last: h.log.Last()}
 		}
 	}
-	rec, err := journal.Check(journal.Options{FS: l.disk, Dir: dir, Identity: l.identity, Keys: l.keys, OnDamage: f.damaged}, f.entry)
+	rec, err := journal.Check(journal.Options{FS: l.disk, Dir: dir, Identity: l.identity, Keys: l.keys, OnDamage: f.damaged, Fetch: f.fetch}, f.entry)
 	if l.ctx.Err() != nil {
 		return l.ctx.Err()
 	}
@@ -125,19 +125,25 @@ func (f *follower) entry(e journal.Entry) error {
 		}
 		return f.ctx.Err()
 	}
+	p := f.reach(id, e.Index)
+	if record.Kind(e.Kind) == record.KindFrame {
+		f.frame(id, p, e.Data)
+	}
+	return f.ctx.Err()
+}
+
+// reach notes that a stream has an entry.
+func (f *follower) reach(id, index uint64) *position {
 	p := f.groups[id]
 	if p == nil {
 		p = &position{}
 		f.groups[id] = p
 	}
 	if p.first == 0 {
-		p.first = e.Index
+		p.first = index
 	}
-	p.index = e.Index
-	if record.Kind(e.Kind) == record.KindFrame {
-		f.frame(id, p, e.Data)
-	}
-	return f.ctx.Err()
+	p.index = index
+	return p
 }
 
 // frame holds a frame of the journal against what comes before it.

@@ -27,7 +27,7 @@
 //
 // Goroutines: the writer; the assistant, which gathers the next batch while the
 // writer is busy, and runs completions then (else the writer runs them itself, one
-// batch at a time in any case); the preparer, which makes files ahead; and two that
+// batch at a time in any case); the preparer, which makes files ahead; and eight that
 // write extents. Open starts them, Close joins them.
 //
 // Locks: writer.gathering, the right to put entries into the next batch, and

@@ -24,9 +24,9 @@ var ErrTorn = errors.New("extent does not verify")
 // errNoFetch says that a journal names extents and nobody knows them.
 var errNoFetch = errors.New("the entry is in an extent, and nobody can read it")
 
-// extentWriters is how many extents are written at once: one is copied while the
-// disk works on another.
-const extentWriters = 2
+// extentWriters is how many extents are written at once: their owner may sync them
+// together, and one is copied while the disk works on others.
+const extentWriters = 8
 
 // extents are the writes of extents, in the order of Append.
 type extents struct {

@@ -56,6 +56,7 @@ func (l *Log) checkpoint(k mark, state []byte) error {
 	if _, err := l.flush(k.last, maxSegment); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
+	l.endIdle()
 	if err := l.syncFiles(); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -180,6 +181,9 @@ func (l *Log) settle(m *manifest, trimmed []*segment) {
 		l.out.garbage = append(l.out.garbage, segmentName(s.no))
 	}
 	l.out.garbage = slices.DeleteFunc(l.out.garbage, func(name string) bool {
+		if l.keepExtent(name) {
+			return true
+		}
 		err := l.v.fs.Remove(l.path(name))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return true
@@ -187,4 +191,6 @@ func (l *Log) settle(m *manifest, trimmed []*segment) {
 		l.v.log.Warn("trimmed segment stays for now", "file", l.path(name), "error", err)
 		return false
 	})
+	l.out.garbage = append(l.out.garbage, l.extents.dying...)
+	l.extents.dying = nil
 }

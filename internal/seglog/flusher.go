@@ -16,6 +16,7 @@ func (v *Volume) Run(ctx context.Context) error {
 	timer := time.NewTimer(v.retryEvery)
 	defer timer.Stop()
 	for {
+		v.makeExtents()
 		if l := v.dequeue(); l != nil {
 			v.behind(l)
 			if ctx.Err() != nil {
@@ -29,6 +30,7 @@ func (v *Volume) Run(ctx context.Context) error {
 		case <-v.wake:
 		case <-timer.C:
 			v.requeue()
+			v.retryExtents()
 			timer.Reset(v.retryEvery)
 		}
 	}

@@ -33,6 +33,8 @@ type Log struct {
 	reclaiming sync.Mutex
 	weights    map[uint64]weight // of segments, by number; guarded by reclaiming
 
+	extents extents // guarded by turn or mu, as it says
+
 	mu     sync.Mutex
 	closed bool
 	// tail holds the frames above evicted: first those that are in segments and
@@ -141,6 +143,7 @@ func (l *Log) Reset(last uint64) {
 		l.out.garbage = append(l.out.garbage, segmentName(s.no))
 		l.discard(s)
 	}
+	l.endExtents()
 }
 
 // reset empties the log in memory and gives the segments that it had.
@@ -223,6 +226,7 @@ func (l *Log) shut() {
 		l.discard(s)
 	}
 	l.out.closeFiles()
+	l.shutExtents()
 	l.v.remove(l)
 }
 

@@ -221,6 +221,7 @@ type batch struct {
 	gather gatherer
 	plain  []byte // a block that is put together
 	stored []byte // blocks that wait to be written
+	places []place
 }
 
 // buffer gives a buffer of whole blocks for size bytes, or as much as is gathered.

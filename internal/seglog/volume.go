@@ -27,6 +27,7 @@ const (
 	DefaultRetryEvery   = time.Second
 	DefaultDirectFrom   = 256 << 10
 	DefaultReclaimFrom  = 1 << 20
+	DefaultExtentFrom   = 512 << 10 // from where one write and two syncs are quicker than two writes
 )
 
 // VolumeOptions are for Open. FS and Dir must be given.
@@ -37,6 +38,7 @@ type VolumeOptions struct {
 	SegmentBytes int64         // length of a segment, not counting its footer; the first ones are smaller. 0: 64 MiB
 	FlushBytes   int64         // a log with that much in memory only is written behind. 0: 1 MiB
 	DirectFrom   int64         // writes of that many bytes go past the page cache, where the file system can. 0: 256 KiB; below 0: none
+	ExtentFrom   int64         // frames of that many bytes get places in extents, see Log.Extent. 0: 512 KiB; below 0: none
 	TailCache    int64         // bytes of written frames that stay readable in memory. 0: 64 MiB; below 0: none
 	MaxFiles     int           // segments open for readers. 0: 512
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
@@ -62,6 +64,7 @@ type Volume struct {
 	segmentBytes int64
 	flushBytes   int64
 	directFrom   int64
+	extentFrom   int64
 	tailCache    int64
 	reclaimFrom  int64
 	retryEvery   time.Duration
@@ -76,10 +79,15 @@ type Volume struct {
 	scrubbed atomic.Uint64
 	cached   atomic.Int64 // bytes of written frames in memory, of all logs
 
+	extentsOpen atomic.Int64  // extents that are made or being filled
+	extentUses  atomic.Uint64 // counts the places that they gave
+
 	mu      sync.Mutex
 	logs    map[record.Identity]*Log
 	queue   []*Log         // with enough to write behind
 	retry   []*Log         // whose write failed
+	wanting []*Log         // that want an extent
+	without []*Log         // for which none could be made, for now
 	failing map[*Log]error // until a write succeeds
 
 	cacheMu sync.Mutex
@@ -123,6 +131,7 @@ func newVolume(o VolumeOptions) *Volume {
 		segmentBytes: orDefault(o.SegmentBytes, DefaultSegmentBytes),
 		flushBytes:   orDefault(o.FlushBytes, DefaultFlushBytes),
 		directFrom:   orDefault(o.DirectFrom, DefaultDirectFrom),
+		extentFrom:   orDefault(o.ExtentFrom, DefaultExtentFrom),
 		tailCache:    orDefault(o.TailCache, DefaultTailCache),
 		reclaimFrom:  orDefault(o.ReclaimFrom, DefaultReclaimFrom),
 		retryEvery:   orDefault(o.RetryEvery, DefaultRetryEvery),

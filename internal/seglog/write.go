@@ -47,12 +47,21 @@ func (l *Log) flush(upto uint64, most int64) (wrote int64, err error) {
 		b.gather = gatherer{}
 		batches.Put(b)
 	}()
+	l.reap()
 	for wrote < most {
 		if l.out.failed != nil {
 			return wrote, l.out.failed
 		}
 		if !l.unwritten(b, upto) {
 			return wrote, nil
+		}
+		if x := l.placed(b); x != nil {
+			n, err := l.link(b, x)
+			wrote += n
+			if err != nil {
+				return wrote, err
+			}
+			continue
 		}
 		seg, err := l.writable(b.frames[0])
 		if err != nil {
@@ -129,6 +138,9 @@ func (l *Log) active() *segment {
 // for more frames. One that cannot be read or is not there stays as it is: a new
 // one is begun.
 func (l *Log) prepare(seg *segment) error {
+	if left, err := l.leaveExtent(seg); left || err != nil {
+		return err
+	}
 	if l.out.files[seg.no] == nil {
 		f, err := l.v.fs.OpenWrite(l.path(segmentName(seg.no)))
 		switch {

@@ -104,8 +104,11 @@ type JetStreamConfig struct {
 	// ReclaimRate is how many bytes a second are read or written to compact streams and
 	// to give the space of removed messages back. ReclaimFrom is how many bytes that is
 	// to save, 0 for the default: no key sets it, tests do.
-	ReclaimRate     int64
-	ReclaimFrom     int64
+	ReclaimRate int64
+	ReclaimFrom int64
+	// ExtentFrom is from how many bytes on frames are written once, to extents; 0 for
+	// the default, below 0 for none. No key sets it: tests and benchmarks do.
+	ExtentFrom      int64
 	Strict          bool
 	MaxRequestBatch int
 	Encryption      EncryptionConfig

@@ -91,6 +91,8 @@ type past struct {
 	lying bool
 	// encrypts: what is stored is encrypted, and compressed.
 	encrypts bool
+	// extents: what is a little larger goes to extents.
+	extents  bool
 	subjects int      // few: they are kept in the checkpoints; many: in runs
 	told     []string // what was done, for a failure
 }
@@ -111,6 +113,7 @@ func history(t *testing.T, seed uint64, lying bool) error {
 	p.disk.SetCapacity(40 << 20)
 	p.disk.SetDirect(seed%3 != 0)
 	p.encrypts = seed%4 == 1
+	p.extents = seed%5 > 1
 	p.subjects = []int{5, 100}[seed/2%2]
 	for life := range 4 {
 		if err := p.life(life); err != nil {
@@ -163,6 +166,9 @@ func (p *past) open() error {
 	c.JetStream.ReclaimRate, c.JetStream.ReclaimFrom = 1<<40, 2_000
 	if p.encrypts {
 		c.JetStream.Encryption, c.JetStream.Compression = testKey("history"), atrest.S2
+	}
+	if p.extents {
+		c.JetStream.ExtentFrom = 5_000
 	}
 	c.settle()
 	r, err := buildOn(p.disk, c, slog.New(slog.DiscardHandler))

@@ -52,9 +52,11 @@ func (s *source) meterStorage() {
 	s.set.Counter("weir_journal_batches_total", "Batches written to the journal.", m.Batches.Load)
 	s.set.Counter("weir_journal_entries_total", "Entries written to the journal.", m.Entries.Load)
 	s.set.Counter("weir_journal_bytes_total", "Bytes written to the journal, padding included.", m.Bytes.Load)
+	s.set.Counter("weir_extents_total", "Large frames written to extents instead of twice.", m.Extents.Load)
+	s.set.Counter("weir_extent_bytes_total", "Bytes of them.", m.ExtentBytes.Load)
 	s.set.Counter("weir_journal_failures_total", "Failed writes, syncs and preparations of the journal.", m.Failures.Load)
 	s.set.Gauge("weir_journal_files", "Files of the journal.", func() float64 { return float64(m.Files.Load()) })
-	s.set.Gauge("weir_journal_unreleased_bytes", "Bytes of the journal that no checkpoint covers yet.", func() float64 { return float64(m.LiveBytes.Load()) })
+	s.set.Gauge("weir_journal_unreleased_bytes", "Bytes of the journal that no checkpoint covers yet.", func() float64 { return float64(s.storage.journal.Pressure().Unreleased) })
 	v, scrub := s.storage.volume, s.storage.scrub
 	s.set.Counter("weir_scrub_bytes_total", "Stored bytes that were verified in the background.", v.Scrubbed)
 	s.set.Counter("weir_damaged_ranges_total", "Damaged ranges of stored data, found by the scrub or by a reader since the start.", scrub.damaged.Load)

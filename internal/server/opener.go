@@ -34,7 +34,8 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 	if g.part, err = partition.New(o); err != nil {
 		return nil, err
 	}
-	g.solo.StartAt(g.part.Index())
+	g.covered = g.part.Index()
+	g.solo.StartAt(g.covered)
 	g.solo.Bind(nil, machine{g, s})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +65,7 @@ func (s *storage) enterLocked(g *group) {
 		return
 	}
 	g.held = s.journal.Group(journal.GroupID(g.spec.ID), g.solo)
-	g.solo.Bind(&groupLog{s.journal, g.held, g.solo}, machine{g, s})
+	g.solo.Bind(&groupLog{s.journal, g.held, g.solo, g.log}, machine{g, s})
 }
 
 // Drop makes an end of a deleted stream's files and its entries.
@@ -118,6 +119,7 @@ type groupLog struct {
 	journal *journal.Journal
 	held    *journal.Group
 	solo    *multiraft.Solo
+	log     *seglog.Log // which has extents for large frames; nil for the catalog
 }
 
 func (l *groupLog) Append(term, index uint64, kind uint8, urgent bool, parts ...[]byte) {
@@ -125,7 +127,11 @@ func (l *groupLog) Append(term, index uint64, kind uint8, urgent bool, parts ...
 	if urgent {
 		u = journal.Urgent
 	}
-	if err := l.journal.Append(l.held, term, index, kind, u, parts...); err != nil {
+	done, err := l.appendExtent(term, index, kind, u, parts)
+	if !done {
+		err = l.journal.Append(l.held, term, index, kind, u, parts...)
+	}
+	if err != nil {
 		l.solo.Failed(err)
 	}
 }

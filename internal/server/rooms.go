@@ -104,7 +104,7 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 	return r.openStreams(c, storageOptions{
 		FS: disk, Dir: js.StoreDir, Sync: syncPolicy(js.SyncInterval), Log: r.log,
 		ScrubRate: js.ScrubRate, ScrubInterval: js.ScrubInterval, ReclaimRate: js.ReclaimRate, ReclaimFrom: js.ReclaimFrom,
-		Encryption: js.Encryption, Compression: js.Compression,
+		Encryption: js.Encryption, Compression: js.Compression, ExtentFrom: js.ExtentFrom,
 	})
 }
 

@@ -54,6 +54,10 @@ type storageOptions struct {
 	Encryption  EncryptionConfig
 	Compression atrest.Compression // of streams whose own is none
 
+	// ExtentFrom is from how many bytes on a frame is written to an extent. 0: the
+	// default; below 0: none is.
+	ExtentFrom int64
+
 	// Lock is the lock on the directory, where somebody holds it already.
 	Lock io.Closer
 	// OnDamage lets what is left of a damaged journal be used. nil: it is refused.
@@ -84,7 +88,8 @@ type storage struct {
 	// its first entry in the journal, 0 for none. Only recover uses them.
 	born      bool
 	firstMeta uint64
-	ready     bool // all was replayed: a checkpoint of it may be taken
+	ready     bool      // all was replayed: a checkpoint of it may be taken
+	gone      []missing // extents that were not found while recovering
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -101,6 +106,8 @@ type group struct {
 	index  *index      // nil for memory
 	memory bool
 	held   *journal.Group // nil until the journal is open, and for memory
+	// covered is the index up to which its checkpoint had all when it was opened.
+	covered uint64
 }
 
 // openStorage locks the directory and opens what does not need the streams.
@@ -124,7 +131,7 @@ func openStorage(o storageOptions) (*storage, error) {
 	}
 	s.volume, err = seglog.Open(seglog.VolumeOptions{
 		Keys: s.keys, Compression: o.Compression,
-		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, ReclaimFrom: o.ReclaimFrom, Log: o.Log, OnDamage: s.scrub.found,
+		FS: o.FS, Dir: o.Dir, TailCache: tailCache, FlushBytes: flushBytes, ReclaimFrom: o.ReclaimFrom, ExtentFrom: o.extentFrom(), Log: o.Log, OnDamage: s.scrub.found,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the segments: %w", err), lock.Close())
@@ -161,10 +168,13 @@ func (s *storage) recover(w meta.Watcher) error {
 	}
 	s.journal, err = journal.Open(journal.Options{
 		FS: s.disk, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
-		OnPressure: s.pressed, OnDamage: s.o.OnDamage, Keys: s.keys, Log: s.log,
+		OnPressure: s.pressed, OnDamage: s.o.OnDamage, Keys: s.keys, Fetch: s.fetch, Log: s.log,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
+	}
+	if err := s.missingExtents(); err != nil {
+		return err
 	}
 	if err := s.wholeCatalog(); err != nil {
 		return err
@@ -172,7 +182,7 @@ func (s *storage) recover(w meta.Watcher) error {
 	s.ready = true
 	s.mu.Lock()
 	s.held = s.journal.Group(metaGroup, s.metaRun)
-	s.metaRun.Bind(&groupLog{s.journal, s.held, s.metaRun}, metaMachine{s})
+	s.metaRun.Bind(&groupLog{s.journal, s.held, s.metaRun, nil}, metaMachine{s})
 	for _, g := range s.groups {
 		s.enterLocked(g)
 	}
