@@ -68,6 +68,9 @@ func NewHost(o HostOptions) *Host {
 func (h *Host) Run(ctx context.Context) error {
 	defer h.stop()
 	err := h.o.Store.Load(ctx, func(k Key, s State) { h.core.Load(k, s, now()) })
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("load the consumer groups: %w", err)
 	}

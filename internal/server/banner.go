@@ -10,7 +10,7 @@ import (
 // is and how durable, and what to try.
 type banner struct {
 	Name, DataDir, Durability string
-	NATS, HTTP                string // addresses that are bound; empty: off
+	NATS, HTTP, Lift          string // addresses that are bound; empty: off
 	Loopback                  bool   // because nothing was said about who may come in
 	Streams                   int
 	Pid                       int
@@ -24,6 +24,9 @@ func (b *banner) write(w io.Writer) {
 	p("")
 	if b.NATS != "" {
 		p("  NATS clients   nats://%s", b.NATS)
+	}
+	if b.Lift != "" {
+		p("  Liftbridge     %s   gRPC", b.Lift)
 	}
 	if b.HTTP != "" {
 		p("  HTTP           http://%s   /healthz /varz /connz /metrics", b.HTTP)
@@ -63,7 +66,7 @@ func plural(n int, noun string) string {
 // attrs are the same facts for a log line.
 func (b *banner) attrs() []any {
 	return []any{
-		"version", Version, "nats_version", NATSVersion, "name", b.Name, "pid", b.Pid, "nats", b.NATS, "http", b.HTTP,
+		"version", Version, "nats_version", NATSVersion, "name", b.Name, "pid", b.Pid, "nats", b.NATS, "http", b.HTTP, "liftbridge", b.Lift,
 		"store_dir", b.DataDir, "durability", b.Durability, "streams", b.Streams, "loopback_only", b.Loopback, "ready_ms", b.ReadyMS,
 	}
 }

@@ -41,8 +41,10 @@ type Config struct {
 	NoSystem      bool
 
 	JetStream JetStreamConfig
-	HTTP      HTTPConfig
-	Log       LogConfig
+	// Liftbridge is its gRPC interface.
+	Liftbridge LiftbridgeConfig
+	HTTP       HTTPConfig
+	Log        LogConfig
 
 	PidFile      string
 	PortsFileDir string
@@ -154,6 +156,7 @@ func defaultConfig() *Config {
 		SystemAccount: "$SYS",
 		Auth:          AuthConfig{Timeout: 2 * time.Second},
 		JetStream:     defaultJetStream(),
+		Liftbridge:    defaultLiftbridge(),
 		HTTP:          HTTPConfig{BasePath: ""},
 		Log:           LogConfig{Format: "text"},
 	}
@@ -195,7 +198,11 @@ func (c *Config) settle() {
 			c.HTTP.Host, c.HTTP.Port = loopback, defaultHTTPPort
 		}
 	}
+	c.settleLiftbridge()
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host
 	}
 }
+
+// stores says whether the server keeps streams, for whichever door.
+func (c *Config) stores() bool { return c.JetStream.Enabled || c.Liftbridge.Enabled }

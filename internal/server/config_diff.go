@@ -39,6 +39,7 @@ var settings = []setting{
 	{"system_account", false, func(c *Config) any { return c.SystemAccount }},
 	{"no_system_account", false, func(c *Config) any { return c.NoSystem }},
 	{"jetstream", false, func(c *Config) any { return c.JetStream }},
+	{"liftbridge", false, func(c *Config) any { return c.Liftbridge }},
 	{"http", false, func(c *Config) any { return c.HTTP.asNamed() }},
 	{"debug", true, func(c *Config) any { return c.Log.Debug }},
 	{"trace", true, func(c *Config) any { return c.Log.Trace }},

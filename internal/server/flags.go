@@ -320,6 +320,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("client_advertise %q is not HOST:PORT", c.ClientAdvertise)
 		}
 	}
+	if err := c.checkLiftbridge(); err != nil {
+		return err
+	}
 	accounts := c.accountRegistry()
 	if _, err := account.Join(accounts.All()); err != nil {
 		return err

@@ -94,6 +94,7 @@ func (r *rooms) authenticator(c *Config) (natsdoor.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.keeper.Store(a)
 	return &doorkeeper{auth: a, spaces: r.spaces, system: c.SystemAccount}, nil
 }
 

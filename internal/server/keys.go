@@ -16,7 +16,6 @@ const (
 	noteLogging      = "not served yet"
 	noteMappings     = "subject mappings are not served yet"
 	noteSTAN         = "NATS Streaming is not served yet"
-	noteBridge       = "Liftbridge is not served yet"
 	noteMessageTrace = "message tracing is not served yet"
 	noteTrace        = "what clients send is not logged yet, only details of their connections"
 )
@@ -103,7 +102,7 @@ var topKeys = block{
 	{names: "websocket ws", note: noteWS},
 	{names: "mqtt", note: noteMQTT},
 	{names: "stan streaming", note: noteSTAN},
-	{names: "liftbridge", note: noteBridge},
+	{names: "liftbridge", set: setLiftbridge},
 	{names: "jetstream", set: setJetStream},
 	{names: "store_dir storedir", set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
 	{names: "default_js_domain", note: noteLinks},

@@ -135,6 +135,9 @@ func (p *process) open() error {
 	if err := p.advertise(); err != nil {
 		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
 	}
+	if err := p.startLiftbridge(); err != nil {
+		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
+	}
 	go func() { p.served <- r.nats.Serve(p.ln) }()
 	if err := errors.Join(p.writePid(), p.writePorts()); err != nil {
 		return errors.Join(err, r.close(context.Background()))
@@ -200,7 +203,7 @@ func (p *process) stop() error {
 // announce says where the server is, once it can be reached there.
 func (p *process) announce(w io.Writer, took time.Duration) {
 	b := &banner{
-		Name: p.rooms.name, NATS: p.ln.Addr().String(), HTTP: p.http.addr(), Pid: os.Getpid(),
+		Name: p.rooms.name, NATS: p.ln.Addr().String(), HTTP: p.http.addr(), Lift: p.rooms.liftAddr, Pid: os.Getpid(),
 		Loopback: !p.config.HostNamed && !p.config.authenticates(), ReadyMS: took.Milliseconds(),
 	}
 	if js := &p.config.JetStream; js.Enabled {

@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nkeys"
 	"github.com/weirmq/weir/internal/account"
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
+	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/poller"
@@ -44,8 +47,12 @@ type rooms struct {
 	storage  *storage // nil without streams
 	streams  *stream.Directory
 	js       *jsdoor.Door
+	lift     *liftdoor.Door // nil without Liftbridge
+	keeper   atomic.Pointer[auth.Authenticator]
 	poller   *poller.Poller // nil where the system has none
 	nats     *natsdoor.Door
+
+	liftAccount, liftAddr string // of the door for Liftbridge's clients
 
 	cpu     cpuMeter
 	running *errgroup.Group // what runs in the background
@@ -65,7 +72,7 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.JetStream.Enabled {
+	if c.stores() {
 		if err := r.buildStreams(disk, c); err != nil {
 			return nil, errors.Join(err, r.close(context.Background()))
 		}
@@ -122,12 +129,15 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	})
 	r.streams = stream.New(stream.Options{
 		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of,
-		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}},
+		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Outlet:   func() stream.Outlet { return new(jsdoor.Outlet) },
 		Shards:   runtime.NumCPU(), Log: r.log,
 	})
 	r.js.Start(r.streams)
-	return s.recover(r.streams)
+	if err := s.recover(r.streams); err != nil || !c.Liftbridge.Enabled {
+		return err
+	}
+	return r.buildLiftbridge(c)
 }
 
 // space finds the subject space of a configured account.
@@ -211,6 +221,9 @@ func (r *rooms) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
 	defer cancel()
 	var errs []error
+	if r.lift != nil {
+		r.lift.Shutdown(ctx)
+	}
 	if r.streams != nil && r.running != nil {
 		errs = append(errs, r.streams.Quiesce(ctx))
 	}

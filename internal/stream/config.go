@@ -13,6 +13,14 @@ import (
 type Config struct {
 	Name     string   `json:"name"`
 	Subjects []string `json:"subjects"`
+	// Capture says how the stream takes messages of its subjects. Queue is the queue
+	// group that it does so in, of shared capture; empty: none.
+	Capture Capture `json:"capture,omitempty"`
+	Queue   string  `json:"queue,omitempty"`
+	// Gate keeps messages out.
+	Gate Gate `json:"gate,omitzero"`
+	// Member says which partition of a family the stream is; nil: of none.
+	Member *Member `json:"member,omitempty"`
 	// Memory keeps records in memory only: they end with the process.
 	Memory bool             `json:"memory,omitempty"`
 	Limits partition.Limits `json:"limits"`

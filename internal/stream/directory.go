@@ -83,6 +83,7 @@ type Directory struct {
 	// unrestored those whose restoration a stop of the server ended.
 	restoring    map[[2]string]*Stream
 	unrestored   []*Stream
+	partial      []*Stream        // members of families that are not there
 	transferring map[string]int   // transfers by account
 	stopped      bool             // no transfer begins any more
 	deleted      []*Stream        // whose files are to be removed
@@ -121,6 +122,7 @@ func (d *Directory) Run(ctx context.Context) error {
 func (d *Directory) reapDeleted(ctx context.Context) error {
 	for {
 		d.dropUnrestored(ctx)
+		d.dropPartial(ctx)
 		d.mu.Lock()
 		gone := d.deleted
 		d.deleted = nil
@@ -154,6 +156,7 @@ func (d *Directory) Serve() {
 		}
 	}
 	d.mu.Unlock()
+	d.findPartial(all)
 	for _, s := range all {
 		s.revive()
 		s.attach()
@@ -247,6 +250,7 @@ func (d *Directory) Dropped(spec meta.Spec) {
 	s.dropped.Store(true)
 	s.detach()
 	s.tellFollowers()
+	s.tail.wake()
 	for _, c := range s.Consumers() {
 		s.consumerDropped(c.Name(), c.id)
 	}

@@ -26,10 +26,16 @@ type staged struct {
 	// done is told the outcomes, on whichever goroutine knows them; nil: nobody is.
 	done    func([]partition.Outcome)
 	repeats []repeat
+	// notes are what the answers to captured records need, one after the other, noteEnds
+	// where each record's ends.
+	notes    []byte
+	noteEnds []uint32
 	// whole is the id of the batch that these records are, all of it; empty: of none.
 	// flows are the records that belong to fast batches.
 	whole string
 	flows []flowRef
+	// tickets are those who wait for the records that a Capturer took, nil for nobody.
+	tickets []Ticket
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -48,6 +54,9 @@ func (b *staged) free() {
 	b.stream, b.done, b.whole = nil, nil, ""
 	clear(b.flows)
 	b.flows = b.flows[:0]
+	b.notes, b.noteEnds = b.notes[:0], b.noteEnds[:0]
+	clear(b.tickets)
+	b.tickets = b.tickets[:0]
 	clear(b.repeats)
 	b.repeats = b.repeats[:0]
 	b.replies, b.ends = b.replies[:0], b.ends[:0]
@@ -65,7 +74,8 @@ func (b *staged) reply(i int) []byte {
 
 // OpenStage makes the stream a broker.Sink: each publisher stages on its own.
 func (s *Stream) OpenStage(*broker.Publisher) broker.Stage {
-	return &ingest{stream: s, size: firstArea}
+	c, _ := s.dialect.(Capturer)
+	return &ingest{stream: s, size: firstArea, capture: c}
 }
 
 // ingest is one publisher's stage for one stream.
@@ -75,6 +85,9 @@ type ingest struct {
 	size   int // of the next area: what the last one needed
 	part   BatchPart
 	notes  []note // to send with the next hand-over
+	// capture takes the messages; nil: they are stored as they come.
+	capture Capturer
+	intake  Intake
 	// subject has room for one that is mapped.
 	subject [256]byte
 }
@@ -82,6 +95,9 @@ type ingest struct {
 // Add stages a message as a record.
 func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	s := g.stream
+	if g.capture != nil {
+		return g.addCaptured(m)
+	}
 	if s.closed.Load() {
 		return broker.Gone
 	}
@@ -211,6 +227,9 @@ const fewReplies = 4
 // caller hands over what is not handed over here.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	b.publishAgain(p)
+	if len(b.tickets) > 0 {
+		return b.answerCaptured(p, buf)
+	}
 	for i := range b.Outcomes {
 		reply := b.reply(i)
 		if len(reply) == 0 {
@@ -225,4 +244,13 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	}
 	b.free()
 	return buf
+}
+
+// note is what came with record i.
+func (b *staged) note(i int) []byte {
+	var from uint32
+	if i > 0 {
+		from = b.noteEnds[i-1]
+	}
+	return b.notes[from:b.noteEnds[i]]
 }

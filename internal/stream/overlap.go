@@ -3,12 +3,15 @@ package stream
 import "github.com/weirmq/weir/internal/subject"
 
 // reserveSubjects claims subjects for a stream that is being made or changed, so
-// that no two streams of an account capture the same message.
+// that no two streams of an account capture the same message, but for shared ones.
 func (d *Directory) reserveSubjects(account string, s *Stream, subjects []string) error {
+	if s.Config().Capture == CaptureShared {
+		return nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range d.accounts[account] {
-		if o != s && overlap(o.Config().Subjects, subjects) {
+		if o != s && o.Config().Capture == CaptureExclusive && overlap(o.Config().Subjects, subjects) {
 			return ErrOverlap
 		}
 	}

@@ -57,6 +57,7 @@ type Stream struct {
 	followers atomic.Pointer[[]*copier]
 	promoting atomic.Bool  // it ceases to be a mirror: nothing is copied
 	inFlight  atomic.Int64 // bytes handed to the log and not yet back
+	tail      tail
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -104,18 +105,29 @@ func (s *Stream) setConfig(c *Config) error {
 	return nil
 }
 
-// attach subscribes the stream at its subjects, in place of those before.
+// attach subscribes the stream at its subjects, in place of those before. What stays
+// is not subscribed anew: meanwhile messages would be taken twice, or not at all.
 func (s *Stream) attach() {
 	c := s.config.Load()
-	subs := make([]*broker.Subscription, 0, len(c.Subjects))
-	for _, subj := range c.Subjects {
-		subs = append(subs, &broker.Subscription{Subject: subj, Sink: s, Kind: broker.KindStream})
+	var subjects []string
+	if !c.Gate.Paused {
+		subjects = c.Subjects
 	}
 	s.mu.Lock()
-	old := s.subs
+	old := slices.Clone(s.subs)
+	subs, added := make([]*broker.Subscription, 0, len(subjects)), []*broker.Subscription(nil)
+	for _, subj := range subjects {
+		i := slices.IndexFunc(old, func(o *broker.Subscription) bool { return o.Subject == subj && o.Queue == c.Queue })
+		if i >= 0 {
+			subs, old = append(subs, old[i]), slices.Delete(old, i, i+1)
+			continue
+		}
+		sub := &broker.Subscription{Subject: subj, Queue: c.Queue, Sink: s, Kind: broker.KindStream}
+		subs, added = append(subs, sub), append(added, sub)
+	}
 	s.subs = subs
 	s.mu.Unlock()
-	for _, sub := range subs {
+	for _, sub := range added {
 		s.space.Subscribe(sub)
 	}
 	for _, sub := range old {
@@ -139,12 +151,20 @@ func (s *Stream) detach() {
 
 // Update changes the configuration. It returns when the change is durable.
 func (s *Stream) Update(ctx context.Context, c Config) error {
-	select {
-	case s.updating <- struct{}{}:
-		defer func() { <-s.updating }()
-	case <-ctx.Done():
-		return fmt.Errorf("wait for another update: %w", ctx.Err())
+	if err := s.holdUpdates(ctx); err != nil {
+		return err
 	}
+	defer s.releaseUpdates()
+	if a, ok := s.dialect.(Capturer); ok {
+		if err := a.Adapt(s.Config(), &c); err != nil {
+			return err
+		}
+	}
+	return s.update(ctx, c)
+}
+
+// update is Update while no other one is under way.
+func (s *Stream) update(ctx context.Context, c Config) error {
 	if err := s.dir.reserveSubjects(s.spec.Account, s, c.Subjects); err != nil {
 		return err
 	}
@@ -195,6 +215,7 @@ func (s *Stream) configured() {
 		return // Serve does it
 	}
 	s.attach()
+	s.tail.wake()
 	s.endBatches(s.config.Load())
 	s.shard.post(event{kind: evConfig, stream: s})
 }
@@ -331,13 +352,18 @@ func (s *Stream) Settled() {
 func (s *Stream) Discarded(b *partition.Batch) {
 	st := b.Owner.(*staged)
 	s.land(st.size)
+	st.lose()
 	st.free()
 }
+
+// Dropped says that the stream was deleted.
+func (s *Stream) Dropped() bool { return s.dropped.Load() }
 
 // Applied wakes the shard where somebody there waits for records.
 func (s *Stream) Applied(_ uint64, _ bool) {
 	s.wake()
 	s.tellFollowers()
+	s.tail.wake()
 }
 
 func (s *Stream) wake() {

@@ -9,9 +9,17 @@ import (
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
 
+// described is what a stream of another door's dialect is here.
+type described interface{ JetStream() *wire.StreamConfig }
+
 // config is a stream's configuration in the protocol's terms. It must not be
 // changed.
-func config(s *stream.Stream) *wire.StreamConfig { return s.Native().(*wire.StreamConfig) }
+func config(s *stream.Stream) *wire.StreamConfig {
+	if d, ok := s.Native().(described); ok {
+		return d.JetStream()
+	}
+	return s.Native().(*wire.StreamConfig)
+}
 
 // consumerConfig is a consumer's configuration in the protocol's terms.
 func consumerConfig(c *stream.Consumer) *wire.ConsumerConfig {

@@ -1,0 +1,31 @@
+// Package liftbridge is the door for clients of Liftbridge: its gRPC interface, one
+// file a call, and the envelopes that NATS clients publish to its streams.
+//
+// A Liftbridge stream is a family of streams with one partition each, which capture
+// their subjects beside whoever else does (shared capture). Offset n is sequence
+// n+1. Dialect says what is stored of a message: the value is the data; key and
+// headers are a header block that NATS clients read, the key a field of the record
+// besides. So every other door reads and writes the same log.
+//
+// What a stream was created with stands in the metadata of its JetStream
+// configuration, where JetStream's users see and change it (settings.go).
+//
+// # Promises
+//
+// An ack, whatever its policy, says that the message is on stable storage. A publish
+// goes to the partition that it names, and to everybody else who listens on that
+// partition's subject. A subscriber reads the log on the goroutine of its call, at
+// the pace of its client, and holds up nobody.
+//
+// # Goroutines
+//
+// gRPC has one for each call. A PublishAsync call has two more, one that publishes
+// what came in and one that sends what came back; Shutdown joins those that outlive it. Serve joins
+// the hosts of the consumer groups and the loop that pauses idle partitions.
+//
+// # Locks
+//
+// Door.creating and Door.changing are held while the log is waited for: they put
+// changes of streams in a row, which are rare. activity.mu is taken with them held.
+// The others guard small maps, and nothing is called with them held.
+package liftbridge

@@ -1,0 +1,134 @@
+package liftbridge
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+)
+
+// family is a stream as Liftbridge's clients see it: its partitions. A stream that
+// was made through another door is one of a single partition.
+type family struct {
+	name    string
+	subject string
+	group   string // queue group; empty: none
+	parts   []*stream.Stream
+	native  bool // it was made by this door or is like those
+	hidden  bool // clients are not shown it
+}
+
+// set is what the stream was made with; nil if it was made through another door.
+func setOf(s *stream.Stream) *settings {
+	if n, ok := s.Native().(*native); ok {
+		return &n.set
+	}
+	return nil
+}
+
+// find returns an account's stream by its own name; nil if there is none.
+func (d *Door) find(account, name string) *family {
+	escaped := wire.EscapeName(name)
+	for _, try := range []string{escaped, escaped + ":0", name} {
+		s := d.dir.Find(account, try)
+		if s == nil {
+			continue
+		}
+		f := d.familyOf(s)
+		if f != nil && f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// familyOf gives the family of its first partition; nil if some are not there, as
+// while it is being deleted.
+func (d *Door) familyOf(s *stream.Stream) *family {
+	c := s.Config()
+	f := &family{name: wire.UnescapeName(s.Name()), group: c.Queue, parts: []*stream.Stream{s}}
+	if len(c.Subjects) > 0 {
+		f.subject = c.Subjects[0]
+	}
+	if set := setOf(s); set != nil {
+		f.name, f.subject, f.native, f.hidden = set.Name, set.Subject, true, set.Internal
+	}
+	m := c.Member
+	if m == nil {
+		return f
+	}
+	for k := int32(1); k < int32(m.Count); k++ {
+		p := d.dir.Find(s.Account(), wire.PartitionName(f.name, k))
+		if p == nil {
+			return nil
+		}
+		f.parts = append(f.parts, p)
+	}
+	return f
+}
+
+// families returns the streams of an account that clients are shown, by name.
+func (d *Door) families(account string) []*family {
+	var out []*family
+	for _, s := range d.dir.List(account) {
+		if m := s.Config().Member; m != nil && m.Index > 0 {
+			continue
+		}
+		if f := d.familyOf(s); f != nil && !f.hidden {
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b *family) int { return cmp.Compare(a.name, b.name) })
+	return out
+}
+
+// part returns a partition, nil if there is none of that number.
+func (f *family) part(n int32) *stream.Stream {
+	if n < 0 || int(n) >= len(f.parts) {
+		return nil
+	}
+	return f.parts[n]
+}
+
+// gone says that the family was found once and is not there any more.
+func (f *family) gone() bool {
+	return slices.ContainsFunc(f.parts, (*stream.Stream).Dropped)
+}
+
+// subjectOf is the subject of a partition.
+func (f *family) subjectOf(n int32) string {
+	if c := f.parts[n].Config(); !f.native && len(c.Subjects) > 0 {
+		return c.Subjects[0]
+	}
+	return wire.PartitionSubject(f.subject, n)
+}
+
+// chosen gives the partitions that a list names, all for none; nil if it names one
+// that is not there. Each is given once, in rising order.
+func (f *family) chosen(list []int32) []int32 {
+	if len(list) == 0 {
+		for n := range f.parts {
+			list = append(list, int32(n))
+		}
+		return list
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	list = slices.Compact(list)
+	for _, n := range list {
+		if f.part(n) == nil {
+			return nil
+		}
+	}
+	return list
+}
+
+// count is group.Options.Count.
+func (d *Door) count(account, name string) (int, bool) {
+	f := d.find(account, name)
+	if f == nil || f.hidden {
+		return 0, false
+	}
+	return len(f.parts), true
+}

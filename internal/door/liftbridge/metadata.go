@@ -1,0 +1,130 @@
+package liftbridge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/weirmq/weir/internal/group"
+	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// FetchMetadata implements pb.APIServer.
+func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) (*pb.FetchMetadataResponse, error) {
+	c := callerOf(ctx)
+	if err := d.authorize(c, "*", "FetchMetadata"); err != nil {
+		return nil, err
+	}
+	resp := &pb.FetchMetadataResponse{}
+	all := d.families(c.Account)
+	self := &pb.Broker{Id: d.o.ID}
+	if a := d.advertised.Load(); a != nil {
+		self.Host, self.Port = a.host, a.port
+	}
+	for _, f := range all {
+		for _, s := range f.parts {
+			if !s.Config().Gate.Paused {
+				self.PartitionCount++
+				self.LeaderCount++
+			}
+		}
+	}
+	resp.Brokers = []*pb.Broker{self}
+	if len(req.Streams) == 0 {
+		for _, f := range all {
+			resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(f))
+		}
+	}
+	for _, name := range req.Streams {
+		f := d.find(c.Account, name)
+		if f == nil || f.hidden {
+			resp.StreamMetadata = append(resp.StreamMetadata, &pb.StreamMetadata{Name: name, Error: pb.StreamMetadata_UNKNOWN_STREAM})
+			continue
+		}
+		resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(f))
+	}
+	for _, id := range req.Groups {
+		m, err := d.groupMetadata(ctx, group.Key{Account: c.Account, ID: id})
+		if err != nil {
+			return nil, err
+		}
+		resp.GroupMetadata = append(resp.GroupMetadata, m)
+	}
+	return resp, nil
+}
+
+func (d *Door) groupMetadata(ctx context.Context, k group.Key) (*pb.ConsumerGroupMetadata, error) {
+	epoch, err := d.groups.Epoch(ctx, k)
+	if errors.Is(err, group.ErrNoGroup) {
+		return &pb.ConsumerGroupMetadata{GroupId: k.ID, Error: pb.ConsumerGroupMetadata_UNKNOWN_GROUP}, nil
+	}
+	if err != nil {
+		return nil, groupStatus(err, k, "", "", 0)
+	}
+	return &pb.ConsumerGroupMetadata{GroupId: k.ID, Coordinator: d.o.ID, Epoch: epoch}, nil
+}
+
+func (d *Door) streamMetadata(f *family) *pb.StreamMetadata {
+	m := &pb.StreamMetadata{
+		Name: f.name, Subject: f.subject, CreationTimestamp: f.parts[0].Created(), Partitions: make(map[int32]*pb.PartitionMetadata, len(f.parts)),
+	}
+	for n, s := range f.parts {
+		m.Partitions[int32(n)] = d.partitionMetadata(s, int32(n))
+	}
+	return m
+}
+
+func (d *Door) partitionMetadata(s *stream.Stream, n int32) *pb.PartitionMetadata {
+	gate, last := s.Config().Gate, newest(s.Partition())
+	m := &pb.PartitionMetadata{
+		Id: n, Leader: d.o.ID, Replicas: []string{d.o.ID}, Isr: []string{d.o.ID}, HighWatermark: last, NewestOffset: last,
+		Paused: gate.Paused, Readonly: gate.ReadOnly,
+		MessagesReceivedTimestamps: &pb.PartitionEventTimestamps{},
+		PauseTimestamps:            &pb.PartitionEventTimestamps{FirstTimestamp: gate.PausedFirst, LatestTimestamp: gate.PausedLast},
+		ReadonlyTimestamps:         &pb.PartitionEventTimestamps{FirstTimestamp: gate.ReadOnlyFirst, LatestTimestamp: gate.ReadOnlyLast},
+	}
+	if st := s.Partition().Status(); st.Records > 0 {
+		m.MessagesReceivedTimestamps.LatestTimestamp = st.LastTime
+		m.MessagesReceivedTimestamps.FirstTimestamp = d.firstTime(s, st.First)
+	}
+	return m
+}
+
+// firstTime is the time of the oldest message that is there, which is read once.
+func (d *Door) firstTime(s *stream.Stream, first uint64) int64 {
+	id := s.ID().ID
+	if known, ok := d.firsts.Load(id); ok && known.(firstStored).seq == first {
+		return known.(firstStored).time
+	}
+	v, err := s.Partition().NextOf("", first)
+	if err != nil {
+		return 0 // it went meanwhile, or cannot be read: then it is not known
+	}
+	d.firsts.Store(id, firstStored{first, v.Time})
+	return v.Time
+}
+
+// firstStored is the oldest message of a partition.
+type firstStored struct {
+	seq  uint64
+	time int64
+}
+
+// FetchPartitionMetadata implements pb.APIServer.
+func (d *Door) FetchPartitionMetadata(ctx context.Context, req *pb.FetchPartitionMetadataRequest) (*pb.FetchPartitionMetadataResponse, error) {
+	c := callerOf(ctx)
+	if err := d.authorize(c, req.Stream, "FetchPartitionMetadata"); err != nil {
+		return nil, err
+	}
+	f := d.find(c.Account, req.Stream)
+	if f == nil || f.hidden || f.part(req.Partition) == nil {
+		return nil, status.Error(codes.NotFound, "partition not found")
+	}
+	s := f.part(req.Partition)
+	if s.Config().Gate.Paused {
+		return nil, status.Error(codes.FailedPrecondition, "The request should be sent to partition leader")
+	}
+	return &pb.FetchPartitionMetadataResponse{Metadata: d.partitionMetadata(s, req.Partition)}, nil
+}

@@ -1,0 +1,219 @@
+package liftbridge
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"github.com/nats-io/nuid"
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/subject"
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// publish is a message that came over gRPC, as the streams that take it see it.
+type publish struct {
+	msg    wire.Message
+	stream *stream.Stream // the partition that it is for; nil: whoever takes it
+	group  string         // any stream of the queue group may take it for that one
+	inbox  bool           // the caller named an inbox, which gets the ack, too
+	ticket stream.Ticket
+	taken  bool // some stream that it is for took it
+}
+
+// wants says whether a stream's ack is the answer to the publish.
+func (p *publish) wants(s *stream.Stream) bool {
+	switch {
+	case p.stream == nil || p.stream == s:
+		return true
+	case p.taken || p.group == "":
+		return false
+	}
+	return s.Config().Queue == p.group
+}
+
+// fill takes over what a request says of the message.
+func (p *publish) fill(key, value []byte, headers map[string][]byte, inbox, correlation string, policy pb.AckPolicy, offset int64) {
+	p.msg = wire.Message{
+		Offset: offset, Key: key, Value: value, AckInbox: []byte(inbox), CorrelationID: []byte(correlation),
+		AckPolicy: wire.AckPolicy(policy),
+	}
+	for name, v := range headers {
+		p.msg.Headers = append(p.msg.Headers, wire.Header{Name: []byte(name), Value: v})
+	}
+}
+
+// addressed is the partition that a publish is for.
+type addressed struct {
+	family  *family
+	stream  *stream.Stream
+	subject string
+}
+
+// address finds the partition of a publish and holds the request against the rules,
+// in the protocol's order. A paused partition is resumed.
+func (d *Door) address(ctx context.Context, c *caller, f *family, req *pb.PublishRequest) (*addressed, *fault) {
+	if req.Stream == "" {
+		return nil, faultNoStream
+	}
+	if f == nil || f.hidden {
+		return nil, faultUnknownStream(req.Stream)
+	}
+	if err := d.authorize(c, req.Stream, "Publish"); err != nil {
+		return nil, faultDenied(err)
+	}
+	s := f.part(req.Partition)
+	if s == nil {
+		return nil, faultPartition(req.Partition)
+	}
+	a := &addressed{f, s, f.subjectOf(req.Partition)}
+	if !c.publishes(a.subject) {
+		return nil, faultDenied(refused(req.Stream, "Publish"))
+	}
+	if s.Config().Gate.ReadOnly {
+		return nil, faultReadOnly(req.Partition)
+	}
+	set := setOf(s)
+	if set == nil {
+		return nil, faultForeign
+	}
+	if set.OCC && req.AckPolicy == pb.AckPolicy_NONE {
+		return nil, faultPolicy
+	}
+	if s.Config().Gate.Paused {
+		if err := d.resume(ctx, c.Account, f, req.Partition); err != nil {
+			return nil, &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "failed to resume partition: " + err.Error()}
+		}
+	}
+	return a, nil
+}
+
+// outcome is what a waiting call is told.
+type outcome struct {
+	stream *stream.Stream
+	partition.Outcome
+	at, committed int64
+	lost          bool
+}
+
+// waiting is the ticket of a call that waits for one ack.
+type waiting chan outcome
+
+// Settle implements stream.Ticket. Only the first one counts.
+func (w waiting) Settle(s *stream.Stream, o partition.Outcome, at int64) {
+	select {
+	case w <- outcome{s, o, at, now(), false}:
+	default:
+	}
+}
+
+// Lose implements stream.Ticket.
+func (w waiting) Lose() {
+	select {
+	case w <- outcome{lost: true}:
+	default:
+	}
+}
+
+// inbox makes the name of an inbox for a call that brought none.
+func (d *Door) inbox() string { return d.o.Namespace + ".ack." + nuid.Next() }
+
+// Publish implements pb.APIServer.
+func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.PublishResponse, error) {
+	c := callerOf(ctx)
+	var f *family
+	if req.Stream != "" {
+		f = d.find(c.Account, req.Stream)
+	}
+	a, refusal := d.address(ctx, c, f, req)
+	if refusal != nil {
+		return nil, refusal.status()
+	}
+	p := &publish{stream: a.stream, group: a.family.group, inbox: req.AckInbox != ""}
+	if !p.inbox {
+		req.AckInbox = d.inbox()
+	}
+	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
+	w := make(waiting, 1)
+	p.ticket = w
+	d.space(c.Account).Publish(&broker.Message{Subject: []byte(a.subject), Data: wire.AppendPublish(nil, &p.msg), Note: p})
+	if !p.taken {
+		return nil, faultUntaken.status()
+	}
+	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
+		return &pb.PublishResponse{}, nil
+	}
+	select {
+	case o := <-w:
+		if o.lost {
+			return nil, status.Error(codes.Unknown, "the message may or may not be stored: the server's log has failed")
+		}
+		if refusal := faultOf(o.Outcome, req.Partition, req.Stream); refusal != nil {
+			return nil, refusal.status()
+		}
+		return &pb.PublishResponse{Ack: ackOf(p.ack(&o, a.subject))}, nil
+	case <-ctx.Done():
+		return nil, ended(ctx)
+	}
+}
+
+// ack is what a publisher is told of an outcome; nil: nothing.
+func (p *publish) ack(o *outcome, subj string) *wire.Ack {
+	a := &wire.Ack{
+		AckPolicy: p.msg.AckPolicy, AckInbox: p.msg.AckInbox, CorrelationID: p.msg.CorrelationID, MsgSubject: []byte(subj),
+		CommitTime: o.committed,
+	}
+	if !fillAck(a, o.stream, o.Outcome, o.at) {
+		return nil
+	}
+	return a
+}
+
+// PublishToSubject implements pb.APIServer.
+func (d *Door) PublishToSubject(ctx context.Context, req *pb.PublishToSubjectRequest) (*pb.PublishToSubjectResponse, error) {
+	c := callerOf(ctx)
+	if err := d.authorize(c, req.Subject, "PublishToSubject"); err != nil {
+		return nil, err
+	}
+	if !subject.ValidLiteral(req.Subject) || !utf8.ValidString(req.Subject) {
+		return nil, status.Error(codes.InvalidArgument, "Subject is invalid")
+	}
+	if !c.publishes(req.Subject) {
+		return nil, refused(req.Subject, "PublishToSubject")
+	}
+	p := &publish{inbox: req.AckInbox != ""}
+	if !p.inbox {
+		req.AckInbox = d.inbox()
+	}
+	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, 0)
+	w := make(firstAck, 1)
+	p.ticket = w
+	d.space(c.Account).Publish(&broker.Message{Subject: []byte(req.Subject), Data: wire.AppendPublish(nil, &p.msg), Note: p})
+	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
+		return &pb.PublishToSubjectResponse{}, nil
+	}
+	select {
+	case o := <-w:
+		return &pb.PublishToSubjectResponse{Ack: ackOf(p.ack(&o, req.Subject))}, nil
+	case <-ctx.Done():
+		return nil, ended(ctx)
+	}
+}
+
+// firstAck is the ticket of a call that waits for the first stream that acks. A
+// partition that takes nothing does not.
+type firstAck chan outcome
+
+// Settle implements stream.Ticket.
+func (w firstAck) Settle(s *stream.Stream, o partition.Outcome, at int64) {
+	if fillAck(&wire.Ack{}, s, o, at) {
+		waiting(w).Settle(s, o, at)
+	}
+}
+
+// Lose implements stream.Ticket.
+func (firstAck) Lose() {}

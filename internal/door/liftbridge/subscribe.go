@@ -1,0 +1,227 @@
+package liftbridge
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Texts with which a subscription ends.
+const (
+	endOfReadOnly = "End of readonly partition"
+	endOfSpan     = "Stop offset reached"
+)
+
+// Subscribe implements pb.APIServer.
+func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServer[pb.Message]) error {
+	ctx := call.Context()
+	c := callerOf(ctx)
+	if req.Consumer.GetGroupId() != "" && req.Consumer.GetConsumerId() == "" {
+		return status.Error(codes.InvalidArgument, "Consumer id cannot be empty when group id is provided")
+	}
+	f := d.find(c.Account, req.Stream)
+	if f == nil || f.hidden || f.part(req.Partition) == nil {
+		return status.Error(codes.NotFound, "No such partition")
+	}
+	if err := d.authorize(c, req.Stream, "Subscribe"); err != nil {
+		return err
+	}
+	if !c.reads(f.subjectOf(req.Partition)) {
+		return refused(req.Stream, "Subscribe")
+	}
+	s := f.part(req.Partition)
+	if req.Resume && s.Config().Gate.Paused {
+		if err := d.resume(ctx, c.Account, f, req.Partition); err != nil {
+			return status.Errorf(codes.Internal, "Failed to resume stream: %v", err)
+		}
+	}
+	if err := d.readers.fenced(s, req.Consumer); err != nil {
+		return err
+	}
+	at, err := resolve(s, req)
+	if err != nil {
+		return err
+	}
+	displaced, leave, err := d.readers.enter(s, req.Consumer)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := call.Send(&pb.Message{}); err != nil {
+		return err
+	}
+	r := &reading{door: d, call: call, stream: s, family: f, number: req.Partition, span: at, displaced: displaced}
+	if req.Reverse {
+		return r.backward(ctx)
+	}
+	return r.forward(ctx)
+}
+
+// reading is one subscription.
+type reading struct {
+	door      *Door
+	call      grpc.ServerStreamingServer[pb.Message]
+	stream    *stream.Stream
+	family    *family
+	number    int32
+	displaced <-chan struct{}
+	span
+	headers []wire.Header
+}
+
+// forward delivers messages as they come.
+func (r *reading) forward(ctx context.Context) error {
+	p := r.stream.Partition()
+	in := p.Reader(uint64(r.start) + 1)
+	defer in.Close()
+	for {
+		changed := r.stream.Changed()
+		if err := r.drain(in); !errors.Is(err, io.EOF) {
+			return r.final(err)
+		}
+		if err := r.closed(in); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ended(ctx)
+		case <-r.displaced:
+			return nil
+		case <-r.door.stopping:
+			return status.Error(codes.Unavailable, "the server stops")
+		}
+	}
+}
+
+// drain delivers what there is: then the error is io.EOF.
+func (r *reading) drain(in *partition.Reader) error {
+	for {
+		if err := r.gate(); err != nil {
+			return err
+		}
+		v, err := in.Next()
+		if err != nil {
+			return r.unreadable(err, in.Position())
+		}
+		offset := int64(v.Seq) - 1
+		if r.stop != none && offset > r.stop {
+			return status.Error(codes.ResourceExhausted, endOfSpan)
+		}
+		if err := r.send(&v); err != nil {
+			return err
+		}
+		if offset == r.stop {
+			return status.Error(codes.ResourceExhausted, endOfSpan)
+		}
+	}
+}
+
+// gate says why nothing is delivered any more; nil: something is.
+func (r *reading) gate() error {
+	switch {
+	case r.stream.Dropped():
+		return status.Error(codes.NotFound, "commit log was deleted")
+	case r.stream.Config().Gate.Paused:
+		return status.Error(codes.FailedPrecondition, "commit log was closed")
+	}
+	select {
+	case <-r.displaced:
+		return errDisplaced
+	case <-r.door.stopping:
+		return status.Error(codes.Unavailable, "the server stops")
+	default:
+		return nil
+	}
+}
+
+// errDisplaced ends a subscription whose place another one took.
+var errDisplaced = errors.New("displaced")
+
+// final is how a call ends.
+func (r *reading) final(err error) error {
+	if errors.Is(err, errDisplaced) {
+		return nil
+	}
+	return err
+}
+
+// unreadable says why a message cannot be read; io.EOF stays.
+func (r *reading) unreadable(err error, next uint64) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	case r.stream.Dropped():
+		return status.Error(codes.NotFound, "commit log was deleted")
+	}
+	r.door.log.Error("message not delivered", "stream", r.family.name, "partition", r.number, "before", next, "error", err)
+	code := codes.Internal
+	if errors.Is(err, record.ErrDamaged) {
+		code = codes.DataLoss
+	}
+	return status.Errorf(code, "message before offset %d cannot be read: %v", int64(next)-1, err)
+}
+
+// closed says that all there is was delivered and nothing more will come; nil: it
+// may.
+func (r *reading) closed(in *partition.Reader) error {
+	last := newest(r.stream.Partition())
+	if r.stop != none && last >= r.stop && int64(in.Position()) > r.stop {
+		return status.Error(codes.ResourceExhausted, endOfSpan) // the last one was removed
+	}
+	if r.stream.Config().Gate.ReadOnly && int64(in.Position())-1 > last {
+		return status.Error(codes.ResourceExhausted, endOfReadOnly)
+	}
+	return nil
+}
+
+// backward delivers messages from the newest one down, and ends.
+func (r *reading) backward(ctx context.Context) error {
+	p := r.stream.Partition()
+	for offset := r.start; offset >= max(r.stop, 0) && uint64(offset)+1 >= p.First(); offset-- {
+		if err := r.gate(); err != nil {
+			return r.final(err)
+		}
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
+		v, err := p.Get(uint64(offset) + 1)
+		if errors.Is(err, partition.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return r.unreadable(err, uint64(offset)+2)
+		}
+		if err := r.send(&v); err != nil {
+			return err
+		}
+	}
+	return status.Error(codes.ResourceExhausted, endOfSpan)
+}
+
+// send sends a record as a message.
+func (r *reading) send(v *record.View) error {
+	var key []byte
+	key, r.headers = wire.DecodeHeaderBlock(r.headers[:0], v.Header)
+	if len(v.Key) > 0 {
+		key = v.Key
+	}
+	m := pb.Message{
+		Offset: int64(v.Seq) - 1, Key: key, Value: v.Data, Timestamp: v.Time, Stream: r.family.name, Partition: r.number,
+		Subject: string(v.Subject), ReplySubject: string(v.Reply), Headers: make(map[string][]byte, len(r.headers)+2),
+	}
+	for _, h := range r.headers {
+		m.Headers[string(h.Name)] = h.Value
+	}
+	m.Headers[wire.SubjectHeader], m.Headers[wire.ReplyHeader] = v.Subject, v.Reply
+	return r.call.Send(&m)
+}

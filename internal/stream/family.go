@@ -1,0 +1,95 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// A family is several streams that are one to its users: its partitions. It is there
+// when its first member is: that is created last and deleted first, so that a crash
+// in between leaves members that nobody finds and a start removes.
+
+// CreateFamily makes the members of a family, whose configurations are given in the
+// order of their numbers; one alone is just a stream. It returns when that is
+// durable. Where a name is taken the error is ErrExists.
+func (d *Directory) CreateFamily(ctx context.Context, account string, members []Config) ([]*Stream, error) {
+	out := make([]*Stream, len(members))
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i := 1; i < len(members); i++ {
+		wg.Go(func() { out[i], errs[i] = d.Create(ctx, account, members[i]) })
+	}
+	wg.Wait()
+	err := errors.Join(errs...)
+	if err == nil {
+		out[0], err = d.Create(ctx, account, members[0])
+	}
+	if err == nil {
+		return out, nil
+	}
+	for _, s := range out[1:] {
+		if s == nil {
+			continue
+		}
+		if derr := d.Drop(context.WithoutCancel(ctx), s); derr != nil {
+			err = errors.Join(err, derr)
+		}
+	}
+	return nil, err
+}
+
+// DropFamily deletes all members of a family for good.
+func (d *Directory) DropFamily(ctx context.Context, members []*Stream) error {
+	if err := d.Drop(ctx, members[0]); err != nil {
+		return err
+	}
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i := 1; i < len(members); i++ {
+		wg.Go(func() { errs[i] = d.Drop(ctx, members[i]) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("delete the partitions of stream %q: %w", members[0].Config().Member.Family, err)
+	}
+	return nil
+}
+
+// findPartial notes, before anything is served, the members of families that are not
+// there: they were being created or deleted when the server ended.
+func (d *Directory) findPartial(all []*Stream) {
+	whole := map[[2]string]bool{}
+	for _, s := range all {
+		if m := s.Config().Member; m != nil && m.Index == 0 {
+			whole[[2]string{s.Account(), m.Family}] = true
+		}
+	}
+	var out []*Stream
+	for _, s := range all {
+		if m := s.Config().Member; m != nil && !whole[[2]string{s.Account(), m.Family}] {
+			out = append(out, s)
+		}
+	}
+	d.mu.Lock()
+	d.partial = out
+	d.mu.Unlock()
+	if len(out) > 0 {
+		d.wantReap()
+	}
+}
+
+// dropPartial deletes what findPartial noted.
+func (d *Directory) dropPartial(ctx context.Context) {
+	d.mu.Lock()
+	all := d.partial
+	d.partial = nil
+	d.mu.Unlock()
+	for _, s := range all {
+		d.log.Info("partition of a stream that was not finished is removed", "stream", s.Name(), "account", s.Account())
+		if err := d.Drop(ctx, s); err != nil {
+			d.log.Error("partition of a stream that was not finished is not removed", "stream", s.Name(), "account", s.Account(), "error", err)
+		}
+	}
+}
