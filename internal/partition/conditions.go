@@ -27,7 +27,7 @@ type Conditions struct {
 	TTL       int64  // of the record, see record.View
 	Marked    bool   // the record is, see record.View
 	Header    []byte // takes the place of the record's; nil: it is as it came
-	Key       []byte // of the record
+	Key       []byte // of the record; nil: what it has
 	// Chain is what the record is a link of; nil: of nothing.
 	Chain *Chain
 	// Amended is what is stored in the record's place, from admission on; nil: what

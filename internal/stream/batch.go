@@ -181,7 +181,9 @@ func refusalOf(code uint32) partition.Outcome {
 // demand puts into the parts of a record what the dialect read from its header.
 func demand(parts *record.Parts, c *partition.Conditions) {
 	parts.ID, parts.HasID, parts.Rollup, parts.TTL, parts.Marked = c.ID, c.HasID, c.Rollup, c.TTL, c.Marked
-	parts.Key = c.Key
+	if c.Key != nil {
+		parts.Key = c.Key
+	}
 	if c.Header != nil {
 		parts.Header = c.Header
 	}
