@@ -46,15 +46,6 @@ type Export struct {
 	// Of services.
 	Response  Response
 	Threshold time.Duration // how long an answer is waited for; 0: DefaultThreshold
-	Latency   *Latency      // nil: not measured
-}
-
-// Latency says how the time that a service takes is published.
-type Latency struct {
-	// Percent of the requests that are measured, 1 to 100; 0: those whose headers ask
-	// for a trace.
-	Percent int
-	Subject string // where, in the exporter's account
 }
 
 // Import is what an account has of another.

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -32,6 +33,9 @@ type Options struct {
 	Users []User
 	// NoAuthUser is who those are that show nothing; empty: they are not let in.
 	NoAuthUser string
+	// Certificates says that a client is who its certificate says, and nothing else it
+	// shows counts.
+	Certificates bool
 	// Default is the account of those who belong to no other.
 	Default *account.Account
 }
@@ -42,6 +46,7 @@ type Authenticator struct {
 	users     map[string]*User
 	anonymous *User
 	byDefault *account.Account
+	certs     bool
 	// decoy is compared with where there is no such user, so that a stranger
 	// cannot tell the users' names by the time of the answer.
 	decoy string
@@ -52,7 +57,7 @@ func New(o Options) (*Authenticator, error) {
 	if o.Token != "" && len(o.Users) > 0 {
 		return nil, errors.New("a token can not stand beside users")
 	}
-	a := &Authenticator{token: o.Token, users: map[string]*User{}, byDefault: o.Default}
+	a := &Authenticator{token: o.Token, users: map[string]*User{}, byDefault: o.Default, certs: o.Certificates}
 	for i := range o.Users {
 		u := &o.Users[i]
 		if u.Name == "" {
@@ -85,7 +90,10 @@ func (a *Authenticator) Required() bool { return a.token != "" || len(a.users) >
 func (a *Authenticator) Anonymous() bool { return a.anonymous != nil }
 
 // Credentials are what a client shows.
-type Credentials struct{ User, Password, Token string }
+type Credentials struct {
+	User, Password, Token string
+	Certificate           *x509.Certificate // verified; nil: none
+}
 
 // Authenticate says which user a client is. Where nothing is configured everybody
 // is a nameless one of the default account. The error is one of this package; its
@@ -94,7 +102,10 @@ func (a *Authenticator) Authenticate(c Credentials) (*User, error) {
 	if !a.Required() {
 		return &User{Account: a.byDefault}, nil
 	}
-	if a.anonymous != nil && c == (Credentials{}) {
+	if a.certs && len(a.users) > 0 {
+		return a.byCertificate(c.Certificate)
+	}
+	if a.anonymous != nil && c.User == "" && c.Password == "" && c.Token == "" {
 		return a.anonymous, nil
 	}
 	if len(a.users) > 0 {

@@ -35,6 +35,9 @@ type Config struct {
 
 	LameDuckDuration, LameDuckGrace time.Duration
 
+	TLS         TLSConfig
+	AllowNonTLS bool // clients without TLS are let in beside those with it
+
 	Auth          AuthConfig
 	Accounts      []AccountConfig
 	SystemAccount string
@@ -60,6 +63,7 @@ type AuthConfig struct {
 	NoAuthUser            string
 	Timeout               time.Duration
 	Default               *PermissionConfig
+	timeoutNamed          bool
 	configured            bool // there was a block that names, or should name, who may come in
 }
 
@@ -201,6 +205,9 @@ func (c *Config) settle() {
 	c.settleLiftbridge()
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host
+	}
+	if c.TLS.Named && !c.Auth.timeoutNamed {
+		c.Auth.Timeout = c.TLS.Timeout + time.Second // credentials come behind the handshake
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
-// advertise puts the address that clients are told into INFO.
+// advertise puts the address that clients are told into INFO. A server that is alone
+// names no others to go to.
 func (p *process) advertise() error {
 	host, port, err := net.SplitHostPort(p.ln.Addr().String())
 	if err != nil {
@@ -22,18 +23,16 @@ func (p *process) advertise() error {
 	if p.config.HostNamed {
 		host = p.config.Host
 	}
-	var urls []string
 	if a := p.config.ClientAdvertise; a != "" {
 		if host, port, err = net.SplitHostPort(a); err != nil {
 			return fmt.Errorf("read client_advertise: %w", err)
 		}
-		urls = []string{a}
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil {
 		return fmt.Errorf("read the port of %q: %w", port, err)
 	}
-	p.rooms.nats.UpdateInfo(func(i *wire.Info) { i.Host, i.Port, i.ConnectURLs = host, n, urls }, false)
+	p.rooms.nats.UpdateInfo(func(i *wire.Info) { i.Host, i.Port = host, n }, false)
 	return nil
 }
 

@@ -159,8 +159,19 @@ var flagTable = []struct {
 		{names: "r remote_syslog log_size_limit max_traced_msg_len", arg: "VALUE", note: noteLogging},
 	}},
 	{"Known, not served yet", []flag{
-		{names: "tls tlsverify", note: noteTLS, set: func(*Flags, string) error { return errors.New(noteTLS) }},
-		{names: "tlscert tlskey tlscacert", arg: "FILE", note: noteTLS, set: func(*Flags, string) error { return errors.New(noteTLS) }},
+		{names: "tls", help: "secure clients with TLS", set: switchOn(func(c *Config, on bool) { c.TLS.Named = on })},
+		{names: "tlsverify", help: "secure clients with TLS and have them show a certificate", set: switchOn(func(c *Config, on bool) {
+			c.TLS.Named, c.TLS.Options.Verify = c.TLS.Named || on, on
+		})},
+		{names: "tlscert", arg: "FILE", help: "the server's certificate", set: over(func(c *Config, v string) error {
+			c.flagPair().CertFile = v
+			return nil
+		})},
+		{names: "tlskey", arg: "FILE", help: "its key", set: over(func(c *Config, v string) error {
+			c.flagPair().KeyFile = v
+			return nil
+		})},
+		{names: "tlscacert", arg: "FILE", help: "the authorities of clients' certificates", set: text(func(c *Config) *string { return &c.TLS.Options.CAFile })},
 		{names: "ms https_port", arg: "PORT", note: noteTLS, set: func(*Flags, string) error { return errors.New(noteTLS) }},
 		{names: "routes cluster cluster_listen cluster_name cluster_advertise connect_retries", arg: "VALUE", note: noteCluster},
 		{names: "no_advertise", note: noteCluster},
@@ -321,6 +332,9 @@ func (c *Config) check() error {
 		}
 	}
 	if err := c.checkLiftbridge(); err != nil {
+		return err
+	}
+	if err := c.checkTLS(); err != nil {
 		return err
 	}
 	accounts := c.accountRegistry()

@@ -39,7 +39,7 @@ func (c *Config) accountRegistry() *account.Registry {
 
 // authOptions puts the configured users together.
 func (c *Config) authOptions(accounts *account.Registry) (auth.Options, error) {
-	o := auth.Options{Token: c.Auth.Token, NoAuthUser: c.Auth.NoAuthUser, Default: accounts.Find(account.Global)}
+	o := auth.Options{Token: c.Auth.Token, NoAuthUser: c.Auth.NoAuthUser, Default: accounts.Find(account.Global), Certificates: c.TLS.Map}
 	users := c.Auth.Users
 	if c.Auth.User != "" {
 		users = append(users, UserConfig{Name: c.Auth.User, Password: c.Auth.Password})
@@ -103,11 +103,15 @@ func (d *doorkeeper) Anonymous() bool { return d.auth.Anonymous() }
 func (d *doorkeeper) Nonce() bool     { return false }
 
 func (d *doorkeeper) Authenticate(c *natsdoor.Credentials) (*natsdoor.Identity, error) {
-	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.Token})
+	u, err := d.auth.Authenticate(shown(c))
 	if err != nil {
 		return nil, err
 	}
 	return d.admit(u)
+}
+
+func shown(c *natsdoor.Credentials) auth.Credentials {
+	return auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.Token, Certificate: c.Certificate}
 }
 
 // admit makes the identity of a user, if its account has room.
@@ -131,7 +135,7 @@ func (d *doorkeeper) Reauthenticate(c *natsdoor.Credentials, old *natsdoor.Ident
 	if old.User != "" && d.auth.Find(old.User) == nil {
 		return nil, natsdoor.ErrUnknownUser
 	}
-	u, err := d.auth.Authenticate(auth.Credentials{User: c.Connect.User, Password: c.Connect.Pass, Token: c.Connect.Token})
+	u, err := d.auth.Authenticate(shown(c))
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 
 // What is not honoured, and why.
 const (
-	noteTLS          = "TLS is not served yet"
+	noteTLS          = "OCSP is not served yet"
 	noteCluster      = "clusters are not served yet: this server runs alone"
 	noteLinks        = "links to other servers are not served yet"
 	noteWS           = "WebSocket is not served yet"
@@ -83,8 +83,9 @@ var topKeys = block{
 	{names: "no_fast_producer_stall", note: "producers are never stalled for a slow consumer"},
 	{names: "connect_error_reports reconnect_error_reports", note: noteLinks},
 	{names: "proxy_protocol proxies", note: noteLogging},
-	{names: "tls", set: refuse("TLS is not served yet: a server that is to be reached with TLS must not start without it")},
-	{names: "allow_non_tls ocsp ocsp_cache", note: noteTLS},
+	{names: "tls", set: func(c *Config, v value) { c.TLS = v.tls() }},
+	{names: "allow_non_tls", set: func(c *Config, v value) { c.AllowNonTLS = v.boolean() }},
+	{names: "ocsp ocsp_cache", note: noteTLS},
 	{names: "authorization", set: func(c *Config, v value) {
 		c.Auth.configured = true
 		v.block(authKeys)

@@ -11,7 +11,7 @@ var authKeys = block{
 	{names: "user username", set: func(c *Config, v value) { c.Auth.User = v.credential() }},
 	{names: "pass password", set: func(c *Config, v value) { c.Auth.Password = v.str() }},
 	{names: "token", set: func(c *Config, v value) { c.Auth.Token = v.credential() }},
-	{names: "timeout", set: func(c *Config, v value) { c.Auth.Timeout = v.duration() }},
+	{names: "timeout", set: func(c *Config, v value) { c.Auth.Timeout, c.Auth.timeoutNamed = v.duration(), true }},
 	{names: "users", set: func(c *Config, v value) { c.Auth.Users = v.users() }},
 	{names: "default_permission default_permissions permissions", set: func(c *Config, v value) { c.Auth.Default = v.permissions() }},
 	{names: "auth_callout auth_hook", set: refuse("auth callout is not served yet: without it this server would let the wrong clients in")},

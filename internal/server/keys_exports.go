@@ -1,7 +1,6 @@
 package server
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/weirmq/weir/internal/account"
@@ -29,7 +28,7 @@ func (v value) exports() []account.Export {
 			{names: "threshold response_threshold response_time response_max_time", set: func(_ *Config, v value) {
 				onlyService, x.Threshold = v.key, v.duration()
 			}},
-			{names: "latency", set: func(_ *Config, v value) { onlyService, x.Latency = v.key, v.latency() }},
+			{names: "latency", note: "the time that services take is not measured yet"},
 			{names: "allow_trace", note: noteMessageTrace},
 		})
 		switch {
@@ -59,32 +58,6 @@ func (v value) response() account.Response {
 	}
 	v.fail("must be singleton, stream or chunked")
 	return account.Singleton
-}
-
-// latency reads how the time of a service is published: a subject, or a block.
-func (v value) latency() *account.Latency {
-	l := &account.Latency{Percent: 100}
-	if s, ok := v.v.(string); ok {
-		l.Subject = s
-		return l
-	}
-	v.block(block{
-		{names: "subject", set: func(_ *Config, v value) { l.Subject = v.str() }},
-		{names: "sampling", set: func(_ *Config, v value) {
-			text := strings.TrimSuffix(strings.TrimSpace(v.str()), "%")
-			if strings.EqualFold(text, "headers") {
-				l.Percent = 0
-				return
-			}
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 || n > 100 {
-				v.fail("must be from 1%% to 100%%, or headers")
-				return
-			}
-			l.Percent = n
-		}},
-	})
-	return l
 }
 
 // imports reads what an account has of others.

@@ -38,9 +38,6 @@ func (r *rooms) link(system string) error {
 			continue
 		}
 		key := fmt.Sprint(l.Importer, " ", l.Import.Account, " ", l.Mapping, l.Import.Share, l.Export.Response, l.Export.Threshold)
-		if l.Export.Latency != nil {
-			key += fmt.Sprint(*l.Export.Latency)
-		}
 		if stop := r.links.services[key]; stop != nil {
 			next[key] = stop
 			continue

@@ -42,6 +42,10 @@ func (r *rooms) reload(c *Config) error {
 	for _, a := range r.accounts.All() {
 		old[a.Name] = true
 	}
+	secure, err := c.doorTLS()
+	if err != nil {
+		return err
+	}
 	r.accounts.Replace(registry)
 	keeper, err := r.authenticator(c)
 	if err != nil {
@@ -58,6 +62,7 @@ func (r *rooms) reload(c *Config) error {
 	if r.budgets != nil {
 		r.budgets.reload()
 	}
+	r.nats.UpdateTLS(secure)
 	r.nats.UpdateLimits(natsLimits(c))
 	r.nats.UpdateInfo(func(*wire.Info) {}, false)
 	r.nats.Reauthenticate(keeper)

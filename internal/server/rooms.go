@@ -173,6 +173,10 @@ func (r *rooms) buildNATS(c *Config) error {
 	if err != nil {
 		return err
 	}
+	secure, err := c.doorTLS()
+	if err != nil {
+		return err
+	}
 	xkey, err := nkeys.CreateCurveKeys()
 	if err != nil {
 		return fmt.Errorf("make a curve key: %w", err)
@@ -191,7 +195,7 @@ func (r *rooms) buildNATS(c *Config) error {
 			Headers: !c.NoHeaderSupport, JetStream: c.JetStream.Enabled, Domain: c.JetStream.Domain,
 			APILevel: 2, XKey: xpub, WeirVersion: Version,
 		},
-		Limits: natsLimits(c), Auth: keeper, Log: r.log, Poller: r.poller,
+		Limits: natsLimits(c), Auth: keeper, TLS: secure, Log: r.log, Poller: r.poller,
 	})
 	return nil
 }

@@ -30,17 +30,18 @@ var (
 // Conn is one client.
 type Conn struct {
 	// Set at construction.
-	door   *Door
-	id     uint64
-	link   link
-	sock   *poller.Socket // the link where it is polled, else nil
-	stream net.Conn       // below the link where it is not
-	host   string
-	port   int
-	start  time.Time
-	nonce  string
-	out    *outbox.Outbox
-	done   chan struct{} // closed when closing is set
+	door    *Door
+	id      uint64
+	link    link
+	sock    *poller.Socket // the link where it is polled, else nil
+	stream  net.Conn       // below the link where it is not
+	secured *secured       // the stream where it may become a TLS one, else nil
+	host    string
+	port    int
+	start   time.Time
+	nonce   string
+	out     *outbox.Outbox
+	done    chan struct{} // closed when closing is set
 
 	// Only the reader.
 	in        input
@@ -89,6 +90,10 @@ func (d *Door) newConn(conn net.Conn) *Conn {
 		connect: wire.NewConnect(),
 	}
 	c.settings = c.connect
+	if t := d.tls.Load(); t != nil {
+		c.secured = &secured{Conn: conn, settings: t}
+		conn = c.secured
+	}
 	d.newLink(conn, c)
 	host, port, err := net.SplitHostPort(conn.RemoteAddr().String())
 	if err == nil {
@@ -113,6 +118,10 @@ func newNonce() string {
 
 // serve begins the life of a connection. Its reader ends it.
 func (c *Conn) serve() {
+	if c.secured != nil {
+		go c.serveSecured()
+		return
+	}
 	c.greet()
 	if c.closing.Load() == nil {
 		c.startTimers()
@@ -127,12 +136,32 @@ func (c *Conn) serve() {
 	}()
 }
 
+// serveSecured begins the life of a connection with the handshake.
+func (c *Conn) serveSecured() {
+	switch {
+	case c.closing.Load() == nil:
+		if why := c.secure(); why != nil {
+			c.close(why)
+		}
+	case !c.secured.settings.First:
+		_ = c.secured.greet(c) // an -ERR follows it
+	}
+	if c.closing.Load() == nil {
+		c.startTimers()
+		c.readStream()
+	}
+	c.teardown()
+}
+
 // greet sends the first INFO.
-func (c *Conn) greet() {
+func (c *Conn) greet() { c.send(wire.AppendInfo(nil, c.firstInfo())) }
+
+// firstInfo is the INFO that the client gets first.
+func (c *Conn) firstInfo() *wire.Info {
 	auth := *c.door.auth.Load()
 	info := c.info()
 	info.AuthRequired = auth.Required() && !auth.Anonymous()
-	c.send(wire.AppendInfo(nil, info))
+	return info
 }
 
 // send queues bytes that are the caller's to give away.

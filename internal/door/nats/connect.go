@@ -48,7 +48,10 @@ func (c *Conn) letIn() bool {
 }
 
 func (c *Conn) credentials(connect wire.Connect, sent bool) *Credentials {
-	return &Credentials{Connect: connect, Sent: sent, Nonce: c.nonce, Remote: c.link.RemoteAddr(), Connection: c.id}
+	return &Credentials{
+		Connect: connect, Sent: sent, Nonce: c.nonce, Remote: c.link.RemoteAddr(), Connection: c.id,
+		Certificate: c.secured.certificate(),
+	}
 }
 
 // authenticate asks who the client is and makes it that.

@@ -28,6 +28,7 @@ type Options struct {
 	// Poller reads for TCP connections and must outlive the door; nil: each has a
 	// goroutine of its own.
 	Poller *poller.Poller
+	TLS    *TLS // nil: clients are not secured
 }
 
 // Events is told about connections. Its methods are called on the connection's
@@ -51,6 +52,7 @@ type Door struct {
 	info   atomic.Pointer[wire.Info]
 	limits atomic.Pointer[Limits]
 	auth   atomic.Pointer[Authenticator]
+	tls    atomic.Pointer[TLS]
 	lastID atomic.Uint64
 	totals totals
 
@@ -91,6 +93,7 @@ func New(o Options) *Door {
 	info.Proto = 1
 	d.info.Store(&info)
 	d.auth.Store(&o.Auth)
+	d.tls.Store(o.TLS)
 	return d
 }
 

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"crypto/x509"
 	"errors"
 	"net"
 	"time"
@@ -16,6 +17,9 @@ type Credentials struct {
 	Nonce      string       // of the INFO; empty where there was none
 	Remote     net.Addr
 	Connection uint64 // the connection's number
+	// Certificate is what the client has shown for TLS, verified where the settings ask
+	// for that; nil: none.
+	Certificate *x509.Certificate
 }
 
 // Identity is who a connection is. It is immutable.

@@ -1,12 +1,20 @@
 package nats
 
-import wire "github.com/weirmq/weir/internal/wire/nats"
+import (
+	"crypto/tls"
+
+	wire "github.com/weirmq/weir/internal/wire/nats"
+)
 
 // info gives the INFO for this client.
 func (c *Conn) info() *wire.Info {
 	info := *c.door.info.Load()
 	info.AuthRequired = (*c.door.auth.Load()).Required()
 	info.MaxPayload = int32(c.maxPayload(c.door.limits.Load()))
+	if s := c.secured; s != nil {
+		info.TLSRequired, info.TLSAvailable = !s.settings.Optional, s.settings.Optional
+		info.TLSVerify = s.settings.Config.ClientAuth >= tls.VerifyClientCertIfGiven
+	}
 	info.ClientID, info.ClientIP, info.Nonce = c.id, c.host, c.nonce
 	return &info
 }
