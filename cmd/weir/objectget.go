@@ -53,7 +53,11 @@ func (a *app) objectGet(ctx context.Context, obs jetstream.ObjectStore, object, 
 	if err != nil {
 		return fmt.Errorf("object %s: %w", object, err)
 	}
-	defer func() { _ = in.Close() }() // it was only read
+	defer func() {
+		if ctx.Err() == nil { // else a Read that has no end may be in its way
+			_ = in.Close() // it was only read
+		}
+	}()
 	info, err := in.Info()
 	if err != nil {
 		return fmt.Errorf("object %s: %w", object, err)

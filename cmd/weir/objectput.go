@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -81,15 +82,25 @@ func (a *app) objectPut(cmd *cobra.Command, args []string, f *objectPutFlags) er
 		if err != nil {
 			return err
 		}
-		if old, err := obs.GetInfo(ctx, meta.Name); err == nil && len(args) == 2 {
+		old, err := obs.GetInfo(ctx, meta.Name)
+		switch {
+		case errors.Is(err, jetstream.ErrObjectNotFound):
+			old = nil
+		case err != nil:
+			return fmt.Errorf("object %s of store %s: %w", meta.Name, args[0], err)
+		case len(args) == 3 && !f.force: // nobody can be asked on what the object comes from
+			return usagef(cmd, "object %s exists: --force replaces it", meta.Name)
+		default:
 			what := fmt.Sprintf("Replace object %s (%s) of store %s", old.Name, humanBytes(old.Size), args[0])
 			if err := a.confirm(cmd, f.force, what); err != nil {
 				return err
 			}
-		} else if err == nil && !f.force {
-			return usagef(cmd, "object %s exists: --force replaces it", meta.Name)
 		}
-		return a.upload(ctx, obs, meta, in, size)
+		s, err := newSender(ctx, js, args[0], int64(f.chunk), a.timeout)
+		if err != nil {
+			return err
+		}
+		return a.upload(ctx, s, obs, meta, old, in, size)
 	})
 }
 
@@ -128,9 +139,9 @@ func (f *objectPutFlags) meta(cmd *cobra.Command, args []string) (jetstream.Obje
 }
 
 // upload stores what in gives and holds what the server then has against it.
-func (a *app) upload(ctx context.Context, obs jetstream.ObjectStore, meta jetstream.ObjectMeta, in io.Reader, size int64) error {
+func (a *app) upload(ctx context.Context, s *sender, obs jetstream.ObjectStore, meta jetstream.ObjectMeta, old *jetstream.ObjectInfo, in io.Reader, size int64) error {
 	p := a.newProgress(a.asJSON)
-	info, err := obs.Put(ctx, meta, &counted{Reader: whole{in}, told: func(n int64) { p.showPart(n, max(n, size)) }})
+	info, err := s.put(ctx, meta, old, &counted{Reader: in, told: func(n int64) { p.showPart(n, max(n, size)) }})
 	p.clear()
 	if err == nil {
 		var stored *jetstream.ObjectInfo
@@ -142,9 +153,6 @@ func (a *app) upload(ctx context.Context, obs jetstream.ObjectStore, meta jetstr
 	if err != nil {
 		return fmt.Errorf("store object %s: %w", meta.Name, lostOr(ctx, err))
 	}
-	if a.asJSON {
-		return a.printJSON(info)
-	}
 	return a.done(info, "Stored object %s: %s in %s, %s", info.Name, humanBytes(info.Size), plural(uint64(info.Chunks), "piece", "pieces"), info.Digest)
 }
 
@@ -154,17 +162,6 @@ func lostOr(ctx context.Context, err error) error {
 		return cause
 	}
 	return err
-}
-
-// whole fills each read, so that pieces have the size that was asked for.
-type whole struct{ io.Reader }
-
-func (w whole) Read(b []byte) (int, error) {
-	n, err := io.ReadFull(w.Reader, b)
-	if err == io.ErrUnexpectedEOF {
-		err = io.EOF
-	}
-	return n, err
 }
 
 // counted tells of how much was read.
