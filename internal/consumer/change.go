@@ -66,14 +66,14 @@ type recorder struct {
 	floor Position
 }
 
-func (r *recorder) delivered(kind byte, seq, dseq uint64, now int64) {
+func (r *recorder) delivered(kind byte, seq, dseq uint64, now int64, member uint32) {
 	if r.run.kind == kind && r.run.n > 0 && seq == r.run.seq+r.run.n &&
-		dseq == r.run.dseq+r.run.n && now == r.run.time {
+		dseq == r.run.dseq+r.run.n && now == r.run.time && member == r.run.member {
 		r.run.n++
 		return
 	}
 	r.closeRun()
-	r.run = fact{kind: kind, seq: seq, dseq: dseq, n: 1, time: now}
+	r.run = fact{kind: kind, seq: seq, dseq: dseq, n: 1, time: now, member: member}
 }
 
 func (r *recorder) acked(seq uint64) {

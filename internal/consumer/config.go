@@ -45,6 +45,8 @@ type Config struct {
 	InactiveThreshold time.Duration
 	// Push makes the consumer send by itself; nil: it answers requests.
 	Push *Push `json:",omitempty"`
+	// Spread makes the consumer send by itself to several; nil: it does not.
+	Spread *Spread `json:",omitempty"`
 	// ReplayOriginal leaves as much time between messages as lay between them when
 	// they were stored.
 	ReplayOriginal bool `json:",omitempty"`

@@ -35,8 +35,9 @@ type Consumer struct {
 	// advisories gathers until the next Step gives them.
 	advisories []Advisory
 
-	pull pull
-	push push
+	pull   pull
+	push   push
+	spread spread
 	// hold is when delivering may go on that a Step held back; 0: it did not.
 	hold int64
 	// replayed is the last new message of a replay in original time.
@@ -79,6 +80,7 @@ func (c *Consumer) Update(cfg Config) {
 func (c *Consumer) configure(cfg Config) {
 	c.cfg = cfg
 	c.wait = cfg.waits()
+	c.spread.configure(cfg.Spread)
 	c.armed = false
 	c.pull.max = cfg.maxWaiting()
 	c.paused = false // whoever changes the pause tells it
@@ -137,7 +139,7 @@ func (c *Consumer) TakeChanges(dst []byte) ([]byte, bool) {
 
 // Wants says whether a new record may have somebody to go to.
 func (c *Consumer) Wants() bool {
-	return c.push.bound || c.pull.waiting.len+c.pull.fresh.len > 0
+	return c.push.bound || c.pull.waiting.len+c.pull.fresh.len > 0 || c.spread.attended()
 }
 
 // Step does what time and source allow: requests end, messages that were not
@@ -154,7 +156,11 @@ func (c *Consumer) Step(now int64, src Source, interest func(reply string) bool,
 		c.rearm()
 	}
 	s := step{c: c, now: now, src: src, interest: interest, out: out}
-	c.expire(now)
+	if c.cfg.Spread != nil {
+		c.expire(now + spreadSlack)
+	} else {
+		c.expire(now)
+	}
 	c.expirePin(now)
 	c.pull.begin(&s)
 	c.hold = 0
@@ -164,6 +170,8 @@ func (c *Consumer) Step(now int64, src Source, interest func(reply string) bool,
 		c.hold = c.cfg.PauseUntil
 	case c.cfg.Push != nil:
 		c.push.deliver(&s, c.cfg.Push)
+	case c.cfg.Spread != nil:
+		c.spread.deliver(&s)
 	default:
 		s.deliver()
 	}

@@ -7,7 +7,8 @@
 // The core keeps position, pending set, floor, redelivery queue and change
 // records. It knows no protocol. A policy says who gets the next message and
 // whether it may be sent now: pull.go serves JetStream's pull requests, between
-// which priority.go chooses, and push.go sends by itself.
+// which priority.go chooses, push.go sends by itself, and spread.go sends by itself
+// to one of several members.
 //
 // # Input and output
 //

@@ -59,6 +59,8 @@ type Delivery struct {
 	Seq, DSeq uint64
 	// Delivered counts the deliveries of this message, from 1.
 	Delivered int
+	// Member is who gets it, of a consumer with members.
+	Member uint32
 	// Pending is the number of matching messages after the consumer's position:
 	// what was delivered is not in it, acknowledged or not.
 	Pending uint64

@@ -64,12 +64,18 @@ type table struct {
 	// i-th wait. Made by whoever uses them; a replica has none.
 	lists  []list
 	queued int
+	// classes gives the list for each member, held what it has; nil where members
+	// are not told apart.
+	classes, held map[uint32]int
 }
 
 const queue = 0
 
-// class gives the list for the entry's number of deliveries.
+// class gives the list for the entry's number of deliveries, or for its member.
 func (t *table) class(e *entry) int {
+	if t.classes != nil {
+		return t.classes[e.member]
+	}
 	return min(int(e.count()), len(t.lists)-1)
 }
 
@@ -95,6 +101,9 @@ func (t *table) push(e entry) uint32 {
 	t.live++
 	if e.count() > 1 {
 		t.redelivered++
+	}
+	if t.held != nil {
+		t.held[e.member]++
 	}
 	return uint32(len(t.ents) - 1)
 }
@@ -214,6 +223,9 @@ func (t *table) kill(i uint32) bool {
 	}
 	e.setPhase(phaseDead)
 	t.live--
+	if t.held != nil {
+		t.held[e.member]--
+	}
 	lowest := int(i) == t.head
 	if t.live == 0 {
 		t.ents, t.head = t.ents[:0], 0
@@ -232,6 +244,10 @@ func (t *table) redeliver(i, count uint32, now int64, member uint32) {
 		t.redelivered++
 	}
 	e.setCount(count)
+	if t.held != nil {
+		t.held[e.member]--
+		t.held[member]++
+	}
 	e.time, e.member = now, member
 }
 

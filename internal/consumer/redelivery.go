@@ -53,6 +53,9 @@ func (h lateHeap) sink(i int) {
 
 // deadline is when the entry's wait ends.
 func (c *Consumer) deadline(e *entry) int64 {
+	if c.tab.classes != nil {
+		return e.time + c.wait[c.tab.class(e)-1]
+	}
 	return e.time + c.wait[min(int(e.count()), len(c.wait))-1]
 }
 
@@ -93,6 +96,11 @@ func (c *Consumer) sweepLate() {
 // were changed. What is queued for redelivery stays queued.
 func (c *Consumer) rearm() {
 	c.armed = true
+	if c.cfg.Spread != nil {
+		c.late = c.late[:0]
+		c.spread.rearm(c)
+		return
+	}
 	var queued []uint32
 	if len(c.tab.lists) > 0 {
 		for i := c.tab.lists[queue].head; i != none; i = c.tab.ents[i].next {
@@ -112,22 +120,27 @@ func (c *Consumer) rearm() {
 			c.expired = append(c.expired, uint32(i))
 		}
 	}
-	slices.SortFunc(c.expired, func(a, b uint32) int {
-		return cmp.Compare(c.tab.ents[a].time, c.tab.ents[b].time)
-	})
-	for _, i := range c.expired {
-		if c.tab.ents[i].time > c.now { // a delayed one
-			c.delay(i)
-		} else {
-			c.arm(i)
-		}
-	}
+	c.armInOrder(c.expired)
 	for _, i := range queued {
 		c.tab.link(i, queue)
 	}
 	if c.moved {
 		c.moved = false
 		c.requeueAll()
+	}
+}
+
+// armInOrder starts the waits of loose entries in the order in which they began.
+func (c *Consumer) armInOrder(loose []uint32) {
+	slices.SortFunc(loose, func(a, b uint32) int {
+		return cmp.Compare(c.tab.ents[a].time, c.tab.ents[b].time)
+	})
+	for _, i := range loose {
+		if c.tab.ents[i].time > c.now { // a delayed one
+			c.delay(i)
+		} else {
+			c.arm(i)
+		}
 	}
 }
 

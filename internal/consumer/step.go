@@ -69,6 +69,12 @@ func (s *step) candidate() (candidate, bool) {
 	if c.cfg.AckPolicy != AckNone && c.cfg.MaxAckPending > 0 && c.tab.live >= c.cfg.MaxAckPending {
 		return candidate{}, false
 	}
+	return s.fresh()
+}
+
+// fresh looks for the first message that was not sent yet.
+func (s *step) fresh() (candidate, bool) {
+	c := s.c
 	item, answer := s.src.Peek(c.next)
 	switch answer {
 	case Found:
@@ -164,13 +170,13 @@ func (c *Consumer) deliverNew(d *Delivery, now int64) {
 	if c.cfg.AckPolicy == AckNone {
 		c.floor = c.delivered
 		c.rec.floor = c.floor // follows from the fact
-		c.rec.delivered(factDone, d.Seq, d.DSeq, now)
+		c.rec.delivered(factDone, d.Seq, d.DSeq, now, 0)
 		return
 	}
-	e := entry{seq: d.Seq, dseq: d.DSeq, time: now}
+	e := entry{seq: d.Seq, dseq: d.DSeq, time: now, member: d.Member}
 	e.setCount(1)
 	c.arm(c.tab.push(e))
-	c.rec.delivered(factDelivered, d.Seq, d.DSeq, now)
+	c.rec.delivered(factDelivered, d.Seq, d.DSeq, now, d.Member)
 }
 
 // deliverAgain counts another delivery of the pending entry at i. Its place in the
@@ -178,9 +184,9 @@ func (c *Consumer) deliverNew(d *Delivery, now int64) {
 func (c *Consumer) deliverAgain(i uint32, d *Delivery, now int64) {
 	c.delivered.Consumer = d.DSeq
 	c.tab.unlink(i)
-	c.tab.redeliver(i, uint32(min(d.Delivered, maxCount)), now, 0)
+	c.tab.redeliver(i, uint32(min(d.Delivered, maxCount)), now, d.Member)
 	c.arm(i)
-	c.rec.add(fact{kind: factRedelivered, seq: d.Seq, dseq: d.DSeq, n: 1, count: c.tab.ents[i].count(), time: now})
+	c.rec.add(fact{kind: factRedelivered, seq: d.Seq, dseq: d.DSeq, n: 1, count: c.tab.ents[i].count(), time: now, member: d.Member})
 }
 
 // scanEvery is how many sequences are passed over before that is written down, so

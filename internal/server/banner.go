@@ -11,6 +11,7 @@ import (
 type banner struct {
 	Name, DataDir, Durability string
 	NATS, HTTP, Lift          string // addresses that are bound; empty: off
+	Streaming                 string // cluster id of NATS Streaming; empty: off
 	Loopback                  bool   // because nothing was said about who may come in
 	Streams                   int
 	Pid                       int
@@ -30,6 +31,9 @@ func (b *banner) write(w io.Writer) {
 	}
 	if b.HTTP != "" {
 		p("  HTTP           http://%s   /healthz /varz /connz /metrics", b.HTTP)
+	}
+	if b.Streaming != "" {
+		p("  NATS Streaming cluster %s", b.Streaming)
 	}
 	if b.DataDir != "" {
 		p("  streams        %s   %s, %s", b.DataDir, b.Durability, plural(b.Streams, "stream"))
@@ -67,6 +71,6 @@ func plural(n int, noun string) string {
 func (b *banner) attrs() []any {
 	return []any{
 		"version", Version, "nats_version", NATSVersion, "name", b.Name, "pid", b.Pid, "nats", b.NATS, "http", b.HTTP, "liftbridge", b.Lift,
-		"store_dir", b.DataDir, "durability", b.Durability, "streams", b.Streams, "loopback_only", b.Loopback, "ready_ms", b.ReadyMS,
+		"store_dir", b.DataDir, "durability", b.Durability, "streams", b.Streams, "streaming", b.Streaming, "loopback_only", b.Loopback, "ready_ms", b.ReadyMS,
 	}
 }

@@ -44,6 +44,7 @@ type Config struct {
 	NoSystem      bool
 
 	JetStream JetStreamConfig
+	Stan      StanConfig
 	// Liftbridge is its gRPC interface.
 	Liftbridge LiftbridgeConfig
 	HTTP       HTTPConfig
@@ -160,6 +161,7 @@ func defaultConfig() *Config {
 		SystemAccount: "$SYS",
 		Auth:          AuthConfig{Timeout: 2 * time.Second},
 		JetStream:     defaultJetStream(),
+		Stan:          defaultStan(),
 		Liftbridge:    defaultLiftbridge(),
 		HTTP:          HTTPConfig{BasePath: ""},
 		Log:           LogConfig{Format: "text"},
@@ -202,7 +204,13 @@ func (c *Config) settle() {
 			c.HTTP.Host, c.HTTP.Port = loopback, defaultHTTPPort
 		}
 	}
+	if c.Stan.Dir != "" && c.JetStream.StoreDir == defaultStoreDir {
+		c.JetStream.StoreDir = c.Stan.Dir
+	}
 	c.settleLiftbridge()
+	if c.Stan.Dir != "" && c.JetStream.StoreDir == defaultStoreDir {
+		c.JetStream.StoreDir = c.Stan.Dir
+	}
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host
 	}
@@ -210,6 +218,3 @@ func (c *Config) settle() {
 		c.Auth.Timeout = c.TLS.Timeout + time.Second // credentials come behind the handshake
 	}
 }
-
-// stores says whether the server keeps streams, for whichever door.
-func (c *Config) stores() bool { return c.JetStream.Enabled || c.Liftbridge.Enabled }

@@ -136,6 +136,7 @@ var flagTable = []struct {
 			return nil
 		})},
 	}},
+	{"NATS Streaming", stanFlags},
 	{"Clients", []flag{
 		{names: "user", arg: "USER", help: "clients must log in as this user, not as the file says", set: over(setUser)},
 		{names: "pass", arg: "PASSWORD", help: "… with this password, plain or bcrypt", set: text(func(c *Config) *string { return &c.Auth.Password })},
@@ -330,6 +331,9 @@ func (c *Config) check() error {
 		if _, _, err := net.SplitHostPort(c.ClientAdvertise); err != nil {
 			return fmt.Errorf("client_advertise %q is not HOST:PORT", c.ClientAdvertise)
 		}
+	}
+	if err := c.checkStan(); err != nil {
+		return err
 	}
 	if err := c.checkLiftbridge(); err != nil {
 		return err

@@ -15,13 +15,12 @@ const (
 	noteJWT          = "operator mode and JWTs are not served yet"
 	noteLogging      = "not served yet"
 	noteMappings     = "subject mappings are not served yet"
-	noteSTAN         = "NATS Streaming is not served yet"
 	noteMessageTrace = "message tracing is not served yet"
 	noteTrace        = "what clients send is not logged yet, only details of their connections"
 )
 
 // topKeys are the keys of the file itself, in the order of the manual.
-var topKeys = block{
+var topKeys = append(block{
 	{names: "listen", set: func(c *Config, v value) {
 		if host, port, ok := v.hostPort(); ok {
 			c.Port = port
@@ -102,12 +101,12 @@ var topKeys = block{
 	{names: "leaf leafnodes", note: noteLinks},
 	{names: "websocket ws", note: noteWS},
 	{names: "mqtt", note: noteMQTT},
-	{names: "stan streaming", note: noteSTAN},
+	{names: "stan streaming", set: setStan},
 	{names: "liftbridge", set: setLiftbridge},
 	{names: "jetstream", set: setJetStream},
 	{names: "store_dir storedir", set: func(c *Config, v value) { c.JetStream.StoreDir = v.str() }},
 	{names: "default_js_domain", note: noteLinks},
-}
+}, stanFileKeys...)
 
 // refuse makes a setter for what the server must not start with.
 func refuse(why string) func(*Config, value) {

@@ -87,7 +87,7 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
-	if c.JetStream.Enabled {
+	if c.stores() {
 		spareProcessors()
 	}
 	p := &process{flags: f, config: c, log: lg, served: make(chan error, 1)}
@@ -122,6 +122,9 @@ func (p *process) open() error {
 	}
 	p.rooms = r
 	r.start(context.Background())
+	if err := r.startStan(context.Background()); err != nil {
+		return errors.Join(err, r.close(context.Background()))
+	}
 	p.http.attach(r)
 	addr := net.JoinHostPort(p.config.Host, strconv.Itoa(max(p.config.Port, 0)))
 	ln, err := listen.TCP(addr, func(err error, pause time.Duration) {
@@ -206,7 +209,10 @@ func (p *process) announce(w io.Writer, took time.Duration) {
 		Name: p.rooms.name, NATS: p.ln.Addr().String(), HTTP: p.http.addr(), Lift: p.rooms.liftAddr, Pid: os.Getpid(),
 		Loopback: !p.config.HostNamed && !p.config.authenticates(), ReadyMS: took.Milliseconds(),
 	}
-	if js := &p.config.JetStream; js.Enabled {
+	if p.rooms.stan != nil {
+		b.Streaming = p.config.Stan.Door.Cluster
+	}
+	if js := &p.config.JetStream; p.config.stores() {
 		b.DataDir, b.Durability = js.StoreDir, "synced before each acknowledgement"
 		if js.SyncInterval > 0 {
 			b.Durability = "synced every " + js.SyncInterval.String() + ": a power loss can cost acknowledged messages"

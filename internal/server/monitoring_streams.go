@@ -91,7 +91,9 @@ func (s *source) jsStats() *monitor.JetStreamStats {
 		}
 	}
 	st.API.Level = wirejs.APILevel
-	st.API.Total, st.API.Errors = s.js.Stats()
+	if s.js != nil {
+		st.API.Total, st.API.Errors = s.js.Stats()
+	}
 	return st
 }
 
@@ -101,7 +103,7 @@ const detailsTime = 5 * time.Second
 // Jsz implements monitor.Source.
 func (s *source) Jsz(q *monitor.JszQuery) *monitor.Jsz {
 	j := &monitor.Jsz{ServerID: s.id, Now: time.Now().UTC()}
-	if s.streams == nil {
+	if s.js == nil {
 		j.Disabled = true
 		return j
 	}

@@ -16,6 +16,7 @@ import (
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
+	standoor "github.com/weirmq/weir/internal/door/stan"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/poller"
 	"github.com/weirmq/weir/internal/stream"
@@ -46,11 +47,14 @@ type rooms struct {
 	budgets  *budgets
 	storage  *storage // nil without streams
 	streams  *stream.Directory
-	js       *jsdoor.Door
-	lift     *liftdoor.Door // nil without Liftbridge
-	keeper   atomic.Pointer[auth.Authenticator]
-	poller   *poller.Poller // nil where the system has none
-	nats     *natsdoor.Door
+	js       *jsdoor.Door // nil without JetStream
+	stan     *standoor.Door
+	// stanAccount is where stan serves.
+	stanAccount string
+	lift        *liftdoor.Door // nil without Liftbridge
+	keeper      atomic.Pointer[auth.Authenticator]
+	poller      *poller.Poller // nil where the system has none
+	nats        *natsdoor.Door
 
 	liftAccount, liftAddr string // of the door for Liftbridge's clients
 
@@ -117,23 +121,32 @@ func (r *rooms) buildStreams(disk vfs.FS, c *Config) error {
 
 func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	js := &c.JetStream
+	if err := refuseOldStore(o.FS, o.Dir); err != nil {
+		return err
+	}
 	s, err := openStorage(o)
 	if err != nil {
 		return err
 	}
 	r.storage = s
 	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, &s.room.full, r.accountLimits)
-	r.js = jsdoor.New(jsdoor.Options{
-		ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
-		MaxRequestBatch: js.MaxRequestBatch, MaxAckPending: js.MaxAckPending, DuplicateWindow: js.DuplicateWindow, Log: r.log,
-	})
+	if c.Stan.Enabled {
+		r.buildStan(c)
+	}
 	r.streams = stream.New(stream.Options{
 		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
-		Outlet:   func() stream.Outlet { return new(jsdoor.Outlet) },
+		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
+		Outlet:   r.newOutlet,
 		Shards:   runtime.NumCPU(), Log: r.log,
 	})
-	r.js.Start(r.streams)
+	if js.Enabled {
+		r.js = jsdoor.New(jsdoor.Options{
+			ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
+			MaxRequestBatch: js.MaxRequestBatch, MaxAckPending: js.MaxAckPending, DuplicateWindow: js.DuplicateWindow, Log: r.log,
+		})
+		r.js.Start(r.streams)
+	}
 	if err := s.recover(r.streams); err != nil || !c.Liftbridge.Enabled {
 		return err
 	}
@@ -211,6 +224,9 @@ func (r *rooms) start(ctx context.Context) {
 	r.running.Go(func() error { return r.storage.volume.Run(ctx) })
 	r.running.Go(func() error { return r.storage.run(ctx) })
 	r.running.Go(func() error { return r.storage.scrub.run(ctx, r.storage.volume) })
+	if r.stan != nil {
+		r.running.Go(func() error { return r.stan.Run(ctx) })
+	}
 	r.streams.Serve()
 	for _, a := range r.accounts.All() {
 		r.serveAccount(a)

@@ -73,8 +73,10 @@ type ConsumerConfig struct {
 	Local bool `json:"local,omitempty"`
 	// Ephemeral consumers are deleted when nobody used them for Core's
 	// InactiveThreshold.
-	HeadersOnly bool            `json:"headers_only,omitempty"`
-	Doc         json.RawMessage `json:"doc,omitempty"`
+	HeadersOnly bool `json:"headers_only,omitempty"`
+	// Dialect names whose protocol the consumer speaks; empty: the stream's.
+	Dialect string          `json:"dialect,omitempty"`
+	Doc     json.RawMessage `json:"doc,omitempty"`
 }
 
 func encodeConfig(c *Config) []byte {

@@ -134,6 +134,18 @@ func (d *Directory) PostAcks(acks []Ack) {
 	}
 }
 
+// openConsumer decodes the Doc of a configuration.
+func (s *Stream) openConsumer(cfg *ConsumerConfig) (any, error) {
+	if cfg.Dialect == "" {
+		return s.dialect.OpenConsumer(cfg.Doc)
+	}
+	open := s.dir.o.Foreign[cfg.Dialect]
+	if open == nil {
+		return nil, fmt.Errorf("consumer %q is of the dialect %q, which this server does not speak", cfg.Name, cfg.Dialect)
+	}
+	return open(cfg.Doc)
+}
+
 // creation is a consumer on its way through the log.
 type creation struct {
 	*waiter
@@ -144,7 +156,7 @@ type creation struct {
 // the same name gives ErrExists, also one whose creation is under way: that is
 // waited for.
 func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
-	if _, err := s.dialect.OpenConsumer(cfg.Doc); err != nil {
+	if _, err := s.openConsumer(&cfg); err != nil {
 		return nil, err
 	}
 	if s.Config().Retention != RetainByLimits {
@@ -205,7 +217,7 @@ func (s *Stream) reserveConsumer(ctx context.Context, name string) (done func(),
 // UpdateConsumer changes a consumer's configuration; its position stays. One that
 // is deleted gives ErrNotFound.
 func (s *Stream) UpdateConsumer(ctx context.Context, c *Consumer, cfg ConsumerConfig) (*Consumer, error) {
-	if _, err := s.dialect.OpenConsumer(cfg.Doc); err != nil {
+	if _, err := s.openConsumer(&cfg); err != nil {
 		return nil, err
 	}
 	return s.setConsumer(ctx, consumerSpec{ID: c.id, Created: c.Created(), Update: true, Config: cfg})
@@ -233,7 +245,7 @@ func (s *Stream) setConsumer(ctx context.Context, spec consumerSpec) (*Consumer,
 // consumerSet puts a consumer, or its new configuration, in force. It runs on the
 // group's goroutine, or on that of the caller for a local one.
 func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
-	n, err := s.dialect.OpenConsumer(spec.Config.Doc)
+	n, err := s.openConsumer(&spec.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +280,7 @@ func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
 func (s *Stream) revive() {
 	for _, id := range slices.Sorted(maps.Keys(s.ledger.by)) {
 		a := s.ledger.by[id]
-		n, err := s.dialect.OpenConsumer(a.spec.Config.Doc)
+		n, err := s.openConsumer(&a.spec.Config)
 		if err != nil {
 			s.dir.log.Error("consumer not opened", "stream", s.Name(), "consumer", a.spec.Config.Name, "error", err)
 			continue
@@ -297,6 +309,7 @@ func (s *Stream) addConsumerLocked(spec consumerSpec, native any, st consumer.St
 	c.native.Store(&native)
 	c.core = consumer.New(s.coreConfig(&spec), st)
 	s.consumers[spec.Config.Name] = c
+	s.delivers.Add(1)
 	s.nextID = max(s.nextID, spec.ID)
 	s.idle.Store(false)
 	s.part.WatchRemovals(true)
@@ -331,6 +344,7 @@ func (s *Stream) consumerDropped(name string, id uint64) bool {
 		return false
 	}
 	delete(s.consumers, name)
+	s.delivers.Add(-1)
 	if len(s.consumers) == 0 {
 		s.part.WatchRemovals(false)
 	}

@@ -42,6 +42,9 @@ type Options struct {
 	Budget func(account string, memory bool) partition.Budget
 	// Dialects by the name that Config.Dialect has.
 	Dialects map[string]Dialect
+	// Foreign decodes the Doc of consumers whose dialect is not their stream's, by
+	// the name that ConsumerConfig.Dialect has.
+	Foreign map[string]func(doc []byte) (any, error)
 	// Outlet makes an outlet: each shard, and the journal's goroutine, has its own.
 	Outlet func() Outlet
 	Shards int

@@ -26,8 +26,9 @@ type staged struct {
 	// done is told the outcomes, on whichever goroutine knows them; nil: nobody is.
 	done    func([]partition.Outcome)
 	repeats []repeat
-	// notes are what the answers to captured records need, one after the other, noteEnds
-	// where each record's ends.
+	// answers writes the replies; nil: the stream's dialect does. notes are what it
+	// needs for that, one after the other, noteEnds where each record's ends.
+	answers  Answer
 	notes    []byte
 	noteEnds []uint32
 	// whole is the id of the batch that these records are, all of it; empty: of none.
@@ -36,6 +37,8 @@ type staged struct {
 	flows []flowRef
 	// tickets are those who wait for the records that a Capturer took, nil for nobody.
 	tickets []Ticket
+	// late has the replies follow the deliveries that can be made at once.
+	late bool
 }
 
 var stagedPool = sync.Pool{New: func() any { return new(staged) }}
@@ -51,7 +54,7 @@ func (s *Stream) newStaged(size int) *staged {
 // free gives the batch back. Its area belongs to the log now.
 func (b *staged) free() {
 	b.Reset()
-	b.stream, b.done, b.whole = nil, nil, ""
+	b.stream, b.done, b.answers, b.late, b.whole = nil, nil, nil, false, ""
 	clear(b.flows)
 	b.flows = b.flows[:0]
 	b.notes, b.noteEnds = b.notes[:0], b.noteEnds[:0]
@@ -235,7 +238,7 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 		if len(reply) == 0 {
 			continue
 		}
-		buf = b.dialectReply(buf[:0], i)
+		buf = b.appendReply(buf[:0], i)
 		p.Publish(&broker.Message{Subject: reply, Data: buf})
 	}
 	b.answerFlows()
@@ -244,13 +247,4 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	}
 	b.free()
 	return buf
-}
-
-// note is what came with record i.
-func (b *staged) note(i int) []byte {
-	var from uint32
-	if i > 0 {
-		from = b.noteEnds[i-1]
-	}
-	return b.notes[from:b.noteEnds[i]]
 }

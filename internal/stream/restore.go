@@ -212,7 +212,7 @@ func (f *filler) consumer(it *backup.Item) error {
 			return fmt.Errorf("consumer %q: %w", spec.Config.Name, err)
 		}
 	}
-	if _, err := f.stream.dialect.OpenConsumer(spec.Config.Doc); err != nil {
+	if _, err := f.stream.openConsumer(&spec.Config); err != nil {
 		return fmt.Errorf("consumer %q: %w", spec.Config.Name, err)
 	}
 	f.nextID++

@@ -39,6 +39,7 @@ type Shard struct {
 	touched    []*broker.Publisher
 	dirty      []*Consumer
 	copying    []*copier
+	late       []*staged // to be answered when this turn's deliveries are made
 	streams    map[*Stream]*streamState
 	out        consumer.Output
 	scratch    []byte
@@ -73,6 +74,7 @@ const (
 	evBound                    // who listens to a consumer may have changed
 	evCopy                     // an origin has something to copy
 	evFlow                     // a client answered a consumer's flow-control request
+	evAcks                     // acknowledgements, in order with the other events
 )
 
 type event struct {
@@ -86,6 +88,7 @@ type event struct {
 	removal  uint64
 	subject  []byte
 	call     func(now int64)
+	acks     []Ack
 }
 
 func newShard(outlet Outlet, log *slog.Logger, now int64) *Shard {
@@ -165,6 +168,11 @@ func (sh *Shard) turn(now int64) bool {
 		c.dirty = false
 		sh.step(c, now)
 	}
+	for _, b := range sh.late {
+		sh.answer(b)
+	}
+	clear(sh.late)
+	sh.late = sh.late[:0]
 	copying := sh.copying
 	sh.copying = nil
 	for _, c := range copying {
@@ -190,7 +198,13 @@ func (sh *Shard) handle(e *event, now int64) {
 		}
 		sh.touch(e.consumer)
 	case evAnswer:
-		sh.scratch = e.staged.answer(sh.publisher(e.staged.stream.space), sh.scratch)
+		if e.staged.late {
+			sh.late = append(sh.late, e.staged)
+			return
+		}
+		sh.answer(e.staged)
+	case evAcks:
+		sh.applyAcks(e.acks, now)
 	case evRemoved:
 		sh.removed(e)
 	case evCall:
@@ -217,6 +231,11 @@ func (sh *Shard) handle(e *event, now int64) {
 		sh.wheel.Clear(&sh.state(e.stream).age)
 		sh.wake(e.stream, now)
 	}
+}
+
+// answer writes the replies to a batch's publishers.
+func (sh *Shard) answer(b *staged) {
+	sh.scratch = b.answer(sh.publisher(b.stream.space), sh.scratch)
 }
 
 // wake lets the stream's consumers look for records, and its age timer run.

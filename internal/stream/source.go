@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -157,7 +158,10 @@ func (s *source) found(v *record.View) {
 		return s.arena[from:len(s.arena):len(s.arena)]
 	}
 	kept.Subject, kept.Header, kept.Data = keep(v.Subject), keep(v.Header), keep(v.Data)
-	kept.Reply, kept.Key, kept.Attrs = nil, nil, nil
+	kept.Key, kept.Attrs = nil, nil
+	if len(v.Reply) > 0 {
+		kept.Reply = bytes.Clone(v.Reply)
+	}
 	s.views = append(s.views, kept)
 }
 

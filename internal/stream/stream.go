@@ -57,6 +57,7 @@ type Stream struct {
 	followers atomic.Pointer[[]*copier]
 	promoting atomic.Bool  // it ceases to be a mirror: nothing is copied
 	inFlight  atomic.Int64 // bytes handed to the log and not yet back
+	delivers  atomic.Int64 // consumers
 	tail      tail
 
 	mu sync.Mutex
@@ -333,7 +334,7 @@ func (s *Stream) Committed(b *partition.Batch, local bool) {
 	if st.done != nil {
 		st.done(b.Outcomes)
 	}
-	if local || s.config.Load().Memory {
+	if local || s.config.Load().Memory || st.late && s.delivers.Load() > 0 {
 		s.shard.post(event{kind: evAnswer, staged: st})
 		return
 	}
@@ -355,9 +356,6 @@ func (s *Stream) Discarded(b *partition.Batch) {
 	st.lose()
 	st.free()
 }
-
-// Dropped says that the stream was deleted.
-func (s *Stream) Dropped() bool { return s.dropped.Load() }
 
 // Applied wakes the shard where somebody there waits for records.
 func (s *Stream) Applied(_ uint64, _ bool) {

@@ -194,6 +194,9 @@ func (c *call) changeConsumer(s *stream.Stream, old *stream.Consumer, r *wire.Co
 // updateConsumer gives a consumer another configuration. Where it began to deliver
 // is settled.
 func (c *call) updateConsumer(s *stream.Stream, old *stream.Consumer, cfg *wire.ConsumerConfig) (*stream.Consumer, *wire.Error) {
+	if foreign(old) {
+		return nil, wire.Err(wire.CodeConsumerNameExist)
+	}
 	n := neutralConsumer(s, cfg)
 	o := old.Config()
 	n.Start, n.LastPerSubject, n.SkipTo, n.Local = o.Start, o.LastPerSubject, o.SkipTo, o.Local

@@ -23,7 +23,10 @@ func config(s *stream.Stream) *wire.StreamConfig {
 
 // consumerConfig is a consumer's configuration in the protocol's terms.
 func consumerConfig(c *stream.Consumer) *wire.ConsumerConfig {
-	return c.Native().(*wire.ConsumerConfig)
+	if cfg, ok := c.Native().(*wire.ConsumerConfig); ok {
+		return cfg
+	}
+	return foreignConfig(c)
 }
 
 // streamInfo describes a stream. The metadata of the server is left out of lists.

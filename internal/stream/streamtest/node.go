@@ -21,6 +21,7 @@ type Options struct {
 	// FS is the disk; nil: a new one.
 	FS       *faultfs.FS
 	Dialects map[string]stream.Dialect
+	Foreign  map[string]func([]byte) (any, error)
 	Outlet   func() stream.Outlet
 	// Serve begins to answer requests in an account's space, for doors.
 	Serve func(d *stream.Directory, s *broker.Space) (stop func())
@@ -80,7 +81,7 @@ func Start(t testing.TB, o Options) *Node {
 	}
 	n.Catalog = n.disk.catalog
 	n.Streams = stream.New(stream.Options{
-		Catalog: n.Catalog, Opener: n.disk, Space: n.Space, Budget: o.Budget, Dialects: o.Dialects, Outlet: o.Outlet, Shards: 2, Log: log, Batches: o.Batches,
+		Catalog: n.Catalog, Opener: n.disk, Space: n.Space, Budget: o.Budget, Dialects: o.Dialects, Foreign: o.Foreign, Outlet: o.Outlet, Shards: 2, Log: log, Batches: o.Batches,
 	})
 	if err := n.disk.recover(n.Streams); err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 			return err
 		}
 	}
-	if len(c.Subjects) == 0 && !copies && ValidName(c.Name) {
+	if len(c.Subjects) == 0 && !copies && ValidName(c.Name) && c.Metadata[MetaCapture] != CaptureNone {
 		c.Subjects = []string{c.Name}
 	}
 	c.dropEmpty()

@@ -1,0 +1,123 @@
+package stan
+
+import (
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/stan"
+)
+
+// publish takes a message for a channel.
+func (s *stage) publish(m *broker.Message) broker.Verdict {
+	d, p := s.door, &s.msg
+	if p.Decode(m.Data) != nil {
+		if wire.ParseControl(m.Data) != nil {
+			s.refuse(m, nil, wire.InvalidPubReq)
+		}
+		return broker.Staged
+	}
+	v := broker.Staged
+	if len(p.GUID) == 0 || s.publisher(p) == nil {
+		s.refuse(m, p.GUID, wire.InvalidPubReq)
+	} else {
+		v = s.store(m, p)
+	}
+	if v == broker.Staged {
+		d.inMsgs.Add(1)
+		d.inBytes.Add(uint64(len(m.Data)))
+	}
+	return v
+}
+
+func (s *stage) refuse(m *broker.Message, guid []byte, text string) {
+	s.tell(m, wire.AppendPubAck(nil, guid, text))
+}
+
+// publisher is the client that a message is of; nil: nobody who is connected.
+func (s *stage) publisher(p *wire.PubMsg) *client {
+	if c := s.client; c != nil && !c.gone.Load() && c.published(p) {
+		return c
+	}
+	d := s.door
+	d.mu.RLock()
+	var c *client
+	if len(p.ConnID) > 0 {
+		c = d.conns[string(p.ConnID)]
+	} else {
+		c = d.clients[string(p.ClientID)]
+	}
+	d.mu.RUnlock()
+	s.client = c
+	return c
+}
+
+// store stages a message in its channel, which is made if it is not there.
+func (s *stage) store(m *broker.Message, p *wire.PubMsg) broker.Verdict {
+	for {
+		ch := s.channel
+		if ch == nil || ch.name != string(p.Subject) || ch.state.Load() == channelGone {
+			var text string
+			if ch, text = s.door.open(string(p.Subject)); text != "" {
+				s.refuse(m, p.GUID, text)
+				return broker.Staged
+			}
+			s.channel = ch
+		}
+		if v, taken := ch.hold(m); taken {
+			return v
+		}
+		if ch.state.Load() != channelOpen {
+			continue
+		}
+		v, again := s.append(ch, m, p)
+		if !again {
+			return v
+		}
+	}
+}
+
+// append stages a message in an open channel. again says that the channel is gone:
+// another one has to be found.
+func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker.Verdict, again bool) {
+	st := s.stagings[ch]
+	if st == nil {
+		st = &staging{Staging: ch.stream.Stage(pubAck)}
+		s.stagings[ch] = st
+	}
+	parts := record.Parts{Subject: p.Subject, Data: p.Data, Reply: p.Reply}
+	v = st.Add(&parts, m.Reply, p.GUID)
+	if v == broker.Gone {
+		delete(s.stagings, ch)
+		if !ch.stream.Dropped() {
+			return broker.Gone, false // the server stops
+		}
+		s.door.forget(ch)
+		return v, true
+	}
+	if v == broker.Staged && !st.touched {
+		st.touched = true
+		s.touched = append(s.touched, st)
+	}
+	return v, false
+}
+
+// pubAck is the answer to a publisher.
+func pubAck(dst []byte, _ *stream.Stream, o partition.Outcome, guid []byte) []byte {
+	return wire.AppendPubAck(dst, guid, refusals[o.Refusal])
+}
+
+// refusals are the texts for what the log refuses. None of them is one of the old
+// server's, whose log did not refuse: it panicked, or dropped what was oldest.
+var refusals = map[partition.Refusal]string{
+	partition.Accepted:   "",
+	partition.Sealed:     "stan: channel is sealed",
+	partition.TooLarge:   "stan: message is too large",
+	partition.MaxRecords: "stan: channel is full",
+	partition.MaxBytes:   "stan: channel is full",
+	partition.NoSpace:    "stan: no space left for messages",
+	partition.Overload:   "stan: too many messages at a time",
+	partition.Deleted:    wire.ChannelDeleted,
+	partition.Dead:       "stan: the server's storage has failed",
+	partition.Unreadable: "stan: what is stored can not be read at present",
+}

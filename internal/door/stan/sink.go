@@ -1,0 +1,217 @@
+package stan
+
+import (
+	"slices"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/stan"
+)
+
+// subscriptions are the door's, by what they are for.
+type subscriptions struct {
+	discover, pings, publish, subscribe, unsubscribe, subClose, close *broker.Subscription
+	// inboxes gets acknowledgements and the answers to heartbeats. Subscriptions of an
+	// older server have inboxes elsewhere: these have subscriptions of their own.
+	inboxes *broker.Subscription
+	all     []*broker.Subscription
+}
+
+// listen subscribes the door at its subjects.
+func (d *Door) listen() {
+	for _, s := range []struct {
+		to      **broker.Subscription
+		subject string
+	}{
+		{&d.subs.inboxes, d.inbox + "*"}, {&d.subs.publish, d.subjects.Publish + ".>"}, {&d.subs.subscribe, d.subjects.Subscribe},
+		{&d.subs.unsubscribe, d.subjects.Unsubscribe}, {&d.subs.subClose, d.subjects.SubClose}, {&d.subs.close, d.subjects.Close},
+		{&d.subs.pings, d.subjects.Pings}, {&d.subs.discover, d.subjects.Discover},
+	} {
+		*s.to = &broker.Subscription{Subject: s.subject, Kind: broker.KindService, Sink: d}
+		d.subs.all = append(d.subs.all, *s.to)
+	}
+	for _, s := range d.subs.all {
+		d.space.Subscribe(s)
+	}
+}
+
+// deafen ends listening.
+func (d *Door) deafen() {
+	for _, s := range d.subs.all {
+		d.space.Unsubscribe(s)
+	}
+	d.mu.RLock()
+	var own []*broker.Subscription
+	for _, m := range d.inboxes {
+		if m.sub != nil {
+			own = append(own, m.sub)
+		}
+	}
+	d.mu.RUnlock()
+	for _, s := range own {
+		d.space.Unsubscribe(s)
+	}
+}
+
+// OpenStage implements broker.Sink.
+func (d *Door) OpenStage(*broker.Publisher) broker.Stage {
+	return &stage{door: d, stagings: map[*channel]*staging{}}
+}
+
+// stage is what one publisher sends to the door.
+type stage struct {
+	door *Door
+	msg  wire.PubMsg
+
+	// What the last message was of: the next one usually is, too.
+	client  *client
+	channel *channel
+	member  *member
+
+	stagings map[*channel]*staging
+	touched  []*staging
+	acks     []ackBatch
+	answers  []answer
+}
+
+// staging is a publisher's way into one channel's log.
+type staging struct {
+	*stream.Staging
+	touched bool
+}
+
+// maxStagings is how many channels a publisher's stage remembers.
+const maxStagings = 1024
+
+// answer is one that HandOver sends.
+type answer struct {
+	reply string
+	data  []byte
+}
+
+// Add implements broker.Stage.
+func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict {
+	d := s.door
+	if d.stopped.Load() {
+		return broker.Gone
+	}
+	switch sub {
+	case d.subs.publish:
+		return s.publish(m)
+	case d.subs.pings:
+		s.ping(m)
+	case d.subs.discover:
+		s.connect(m)
+	case d.subs.subscribe:
+		s.subscribe(m)
+	case d.subs.unsubscribe:
+		s.end(m, true)
+	case d.subs.subClose:
+		s.end(m, false)
+	case d.subs.close:
+		s.close(m)
+	default:
+		s.ack(m)
+	}
+	return broker.Staged
+}
+
+// HandOver implements broker.Stage.
+func (s *stage) HandOver() {
+	for _, st := range s.touched {
+		st.touched = false
+		st.HandOver()
+	}
+	clear(s.touched)
+	s.touched = s.touched[:0]
+	if len(s.stagings) > maxStagings {
+		clear(s.stagings)
+	}
+	for i := range s.acks {
+		s.acks[i].stream.PostAcks(s.acks[i].acks)
+	}
+	clear(s.acks)
+	s.acks = s.acks[:0]
+	for _, a := range s.answers {
+		s.door.answer(a.reply, a.data)
+	}
+	clear(s.answers)
+	s.answers = s.answers[:0]
+}
+
+// tell answers a message once everything before it is handed over.
+func (s *stage) tell(m *broker.Message, data []byte) {
+	if len(m.Reply) > 0 {
+		s.answers = append(s.answers, answer{string(m.Reply), data})
+	}
+}
+
+// post has a client's lane handle a request, behind all that came before it.
+func (s *stage) post(clientID string, task func()) {
+	s.HandOver()
+	if !s.door.lane(clientID).post(task) {
+		s.door.log.Warn("request dropped, too many wait", "client", clientID)
+	}
+}
+
+// connect takes a request to begin a session.
+func (s *stage) connect(m *broker.Message) {
+	d := s.door
+	var r wire.ConnectRequest
+	text := ""
+	switch err := r.Decode(m.Data); {
+	case err != nil || r.HeartbeatInbox == "":
+		text = wire.InvalidConnReq
+	case !wire.ValidClientID(r.ClientID):
+		text = wire.InvalidClientID
+	}
+	if text != "" {
+		s.tell(m, (&wire.ConnectResponse{Error: text}).Append(nil))
+		return
+	}
+	r.ConnID = slices.Clone(r.ConnID)
+	reply := string(m.Reply)
+	s.post(r.ClientID, func() { d.connect(&r, reply) })
+}
+
+// subscribe takes a request for a channel's messages.
+func (s *stage) subscribe(m *broker.Message) {
+	d := s.door
+	var r wire.SubscriptionRequest
+	text := wire.InvalidSubReq
+	if r.Decode(m.Data) == nil {
+		text = check(&r)
+	}
+	if text != "" {
+		s.tell(m, (&wire.SubscriptionResponse{Error: text}).Append(nil))
+		return
+	}
+	reply := string(m.Reply)
+	s.post(r.ClientID, func() { d.subscribe(&r, reply) })
+}
+
+// end takes a request to end a subscription for good, or to close it.
+func (s *stage) end(m *broker.Message, forGood bool) {
+	d := s.door
+	var r wire.UnsubscribeRequest
+	if r.Decode(m.Data) != nil {
+		s.tell(m, (&wire.SubscriptionResponse{Error: wire.InvalidUnsubReq}).Append(nil))
+		return
+	}
+	reply := string(m.Reply)
+	s.post(r.ClientID, func() {
+		d.answer(reply, (&wire.SubscriptionResponse{Error: d.end(&r, forGood)}).Append(nil))
+	})
+}
+
+// close takes a request to end a session.
+func (s *stage) close(m *broker.Message) {
+	d := s.door
+	id, err := wire.DecodeClose(m.Data)
+	if err != nil {
+		s.tell(m, wire.AppendText(nil, wire.InvalidCloseReq))
+		return
+	}
+	reply := string(m.Reply)
+	s.post(id, func() { d.answer(reply, wire.AppendText(nil, d.close(id))) })
+}

@@ -1,0 +1,225 @@
+package stan
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/stream/streamtest"
+	wire "github.com/weirmq/weir/internal/wire/stan"
+)
+
+// The rules of order and concurrency that a front end of the protocol must keep.
+
+func TestSubscriptionResponseComesBeforeTheFirstDelivery(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	p.put("foo", numbers(5)...)
+	all := streamtest.Subscribe(t, r.space, "_INBOX.order.>")
+	q := wire.SubscriptionRequest{ClientID: "me", Subject: "foo", Inbox: "_INBOX.order.data", MaxInFlight: 10, AckWaitInSecs: 30, StartPosition: wire.First}
+	r.space.Publish(&broker.Message{Subject: []byte("_STAN.sub.tc"), Reply: []byte("_INBOX.order.answer"), Data: q.Append(nil)})
+	for i, want := range []string{"answer", "data", "data", "data", "data", "data"} {
+		if m := all.Next(t); m.Subject != "_INBOX.order."+want {
+			t.Fatalf("message %d is for %s", i, m.Subject)
+		}
+	}
+}
+
+func TestPubAckComesAfterTheDelivery(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	all := streamtest.Subscribe(t, r.space, "_INBOX.order.>")
+	q := wire.SubscriptionRequest{ClientID: "me", Subject: "foo", Inbox: "_INBOX.order.data", MaxInFlight: 1000, AckWaitInSecs: 30}
+	streamtest.Request(t, r.space, "_STAN.sub.tc", nil, q.Append(nil))
+	p.acks = &streamtest.Inbox{Subject: "_INBOX.order.acks", C: all.C}
+	const n = 50
+	for _, m := range numbers(n) {
+		p.publish("foo", m)
+	}
+	delivered, acked := 0, 0
+	for range 2 * n {
+		if all.Next(t).Subject == "_INBOX.order.data" {
+			delivered++
+		} else if acked++; acked > delivered {
+			t.Fatalf("%d are acknowledged, %d delivered", acked, delivered)
+		}
+	}
+}
+
+func TestCloseTakesEffectBehindEarlierAcks(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	p.put("foo", numbers(12)...)
+	dur := wire.SubscriptionRequest{Subject: "foo", DurableName: "dur", StartPosition: wire.First}
+	s := p.subscribe(dur)
+	s.want(count(1, 12)...)
+	s.acknowledge(count(1, 9)...)
+	if text := p.close(); text != "" {
+		t.Fatal(text)
+	}
+	p = r.connect("me")
+	p.put("foo", "m13")
+	s = p.subscribe(dur)
+	if m := s.want(10); !m.Redelivered || m.RedeliveryCount != 1 {
+		t.Errorf("%+v", m)
+	}
+	if m := s.want(11, 12, 13); m.Redelivered {
+		t.Error("a new message says that it was delivered before")
+	}
+	s.quiet()
+}
+
+func TestAckInboxIsHeardBeforeTheResponse(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	s := p.subscribe(wire.SubscriptionRequest{Subject: "foo"})
+	res := r.space.Publish(&broker.Message{Subject: []byte(s.ack)})
+	if res.Nobody() {
+		t.Error("nobody listens for acknowledgements")
+	}
+}
+
+func TestNoDuplicatesAndNoLossWhereASubscriberStartsAmongPublishes(t *testing.T) {
+	r := newRig(t)
+	p, q := r.connect("pub"), r.connect("sub")
+	const n = 400
+	p.put("foo", "m1")
+	var wg sync.WaitGroup
+	wg.Go(func() { p.put("foo", numbers(n-1)...) })
+	var subs []*sub
+	for range 4 {
+		subs = append(subs, q.subscribe(wire.SubscriptionRequest{Subject: "foo", StartPosition: wire.First}))
+	}
+	for _, s := range subs {
+		s.want(count(1, n)...)
+	}
+	wg.Wait()
+	for _, s := range subs {
+		s.quiet()
+	}
+}
+
+func TestDurableResumesWithWhatIsPendingWhateverItsMaxInFlight(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	p.put("foo", numbers(7)...)
+	s := p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "dur", MaxInFlight: 5, StartPosition: wire.First})
+	s.want(1, 2, 3, 4, 5)
+	s.quiet()
+	// It is closed by the inbox where messages go, which a client knows that never got
+	// the answer to its request.
+	if text := r.endSub("_STAN.subclose.tc", &wire.UnsubscribeRequest{ClientID: "me", Subject: "foo", Inbox: s.in.Subject}); text != "" {
+		t.Fatal(text)
+	}
+	s = p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "dur", MaxInFlight: 1})
+	for seq := range uint64(5) {
+		if m := s.want(seq + 1); !m.Redelivered || m.RedeliveryCount != 1 {
+			t.Errorf("%+v", m)
+		}
+	}
+	s.quiet() // what is new waits for room
+	s.acknowledge(count(1, 5)...)
+	s.want(6)
+	s.quiet()
+	s.acknowledge(6)
+	s.want(7)
+}
+
+func TestReplacementOfOneClientDoesNotHoldUpOthers(t *testing.T) {
+	r := newRig(t)
+	silent := r.absent("silent") // subscribed, but it does not answer
+	var wg sync.WaitGroup
+	replaced := make(chan struct{})
+	wg.Go(func() {
+		defer close(replaced)
+		again := &peer{r: r, id: "silent", conn: "other", beats: streamtest.NewInbox(t, r.space), acks: streamtest.NewInbox(t, r.space)}
+		if resp := again.request(); resp.Error != "" {
+			t.Errorf("not replaced: %s", resp.Error)
+		}
+		again.put("foo", "m1")
+	})
+	streamtest.Await(t, "the old one is asked", func() bool { return len(silent.beats.C) > 0 })
+	if resp := silent.request(); resp.Error != wire.ClientRegistered {
+		t.Errorf("another one while it is asked: %q", resp.Error)
+	}
+	id := "c"
+	for r.door.lane(id) != r.door.lane("silent") {
+		id += "c"
+	}
+	r.connect(id)
+	select {
+	case <-replaced:
+		t.Error("it was replaced before it had its time")
+	default:
+	}
+	wg.Wait()
+	if text := silent.ping(); text != wire.ClientReplaced {
+		t.Errorf("ping of the one that was replaced: %q", text)
+	}
+	silent.publish("foo", "late")
+	if text := silent.acked(); text != wire.InvalidPubReq {
+		t.Errorf("publish of the one that was replaced: %q", text)
+	}
+}
+
+func TestPingsAreAnsweredWhileRequestsWait(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	hold := make(chan struct{})
+	for _, l := range append(slices.Clone(r.door.lanes), r.door.openers...) {
+		l.push(func() { <-hold })
+	}
+	if text := p.ping(); text != "" {
+		t.Error(text)
+	}
+	close(hold)
+}
+
+func TestSubscribeIsAnsweredBeforeABigReplayIsOver(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	const n = 3000
+	p.put("foo", numbers(n)...)
+	s := p.subscribe(wire.SubscriptionRequest{Subject: "foo", StartPosition: wire.First, MaxInFlight: n})
+	s.want(count(1, n)...)
+}
+
+func TestSequencesAndTimesOfAChannelRise(t *testing.T) {
+	r := newRig(t)
+	const publishers, each = 4, 100
+	s := r.connect("sub").subscribe(wire.SubscriptionRequest{Subject: "foo"})
+	var peers []*peer
+	for i := range publishers {
+		peers = append(peers, r.connect(fmt.Sprintf("p%d", i)))
+	}
+	var wg sync.WaitGroup
+	for i, p := range peers {
+		wg.Go(func() {
+			for k := range each {
+				p.publish("foo", fmt.Sprintf("%d %d", i, k))
+			}
+			for range each {
+				if text := p.acked(); text != "" {
+					t.Error(text)
+				}
+			}
+		})
+	}
+	last := int64(0)
+	next := make([]int, publishers)
+	for seq := uint64(1); seq <= publishers*each; seq++ {
+		m := s.want(seq)
+		if m.Timestamp < last {
+			t.Fatalf("message %d is older than the one before", seq)
+		}
+		last = m.Timestamp
+		var i, k int
+		if _, err := fmt.Sscanf(string(m.Data), "%d %d", &i, &k); err != nil || next[i] != k {
+			t.Fatalf("%q out of order: %v", m.Data, err)
+		}
+		next[i]++
+	}
+	wg.Wait()
+}
