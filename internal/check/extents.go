@@ -36,6 +36,7 @@ func (f *follower) fetch(e journal.Entry) ([]byte, error) {
 			Cost: CostServer, Detail: "the journal has these records there, and the file is missing",
 		})
 		p.begun, p.last = true, max(p.last, place.Last)
+		f.badJournal = true
 		return nil, f.ctx.Err()
 	case errors.Is(err, record.ErrDamaged):
 		return nil, fmt.Errorf("%w: %w", journal.ErrTorn, err)

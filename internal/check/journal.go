@@ -65,7 +65,7 @@ func (l *looker) lookJournal(*seglog.Volume) error {
 		return nil
 	}
 	l.clean = rec.Clean
-	l.badJournal = len(rec.Damage) > 0
+	l.badJournal = l.badJournal || len(rec.Damage) > 0
 	if rec.Torn {
 		l.report.note("%s ends at offset %d with a batch that was never acknowledged: a crash left it, and the next start cuts it off",
 			path.Join(server.JournalDir, rec.End.File), rec.End.Offset)

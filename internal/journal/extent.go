@@ -214,7 +214,7 @@ func (r *recovery) reach(b *batch) (bad, err error) {
 // keeps what it read last, for reach is followed by deliver.
 func (r *recovery) fetch(rec record, place []byte) ([]byte, error) {
 	f := &r.fetched
-	if f.data != nil && f.group == rec.group && f.index == rec.index && f.term == rec.term {
+	if f.there && f.group == rec.group && f.index == rec.index && f.term == rec.term {
 		return f.data, nil
 	}
 	fetch := r.j.opts.Fetch
@@ -225,13 +225,14 @@ func (r *recovery) fetch(rec record, place []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read extent of journal entry %d/%d of group %d: %w", rec.term, rec.index, rec.group, err)
 	}
-	*f = fetched{rec.group, rec.term, rec.index, data}
+	*f = fetched{true, rec.group, rec.term, rec.index, data}
 	return data, nil
 }
 
 // fetched is the extent that recovery read last.
 type fetched struct {
+	there       bool
 	group       GroupID
 	term, index uint64
-	data        []byte
+	data        []byte // nil: nobody needs it
 }

@@ -25,6 +25,10 @@
 // durably with the next checkpoint. What a checkpoint has alive is never dropped, so a
 // crash finds either of them, whole.
 //
+// Large frames are written once: Log.Extent gives one a place in a file that becomes a
+// segment, before it is journalled, and the journal keeps the place only. The file
+// stays as long as the journal may name what is in it. Fetch reads it back at recovery.
+//
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //

@@ -88,6 +88,7 @@ func (s *storage) missingExtents() error {
 		if err := s.o.OnDamage(d); err != nil {
 			return err
 		}
+		g.solo.StartAt(m.entry.Index) // which is not given again
 	}
 	return nil
 }
