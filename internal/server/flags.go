@@ -13,13 +13,15 @@ import (
 
 // Flags are the command line: what was set on it holds over the file.
 type Flags struct {
-	Config   string
-	Test     bool   // -t: check the configuration and end
-	Signal   string // -sl
-	Help     bool
-	Version  bool
-	set      []func(*Config)
-	warnings []string
+	Config  string
+	Test    bool   // -t: check the configuration and end
+	Signal  string // -sl
+	Help    bool
+	Version bool
+	// Liftbridge is Liftbridge's own configuration file.
+	Liftbridge string
+	set        []func(*Config)
+	warnings   []string
 }
 
 // flag is one flag with its names; arg says that it takes a value.
@@ -137,6 +139,7 @@ var flagTable = []struct {
 		})},
 	}},
 	{"NATS Streaming", stanFlags},
+	{"Liftbridge", liftFlags},
 	{"Clients", []flag{
 		{names: "user", arg: "USER", help: "clients must log in as this user, not as the file says", set: over(setUser)},
 		{names: "pass", arg: "PASSWORD", help: "… with this password, plain or bcrypt", set: text(func(c *Config) *string { return &c.Auth.Password })},
@@ -290,6 +293,11 @@ func (f *Flags) Load() (*Config, error) {
 	if f.Config != "" {
 		var err error
 		if c, err = loadFile(f.Config); err != nil {
+			return nil, err
+		}
+	}
+	if f.Liftbridge != "" {
+		if err := liftbridgeFile(c, f.Liftbridge); err != nil {
 			return nil, err
 		}
 	}

@@ -217,7 +217,9 @@ func (p *newStream) configs() []stream.Config {
 			c.Member = &stream.Member{Family: set.Name, Index: n, Count: len(out)}
 		}
 		c.Limits.DedupWindow = int64(dedupWindow)
-		limit(&c.Limits, &set)
+		if set.Compact {
+			c.Limits.Compact = partition.CompactKeys
+		}
 		c.Doc = describe(&c, &set)
 		out[n] = c
 	}

@@ -72,7 +72,6 @@ func (d Dialect) Adapt(old, next *stream.Config) error {
 	}
 	next.Dialect, next.Capture, next.Queue = old.Dialect, old.Capture, old.Queue
 	next.Gate, next.Member, next.NoAck = old.Gate, old.Member, old.NoAck
-	limit(&next.Limits, &b.set)
 	next.Limits.Sealed = next.Limits.Sealed || next.Gate.ReadOnly
 	return nil
 }
@@ -243,12 +242,4 @@ func fillAck(a *wire.Ack, s *stream.Stream, o partition.Outcome, at int64) bool 
 		a.Error = wire.AckUnknown
 	}
 	return true
-}
-
-// limit puts what the settings say into the log's limits.
-func limit(l *partition.Limits, set *settings) {
-	l.Compact = partition.CompactNone
-	if set.Compact {
-		l.Compact = partition.CompactKeys
-	}
 }

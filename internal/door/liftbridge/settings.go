@@ -49,6 +49,10 @@ const (
 	keyReplicationFactor = "weir.liftbridge.replication_factor"
 )
 
+// compactByKey is the value of keyCompact with which the newest message of each key
+// is kept. JetStream's door knows others.
+const compactByKey = "key"
+
 var fixedKeys = []string{keyName, keySubject, keyPartition, keyPartitions, keyInternal}
 
 // metadata gives the settings as metadata. What is zero is left out.
@@ -65,7 +69,7 @@ func (s *settings) metadata() map[string]string {
 		}
 	}
 	if s.Compact {
-		m[keyCompact] = "key"
+		m[keyCompact] = compactByKey
 	}
 	if s.AutoPause > 0 {
 		m[keyAutoPause] = s.AutoPause.String()
@@ -126,13 +130,7 @@ func readSettings(meta map[string]string) (settings, error) {
 		CleanerInterval: r.number(keyCleanerInterval, 64), CompactGoroutines: int32(r.number(keyCompactGoroutines, 32)),
 		MinISR: int32(r.number(keyMinISR, 32)), ReplicationFactor: int32(r.number(keyReplicationFactor, 32)),
 	}
-	switch meta[keyCompact] {
-	case "", "none":
-	case "key":
-		s.Compact = true
-	default:
-		r.failed(keyCompact, fmt.Errorf("%q is neither key nor none", meta[keyCompact]))
-	}
+	s.Compact = meta[keyCompact] == compactByKey
 	if v := meta[keyAutoPause]; v != "" {
 		var err error
 		if s.AutoPause, err = time.ParseDuration(v); err == nil && s.AutoPause < 0 {
