@@ -226,6 +226,9 @@ func (d *decision) condition(check Check, v *record.View, c *Conditions) Outcome
 		}
 	case CheckLast:
 		if c.HasLast {
+			if p.tip.last != c.Last {
+				return Outcome{Refusal: WrongLast, Detail: p.tip.last}
+			}
 			return d.expect(WrongLast, p.tip.last, c.Last)
 		}
 	case CheckDuplicate:
@@ -239,8 +242,11 @@ func (d *decision) condition(check Check, v *record.View, c *Conditions) Outcome
 			return Outcome{Refusal: WrongLastID, Detail: p.tip.last}
 		}
 	case CheckRollup:
-		if v.Rollup != record.RollupNone && !p.limits.Rollups || !d.mayReplace(v) {
+		if v.Rollup != record.RollupNone && !p.limits.Rollups {
 			return Outcome{Refusal: RollupRefused}
+		}
+		if !d.mayReplace(v) {
+			return Outcome{Refusal: RollupInBatch, Detail: uint64(v.Rollup)}
 		}
 	}
 	return Outcome{}

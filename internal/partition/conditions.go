@@ -84,6 +84,7 @@ const (
 	Broken                     // an earlier record of its Chain was refused
 	Repeated                   // Batch.Whole: it duplicates another record
 	WrongLastInBatch           // Batch.Whole: a sequence is expected that the batch gives itself
+	RollupInBatch              // Batch.Whole: the batch would replace its own; Outcome.Detail is the record.Rollup
 
 	// OwnRefusals and what is above it are for the owner, who finds them before
 	// anything reaches the log.

@@ -52,13 +52,13 @@ func TestARefusedWholeBatchLeavesNoTrace(t *testing.T) {
 	}{
 		"expected sequence":        {msg{subject: "f", cond: of(7)}, WrongLastOfSubject},
 		"one that the batch has":   {msg{subject: "a", cond: of(5)}, WrongLastInBatch},
-		"last of the log":          {msg{subject: "c", cond: Conditions{HasLast: true, Last: 3}}, WrongLastInBatch},
+		"last of the log":          {msg{subject: "c", cond: Conditions{HasLast: true, Last: 6}}, WrongLastInBatch},
 		"an id of the batch":       {msg{subject: "c", id: "new"}, Repeated},
 		"an id of the window":      {msg{subject: "c", id: "old"}, Repeated},
 		"too large":                {msg{subject: "c", data: strings.Repeat("x", 101)}, TooLarge},
 		"full":                     {msg{subject: "d"}, MaxRecords},
-		"rollup of all":            {msg{subject: "c", rollup: record.RollupAll}, RollupRefused},
-		"rollup of its own":        {msg{subject: "a", rollup: record.RollupSubject}, RollupRefused},
+		"rollup of all":            {msg{subject: "c", rollup: record.RollupAll}, RollupInBatch},
+		"rollup of its own":        {msg{subject: "a", rollup: record.RollupSubject}, RollupInBatch},
 		"what the dialect forbids": {msg{subject: "c", cond: Conditions{Pre: 5}}, Dialect},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,9 +46,10 @@ type BatchPart struct {
 	Most   int
 	Strict bool
 	// Refuse is what the message is refused for, in the dialect's numbers, wherever its
-	// place; Fatal what it and its batch are refused for, Unfit what the batch is
-	// refused for when it is complete.
+	// place; Fatal what it and its batch are refused for, which is told if Tell; Unfit
+	// what the batch is refused for when it is complete.
 	Refuse, Fatal, Unfit uint32
+	Tell                 bool
 	// Header takes the place of the message's.
 	Header []byte
 }

@@ -39,7 +39,6 @@ type flow struct {
 	// broken is why its first message was refused, which is all that is said of it.
 	broken *partition.Outcome
 	silent bool // its end is not told
-	greets bool // its beginning is told
 	// untold is what it is to be told next, in order; an event for that is in the
 	// shard's box if there is any.
 	untold []FlowNote
@@ -93,9 +92,14 @@ func (g *ingest) flowMessage(m *broker.Message) *flow {
 		}
 	}
 	o := partition.Outcome{}
+	limits := s.part.Limits()
 	switch {
 	case p.Refuse != 0:
 		o = refusalOf(p.Refuse)
+	case limits.Sealed:
+		o.Refusal = partition.Sealed
+	case limits.MaxRecord > 0 && int64(len(m.Header)+len(m.Data)) > limits.MaxRecord:
+		o.Refusal = partition.TooLarge
 	case !s.config.Load().Fast:
 		o.Refusal = FlowDisabled
 	case p.Fatal != 0:
@@ -182,8 +186,10 @@ func (s *Stream) placeLocked(f *flow, p *BatchPart, fresh bool) (notes []FlowNot
 		}
 	case p.Op == BatchPing:
 		return append(notes, FlowNote{Kind: FlowAcked, Seq: f.settled, Every: f.every}), false
-	case p.Seq < next:
-		return nil, false // it came before
+	case p.Seq < next: // it came before, or counts as lost: its client has lost the thread
+		notes = append(notes, FlowNote{Kind: FlowGap, From: next, Seq: p.Seq})
+		s.endFlowLocked(f, f.last)
+		return append(notes, s.finishedLocked(f)...), false
 	}
 	f.last = max(f.last, behind-1)
 	switch p.Op {
@@ -197,7 +203,9 @@ func (s *Stream) placeLocked(f *flow, p *BatchPart, fresh bool) (notes []FlowNot
 		s.endFlowLocked(f, p.Seq)
 	case BatchAppend:
 		f.last = p.Seq
-		f.greets = f.greets || fresh
+		if fresh {
+			notes = append(notes, FlowNote{Kind: FlowAcked, Every: f.every})
+		}
 	}
 	f.inFlight++
 	return notes, true
@@ -243,16 +251,12 @@ func (s *Stream) settleLocked(f *flow, seq uint64, o partition.Outcome, more boo
 		s.endFlowLocked(f, 0)
 		return s.finishedLocked(f)
 	}
-	if f.greets {
-		f.greets = false
-		notes = append(notes, FlowNote{Kind: FlowAcked, Every: f.every})
-	}
 	switch {
 	case !refused:
 		f.stored = max(f.stored, o.Seq)
 	case o.Refusal != partition.Broken:
 		notes = append(notes, FlowNote{Kind: FlowRefused, Seq: seq, Why: o})
-		if f.chain != nil {
+		if f.chain != nil || f.ended && seq == f.count {
 			s.endFlowLocked(f, seq-1)
 		}
 	}
@@ -260,8 +264,11 @@ func (s *Stream) settleLocked(f *flow, seq uint64, o partition.Outcome, more boo
 		return append(notes, s.finishedLocked(f)...)
 	}
 	if !more && f.settled-f.acked >= uint64(f.every) {
+		for left := f.settled - f.acked; left >= uint64(f.every); {
+			left -= uint64(f.every)
+			f.adaptLocked(len(s.flows))
+		}
 		f.acked = f.settled
-		f.adaptLocked(len(s.flows))
 		notes = append(notes, FlowNote{Kind: FlowAcked, Seq: f.settled, Every: f.every})
 	}
 	return notes

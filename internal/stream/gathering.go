@@ -180,15 +180,17 @@ func (in *gatherer) placeLocked(g *gathering) (o partition.Outcome, why Abandone
 	size := uint64(s.dir.batches.Size)
 	switch {
 	case p.Fatal != 0:
-		o = refusalOf(p.Fatal)
+		o, why, tell = refusalOf(p.Fatal), AbandonedUnsupported, p.Tell
 	case p.Seq != g.last+1:
 		o, why, tell = partition.Outcome{Refusal: BatchIncomplete}, AbandonedIncomplete, true
 	case p.Seq > size:
 		o, why, tell = partition.Outcome{Refusal: BatchTooLarge, Detail: size}, AbandonedLarge, true
 	case p.Op != BatchEnd && !in.stageLocked(g):
 		o, why, tell = partition.Outcome{Refusal: partition.Overload}, AbandonedLarge, true
+	case p.Op == BatchEnd && p.Seq == 1:
+		o, why, tell = partition.Outcome{Refusal: BatchIncomplete}, AbandonedIncomplete, true
 	case p.Op != BatchAppend && g.unfit != 0:
-		o, why, tell = refusalOf(g.unfit), AbandonedUnsupported, true
+		o = refusalOf(g.unfit)
 	}
 	if o.Refusal != partition.Accepted {
 		s.endLocked(g)

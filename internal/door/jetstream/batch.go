@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/partition"
+	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
@@ -32,6 +33,7 @@ func atomicPart(header []byte, p *stream.BatchPart) bool {
 		return false
 	}
 	*p = stream.BatchPart{Kind: stream.BatchWhole, ID: b.ID, Seq: b.Seq, Refuse: number(refuse), Fatal: number(fatal)}
+	p.Tell = fatal.Has(wire.CodeRequiredAPILevel)
 	switch {
 	case b.End:
 		p.Op = stream.BatchEnd
@@ -79,7 +81,7 @@ func (d Dialect) AppendWhole(dst []byte, s *stream.Stream, o partition.Outcome, 
 	if o.Refusal != partition.Accepted {
 		return wire.AppendPubError(dst, s.Name(), refusal(s, o))
 	}
-	ack := wire.PubAck{Stream: s.Name(), Seq: o.Seq, Domain: d.Domain, Value: totalOf(o), Batch: id, Count: uint64(count)}
+	ack := wire.PubAck{Stream: s.Name(), Seq: o.Seq, Domain: d.Domain, Batch: id, Count: uint64(count)}
 	return ack.Append(dst)
 }
 
@@ -105,6 +107,11 @@ func batchRefusal(o partition.Outcome) *wire.Error {
 	switch o.Refusal {
 	case partition.Repeated:
 		return wire.Err(wire.CodeAtomicDuplicate)
+	case partition.RollupInBatch:
+		if record.Rollup(o.Detail) == record.RollupAll {
+			return wire.ErrWith(wire.CodeRollupFailed, "err", "batch rollup all invalid")
+		}
+		return wire.ErrWith(wire.CodeRollupFailed, "err", "batch rollup sub invalid")
 	case partition.WrongLastInBatch:
 		return wire.Err(wire.CodeWrongLastSequenceConstant)
 	case stream.BatchDisabled:

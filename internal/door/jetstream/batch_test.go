@@ -101,7 +101,7 @@ func TestACommitAtTheEndIsNotStored(t *testing.T) {
 	if h := string(msgs[1].Header); !strings.Contains(h, "Nats-Batch-Sequence: 2\r\nNats-Batch-Commit: 1\r\n\r\n") {
 		t.Errorf("the last stored header is %q", h)
 	}
-	r.breaks(wire.CodeAtomicInvalidCommit, "d", 1, "s.a", "", "Nats-Batch-Commit", "eob")
+	r.breaks(wire.CodeAtomicIncomplete, "d", 1, "s.a", "", "Nats-Batch-Commit", "eob")
 }
 
 func TestAtomicBatchesAreRefusedInOrder(t *testing.T) {
@@ -154,6 +154,7 @@ func TestAnAtomicBatchHasItsConditionsCheckedAtTheCommit(t *testing.T) {
 		"last id":                            {wire.CodeAtomicUnsupported, []string{"Nats-Expected-Last-Msg-Id", "x"}, nil},
 		"stream":                             {wire.CodeExpectedStreamMismatch, []string{"Nats-Expected-Stream", "T"}, nil},
 		"last sequence behind the first":     {wire.CodeWrongLastSequenceConstant, []string{"Nats-Expected-Last-Sequence", "2"}, nil},
+		"wrong sequence behind the first":    {wire.CodeWrongLastSequence, []string{"Nats-Expected-Last-Sequence", "1"}, nil},
 		"subject that the batch has written": {wire.CodeWrongLastSequenceConstant, nil, []string{"Nats-Expected-Last-Subject-Sequence", "1"}},
 		"subject of another sequence":        {wire.CodeWrongLastSequence, []string{"Nats-Expected-Last-Subject-Sequence", "5"}, nil},
 		"id of the batch":                    {wire.CodeAtomicDuplicate, []string{"Nats-Msg-Id", "i"}, []string{"Nats-Msg-Id", "i"}},
@@ -188,11 +189,27 @@ func TestAnUnsupportedHeaderIsNamed(t *testing.T) {
 	r.stream("S", "s.>", whole)
 	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.ADVISORY.STREAM.BATCH_ABANDONED.*")
 	defer in.Close()
+	r.breaks(wire.CodeRequiredAPILevel, "l", 1, "s.a", "", "Nats-Required-Api-Level", "99")
+	r.hears(in, "l", "unsupported")
 	a := r.ends("b", 1, "s.a", "", "Nats-Batch-Commit", "1", "Nats-Expected-Last-Msg-Id", "x")
 	if a.Error == nil || a.Error.Description != "atomic publish unsupported header used: Nats-Expected-Last-Msg-Id" {
 		t.Fatalf("%+v", a.Error)
 	}
-	r.hears(in, "b", "unsupported")
+}
+
+func TestABatchDoesNotReplaceItsOwnMessages(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>", whole, `"allow_rollup_hdrs":true`)
+	for rollup, text := range map[string]string{"sub": "batch rollup sub invalid", "all": "batch rollup all invalid"} {
+		r.taken("b", 1, "s.a", "1")
+		if a := r.ends("b", 2, "s.a", "2", "Nats-Batch-Commit", "1", "Nats-Rollup", rollup); a.Error == nil || a.Error.ErrCode != wire.CodeRollupFailed || a.Error.Description != text {
+			t.Errorf("%s: %+v, want %s", rollup, a.Error, text)
+		}
+	}
+	r.stored(1, "s.a", "1")
+	r.taken("b", 1, "s.a", "2", "Nats-Rollup", "all")
+	r.commits(3, 2, "b", 2, "s.b", "3", "Nats-Rollup", "sub")
+	r.keeps("S", 2, 3)
 }
 
 func limited(t *testing.T, l stream.BatchLimits) *rig {

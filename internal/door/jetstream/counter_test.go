@@ -142,9 +142,10 @@ func TestACounterCountsInAnAtomicBatch(t *testing.T) {
 	r.breaks(wire.CodeIncrMissing, "b", 3, "s.a", "", "Nats-Batch-Commit", "1")
 	r.taken("c", 1, "s.a", "", "Nats-Incr", "10")
 	r.taken("c", 2, "s.b", "", "Nats-Incr", "5")
-	if a := r.ends("c", 3, "s.a", "", "Nats-Batch-Commit", "1", "Nats-Incr", "100"); a.Seq != 4 || a.Count != 3 || a.Val != "111" {
+	if a := r.ends("c", 3, "s.a", "", "Nats-Batch-Commit", "1", "Nats-Incr", "100"); a.Seq != 4 || a.Count != 3 || a.Val != "" {
 		t.Fatalf("%+v %+v", a, a.Error)
 	}
+	r.says("S", "s.a", "111")
 	r.says("S", "s.b", "5")
 }
 

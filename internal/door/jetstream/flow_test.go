@@ -175,24 +175,30 @@ func TestAGapDoesNotEndAFastBatchThatAllowsIt(t *testing.T) {
 	f.acked(0, 10)
 	f.send(4, wire.FastAppend, "s.a", "4")
 	f.misses(2, 4)
-	f.send(3, wire.FastAppend, "s.a", "late: it counts as lost")
 	f.send(5, wire.FastPing, "s.a", "")
 	f.misses(5, 6)
 	f.send(6, wire.FastCommit, "s.a", "6")
 	f.done(3, 6)
 	r.consumer("S", "c")
 	r.wantFetch("S", "c", 9, "s.a=1 s.a=4 s.a=6")
+	f.send(1, wire.FastStart, "s.a", "1")
+	f.acked(0, 10)
+	f.send(4, wire.FastAppend, "s.a", "4")
+	f.misses(2, 4)
+	f.send(3, wire.FastAppend, "s.a", "late: the client has lost the thread")
+	f.misses(5, 3)
+	f.done(5, 4)
 }
 
 func TestARefusedMessageEndsAStrictFastBatch(t *testing.T) {
 	r := newRig(t)
-	r.stream("S", "s.>", fast, `"max_msg_size":50`)
+	r.stream("S", "s.>", fast)
 	f := r.flow("f", 10, "fail")
 	p := broker.NewPublisher(r.space, broker.PublisherOptions{Echo: true})
 	f.add(p, 1, wire.FastStart, "s.a", "1")
 	f.add(p, 2, wire.FastAppend, "s.a", "2", "Nats-Msg-Id", "i")
 	f.add(p, 3, wire.FastAppend, "s.a", "3", "Nats-Msg-Id", "i") // a duplicate is no fault
-	f.add(p, 4, wire.FastAppend, "s.a", strings.Repeat("x", 51))
+	f.add(p, 4, wire.FastAppend, "s.a", "4", "Nats-Expected-Last-Sequence", "77")
 	f.add(p, 5, wire.FastAppend, "s.a", "5")
 	f.add(p, 6, wire.FastCommit, "s.a", "6")
 	p.HandOver()
@@ -204,27 +210,50 @@ func TestARefusedMessageEndsAStrictFastBatch(t *testing.T) {
 		}
 		delete(want, a.Type)
 		switch {
-		case a.Type == "err" && (a.Seq != 4 || a.Error.ErrCode != wire.CodeMessageExceedsMaximum),
+		case a.Type == "err" && (a.Seq != 4 || a.Error.ErrCode != wire.CodeWrongLastSequence),
 			a.Type == "" && (a.Error != nil || a.Seq != 2 || a.Count != 3):
 			t.Fatalf("told %+v %+v", a, a.Error)
 		}
 	}
 	r.keeps("S", 1, 2)
-	f.send(1, wire.FastStart, "s.a", strings.Repeat("x", 51))
+	f.send(1, wire.FastStart, "s.a", "1", "Nats-Expected-Last-Sequence", "77")
+	f.acked(0, 10)
+	f.fails(wire.CodeWrongLastSequence)
+}
+
+// TestAMessageThatIsTooLargeCountsAsLost: it is refused before its place is looked at.
+func TestAMessageThatIsTooLargeCountsAsLost(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>", fast, `"max_msg_size":50`)
+	f := r.flow("f", 10, "ok")
+	large := strings.Repeat("x", 51)
+	f.send(1, wire.FastStart, "s.a", large)
 	f.fails(wire.CodeMessageExceedsMaximum)
+	f.send(1, wire.FastStart, "s.a", "1")
+	f.acked(0, 10)
+	f.send(2, wire.FastAppend, "s.a", large)
+	f.fails(wire.CodeMessageExceedsMaximum)
+	f.send(3, wire.FastCommit, "s.a", "3")
+	f.misses(2, 3)
+	f.done(2, 3)
 }
 
 func TestARefusedMessageIsToldWhereGapsAreAllowed(t *testing.T) {
 	r := newRig(t)
-	r.stream("S", "s.>", fast, `"max_msg_size":50`)
+	r.stream("S", "s.>", fast)
 	f := r.flow("f", 10, "ok")
 	f.send(1, wire.FastStart, "s.a", "1")
 	f.acked(0, 10)
-	f.send(2, wire.FastAppend, "s.a", strings.Repeat("x", 51))
-	f.errs(wire.CodeMessageExceedsMaximum, 2)
+	f.send(2, wire.FastAppend, "s.a", "2", "Nats-Expected-Last-Sequence", "77")
+	f.errs(wire.CodeWrongLastSequence, 2)
 	f.send(3, wire.FastCommit, "s.a", "3")
 	f.done(2, 3)
 	r.keeps("S", 1, 2)
+	f.send(1, wire.FastStart, "s.a", "1")
+	f.acked(0, 10)
+	f.send(2, wire.FastCommit, "s.a", "2", "Nats-Expected-Last-Sequence", "77")
+	f.errs(wire.CodeWrongLastSequence, 2)
+	f.done(3, 1)
 }
 
 // TestTheFlowFollowsTheNumberOfFastBatches: the only one is told of many messages at

@@ -30,7 +30,7 @@ func TestAMessageIsRefusedForTheFirstOfItsFaults(t *testing.T) {
 			{wire.CodeTTLDisabled, []string{"Nats-TTL", "1h"}, ""},
 			{wire.CodeWrongLastSequence, []string{"Nats-Expected-Last-Subject-Sequence", "9"}, ""},
 			{wire.CodeWrongLastSequence, []string{"Nats-Expected-Last-Sequence", "9"}, ""},
-			{wire.CodeSchedulePatternInvalid, []string{"Nats-Schedule", "never"}, ""},
+			{wire.CodeSchedulesDisabled, []string{"Nats-Schedule", "never"}, ""},
 			{wire.CodeSourceHeaderNotAllowed, []string{"Nats-Stream-Source", "x"}, ""},
 			{0, []string{"Nats-Msg-Id", "old"}, ""}, // a duplicate
 			{wire.CodeWrongLastMsgID, []string{"Nats-Expected-Last-Msg-Id", "x"}, ""},

@@ -61,13 +61,13 @@ func (h *PublishHeader) Batch() (p BatchPart, ok bool, refuse, fatal *Error) {
 	var valid bool
 	if p.Seq, valid = parseUint(h.BatchSeq); len(p.ID) > MaxBatchID {
 		refuse = Err(CodeAtomicInvalidID)
-	} else if !valid || p.Seq == 0 {
+	} else if !valid {
 		refuse = Err(CodeAtomicMissingSeq)
 	}
 	if h.Has(KeyBatchCommit) {
 		p.Commit = true
 		p.End = string(h.BatchCommit) == "eob"
-		if !p.End && string(h.BatchCommit) != "1" || p.End && p.Seq == 1 {
+		if !p.End && string(h.BatchCommit) != "1" {
 			return p, true, refuse, Err(CodeAtomicInvalidCommit)
 		}
 	}

@@ -102,6 +102,9 @@ func (h *PublishHeader) RefuseSchedule(c *StreamConfig, subject []byte, now int6
 	if !h.Has(KeySchedule) {
 		return nil
 	}
+	if !c.AllowMsgSchedules {
+		return Err(CodeSchedulesDisabled)
+	}
 	s, err := ParseSchedule(h.Schedule, h.ScheduleTimeZone)
 	if errors.Is(err, errZone) {
 		return Err(CodeScheduleZoneInvalid)
@@ -113,9 +116,6 @@ func (h *PublishHeader) RefuseSchedule(c *StreamConfig, subject []byte, now int6
 	}
 	if err != nil {
 		return Err(CodeSchedulePatternInvalid)
-	}
-	if !c.AllowMsgSchedules {
-		return Err(CodeSchedulesDisabled)
 	}
 	if h.Has(KeyScheduleTTL) {
 		if _, invalid := ttl(h.ScheduleTTL); invalid {
