@@ -13,7 +13,8 @@ type Reclaimer interface {
 	// Reclaim makes a part of the log anew that is mostly dead, without the records of
 	// dead, which it does not keep. install puts it in place, and says whether a
 	// checkpoint has to follow for the space to be free; nil: nothing is worth it. pace
-	// is told of bytes read and written, and may wait. Calls come one at a time.
+	// is told of bytes read and written, and may wait; without it nothing is written: only
+	// what has no live record at all goes. Calls come one at a time.
 	Reclaim(ctx context.Context, dead *seqset.Set, pace func(int64)) (install func() bool, err error)
 }
 
@@ -50,6 +51,31 @@ func (p *Partition) Reclaim(ctx context.Context, pace func(int64)) error {
 		}
 	}
 	return nil
+}
+
+// Vacate has the store let go of parts in which nothing is live. It writes nothing: it
+// is for a full disk. The space is free after the next checkpoint.
+func (p *Partition) Vacate(ctx context.Context) error {
+	store, ok := p.store.(Reclaimer)
+	if !ok {
+		return nil
+	}
+	for {
+		dead := p.deadRecords()
+		install, err := store.Reclaim(ctx, &dead, nil)
+		if err != nil {
+			return fmt.Errorf("vacate partition %d: %w", p.id.ID, err)
+		}
+		if install == nil {
+			return nil
+		}
+		p.saving.Lock()
+		settle := install()
+		p.saving.Unlock()
+		if !settle {
+			return nil
+		}
+	}
 }
 
 // deadRecords are those that nobody may ask for any more: they are deleted, and were

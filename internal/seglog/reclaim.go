@@ -27,11 +27,15 @@ const (
 // Whoever calls it makes sure that the records of dead are deleted in every state that
 // Checkpoint gets from install on, and for all who read. A segment with damage stays
 // as it is, unless only dead records are in it. pace is told the bytes that were read
-// and written since its last call, and may wait: no lock is held. An error leaves
-// everything as it was.
+// and written since its last call, and may wait: no lock is held. Without pace nothing
+// is read or written: only segments go of which nothing is live, and such frames that
+// were not written yet. An error leaves everything as it was.
 func (l *Log) Reclaim(ctx context.Context, dead *seqset.Set, pace func(int64)) (install func() bool, err error) {
 	l.reclaiming.Lock()
 	defer l.reclaiming.Unlock()
+	if pace == nil {
+		return l.vacate(&chooser{l: l, dead: dead}), nil
+	}
 	for {
 		install, again, err := l.reclaim(&chooser{l: l, ctx: ctx, dead: dead, pace: pace})
 		if errors.Is(err, errGone) {
@@ -96,6 +100,9 @@ func (c *chooser) look() {
 func (c *chooser) choose() ([]*segment, error) {
 	c.look()
 	c.forget()
+	if group := c.allDead(); len(group) > 0 {
+		return group, nil
+	}
 	for i := 0; i < len(c.segs); i++ {
 		seg := c.segs[i]
 		if seg.last < c.first {
@@ -108,7 +115,7 @@ func (c *chooser) choose() ([]*segment, error) {
 		if !mostly {
 			continue
 		}
-		if live > 0 && !seg.sealed {
+		if !seg.sealed {
 			if seg.length-live < c.l.v.reclaimFrom {
 				continue
 			}
@@ -126,6 +133,20 @@ func (c *chooser) choose() ([]*segment, error) {
 		}
 	}
 	return nil, nil
+}
+
+// allDead gives the first neighbours of which nothing is live.
+func (c *chooser) allDead() []*segment {
+	dead := func(s *segment) bool { return s.last >= c.first && c.deadRecords(s) == s.count }
+	i := slices.IndexFunc(c.segs, dead)
+	if i < 0 {
+		return nil
+	}
+	n := i + 1
+	for n < len(c.segs) && dead(c.segs[n]) {
+		n++
+	}
+	return c.segs[i:n]
 }
 
 // forget drops what is known of segments that are gone.
@@ -154,9 +175,6 @@ func (c *chooser) neighbours(i int, live int64) (group []*segment, worth bool, e
 		if mostly, part, err = c.mostlyDead(seg); err != nil {
 			return false
 		}
-		if live == 0 || part == 0 { // those without live records just go
-			return mostly && live == part
-		}
 		small := seg.length <= min(size, target/smallPart) && c.whole(seg)
 		if !mostly && !small || live+part > target {
 			return false
@@ -171,7 +189,7 @@ func (c *chooser) neighbours(i int, live int64) (group []*segment, worth bool, e
 	for joins(lo - 1) {
 		lo--
 	}
-	return c.segs[lo:hi], live == 0 || size-live >= c.l.v.reclaimFrom, err
+	return c.segs[lo:hi], size-live >= c.l.v.reclaimFrom, err
 }
 
 // whole says that nothing of a segment is known to be damaged.
@@ -184,9 +202,6 @@ func (c *chooser) whole(seg *segment) bool {
 // live. Where few records are dead it does not look closely: all bytes count as live.
 func (c *chooser) mostlyDead(seg *segment) (mostly bool, live int64, err error) {
 	n := c.deadRecords(seg)
-	if n == seg.count {
-		return true, 0, nil
-	}
 	if n == 0 || n < seg.count/weighFrom {
 		return false, seg.length, nil
 	}

@@ -366,3 +366,51 @@ func TestRewritingStopsWhenItIsTold(t *testing.T) {
 	}
 	expect(t, l, 1, 1000)
 }
+
+// On a full disk segments and frames in memory go of which nothing is live, without
+// anything being written.
+func TestWhatIsDeadGoesWithoutSpaceForAnything(t *testing.T) {
+	disk := newDisk(t)
+	v := openVolume(t, reclaimOptions(disk, ways[0]))
+	l := openLog(t, v, testID)
+	appendDense(l, 1, 1000, 100)
+	must(t, l.Checkpoint(nil))
+	appendDense(l, 1001, 1000, 100)
+	var dead seqset.Set
+	dead.AddRange(6, 1994)
+	before := disk.Ops()
+	install, err := l.Reclaim(context.Background(), &dead, nil)
+	must(t, err)
+	if install == nil || !install() {
+		t.Fatal("nothing was done")
+	}
+	if again, err := l.Reclaim(context.Background(), &dead, nil); again != nil || err != nil {
+		t.Errorf("there is more to do, %v", err)
+	}
+	if n := disk.Ops() - before; n > 0 {
+		t.Errorf("%d operations on the disk", n)
+	}
+	if n := l.Tail(); n > 2000 {
+		t.Errorf("%d bytes wait to be written", n)
+	}
+	must(t, l.Checkpoint([]byte("vacated")))
+	if n := len(stored(t, disk, l)); n > 120_000 {
+		t.Errorf("%d bytes are left", n)
+	}
+	appendDense(l, 2001, 5, 100)
+	must(t, l.Checkpoint([]byte("vacated")))
+	must(t, l.Close())
+	l = openLog(t, v, testID)
+	c := l.Cursor(0)
+	defer c.Close()
+	for _, want := range []uint64{1, 2, 3, 4, 5, 1995, 1996, 1997, 1998, 1999, 2000, 2001, 2002, 2003, 2004, 2005} {
+		v, err := c.Next()
+		for err == nil && dead.Contains(v.Seq) {
+			v, err = c.Next()
+		}
+		if err != nil || v.Seq != want {
+			t.Fatalf("record %d: %d, %v", want, v.Seq, err)
+		}
+	}
+	mustVerify(t, l)
+}

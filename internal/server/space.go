@@ -121,7 +121,11 @@ func (s *storage) tend(ctx context.Context) {
 		if n == s.room.removals[g.spec.ID] {
 			continue
 		}
-		if err := s.checkpointTight(g); err != nil {
+		err := g.part.Vacate(ctx)
+		if err == nil {
+			err = s.checkpointTight(g)
+		}
+		if err != nil {
 			s.checkpointFailed(journal.GroupID(g.spec.ID), err)
 			tight = tight || errors.Is(err, syscall.ENOSPC)
 			continue

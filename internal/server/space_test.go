@@ -127,3 +127,33 @@ func TestAPurgeOfAFailedLogIsAnError(t *testing.T) {
 	}
 	_ = n.close(t.Context()) // fails, like the disk
 }
+
+// So does a purge of some subjects, where what it leaves lies before it.
+func TestAFilteredPurgeEndsAFullDisk(t *testing.T) {
+	disk := faultfs.New()
+	disk.SetCapacity(32 << 20)
+	n := openOn(t, disk, "data")
+	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s.>"]}`)
+	n.request("s.kept", "this one stays")
+	body := strings.Repeat("x", 60_000)
+	stored := 0
+	for full := false; !full; {
+		for n.try("s.filled", body)["error"] == nil {
+			if stored++; stored > 2000 {
+				t.Fatal("the disk does not fill")
+			}
+		}
+		full = staysFull(n)
+	}
+	n.request("$JS.API.STREAM.PURGE.S", `{"filter":"s.filled"}`)
+	until(t, "space", func() bool { return !n.storage.room.full.Load() })
+	for range 20 {
+		n.request("s.again", body)
+	}
+	n.shut()
+	n = openOn(t, disk.CrashClone(faultfs.DropUnsynced, 1), "data")
+	defer n.shut()
+	if st := n.streams.Find("$G", "S").Partition().Status(); st.Records != 21 || st.First != 1 {
+		t.Errorf("after a restart: %+v", st)
+	}
+}

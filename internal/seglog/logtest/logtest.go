@@ -22,7 +22,8 @@ type Log interface {
 	SeekTime(t int64) (uint64, error)
 	Trim(first uint64)
 	// Reclaim makes a part of the log anew without records that are dead, which install
-	// puts in place. True: a checkpoint is to follow.
+	// puts in place. True: a checkpoint is to follow. Without pace it makes nothing, and
+	// only parts go in which nothing is live.
 	Reclaim(ctx context.Context, dead *seqset.Set, pace func(int64)) (install func() bool, err error)
 	Reset(last uint64)
 	Checkpoint(state []byte) error

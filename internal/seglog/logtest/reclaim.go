@@ -162,7 +162,11 @@ func (r *run) remove() {
 // place.
 func (r *run) reclaim() {
 	dead := r.m.dead.Clone()
-	install, err := r.l.Reclaim(context.Background(), &dead, func(int64) {})
+	pace := func(int64) {}
+	if r.rng.IntN(4) == 0 {
+		pace = nil
+	}
+	install, err := r.l.Reclaim(context.Background(), &dead, pace)
 	if err != nil {
 		r.t.Errorf("Reclaim: %v", err)
 	}
