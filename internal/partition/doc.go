@@ -14,6 +14,12 @@
 // an acknowledgement never precedes stable storage. A refusal, too, may rest on
 // records that are not committed yet, so it waits for the entry before it.
 //
+// Three kinds of batches are special. One that is Whole is kept whole or not at all:
+// a savepoint gives back what its records had changed of the tip. One with Early is
+// told its outcomes at admission; what it is told may be lost in a crash. In a log
+// with totals each record is stored with the sum of what it says and what the last of
+// its subject said, which is made under the same lock.
+//
 // # Tip and committed
 //
 // The subject index holds the tip: everything admitted. Readers see what is

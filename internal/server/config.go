@@ -6,6 +6,7 @@ import (
 	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/auth"
+	"github.com/weirmq/weir/internal/stream"
 )
 
 // Config is the whole configuration: the file with the flags over it. Only
@@ -124,6 +125,8 @@ type JetStreamConfig struct {
 	// MaxAckPending bounds that of consumers; 0 or less: no bound.
 	MaxAckPending   int
 	DuplicateWindow time.Duration
+	// Batches bound batches that are published.
+	Batches stream.BatchLimits
 }
 
 // HTTPConfig is where monitoring listens. Port 0 is nowhere.

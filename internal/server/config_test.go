@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirmq/weir/internal/stream"
 )
 
 // loadText reads a configuration from a file of its own.
@@ -78,7 +80,10 @@ func TestEachKeySetsWhatItNames(t *testing.T) {
 		`jetstream { strict: false }`:                        {func(c *Config) any { return c.JetStream.Strict }, false},
 		`jetstream { limits { max_request_batch: 5 } }`:      {func(c *Config) any { return c.JetStream.MaxRequestBatch }, 5},
 		`jetstream { limits { max_ack_pending: 6 } }`:        {func(c *Config) any { return c.JetStream.MaxAckPending }, 6},
-		`jetstream { limits { duplicate_window: "1m" } }`:    {func(c *Config) any { return c.JetStream.DuplicateWindow }, time.Minute},
+		`jetstream { limits { max_batch_inflight_per_stream: 7, max_batch_inflight_total: 8, max_batch_size: 9, max_batch_timeout: "3s" } }`: {
+			func(c *Config) any { return c.JetStream.Batches }, stream.BatchLimits{PerStream: 7, Total: 8, Size: 9, Idle: 3 * time.Second},
+		},
+		`jetstream { limits { duplicate_window: "1m" } }`: {func(c *Config) any { return c.JetStream.DuplicateWindow }, time.Minute},
 	} {
 		got, err := loadText(t, text)
 		if err != nil {

@@ -169,7 +169,11 @@ var jetStreamLimitKeys = block{
 	{names: "max_request_batch", set: func(c *Config, v value) { c.JetStream.MaxRequestBatch = v.count(0, math.MaxInt32) }},
 	{names: "duplicate_window", set: func(c *Config, v value) { c.JetStream.DuplicateWindow = v.duration() }},
 	{names: "max_ack_pending", set: func(c *Config, v value) { c.JetStream.MaxAckPending = v.count(-1, math.MaxInt32) }},
-	{names: "max_ha_assets batch max_batch_inflight_per_stream max_batch_inflight_total max_batch_size max_batch_timeout", note: noteLogging},
+	{names: "max_batch_inflight_per_stream", set: func(c *Config, v value) { c.JetStream.Batches.PerStream = v.count(0, math.MaxInt32) }},
+	{names: "max_batch_inflight_total", set: func(c *Config, v value) { c.JetStream.Batches.Total = v.count(0, math.MaxInt32) }},
+	{names: "max_batch_size", set: func(c *Config, v value) { c.JetStream.Batches.Size = v.count(0, math.MaxInt32) }},
+	{names: "max_batch_timeout", set: func(c *Config, v value) { c.JetStream.Batches.Idle = v.duration() }},
+	{names: "max_ha_assets batch", note: noteLogging},
 }
 
 func setJetStream(c *Config, v value) {

@@ -134,7 +134,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		r.buildStan(c)
 	}
 	r.streams = stream.New(stream.Options{
-		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of,
+		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of, Batches: js.Batches,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
 		Outlet:   r.newOutlet,

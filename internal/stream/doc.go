@@ -23,11 +23,14 @@
 //     each on its shard. It reads the origin's log and is woken when that grows.
 //   - One goroutine of the Directory removes the files of deleted streams, once
 //     nothing of them is in flight.
+//   - Messages of an atomic batch are gathered beside the log, whoever sends them,
+//     until it is complete; then they are handed over as one. Messages of a fast batch
+//     are stored as others are; the shard tells it how far it is.
 //
 // # Locks
 //
-// Directory.mu guards the names, Stream.mu a stream's configuration and
-// consumers, Shard.mu its box. None is held while another room is called, and
+// Directory.mu guards the names, Stream.mu a stream's configuration,
+// consumers and batches, Shard.mu its box. None is held while another room is called, and
 // none while another is taken, with one exception: who makes a consumer or ends
 // the last one posts to the shard and tells the partition whether to name
 // removals, both under Stream.mu. Consumer cores and their sources belong to the
