@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,7 +183,7 @@ func TestPositionsAreCarriedAsFarAsTheyAreTold(t *testing.T) {
 	}
 	run := func(c *consumerFacts) (consumer.State, string) {
 		var notes []string
-		r := carry(c, settings{}, 100)
+		r := carry(c, settings{}, 100, nil)
 		for seq := uint64(1); seq <= 50; seq++ {
 			r.see(message(seq), 7)
 		}
@@ -208,7 +212,7 @@ func TestPositionsAreCarriedAsFarAsTheyAreTold(t *testing.T) {
 
 func TestSettingsThatCannotBeCarriedAreNamed(t *testing.T) {
 	s := &streamFacts{
-		Config: []byte(`{"name":"S","num_replicas":3,"placement":{"cluster":"x"},"mirror":{"name":"M"},"sealed":true,"metadata":{"_nats.level":"1","a":"b"},"new_thing":true,"first_seq":9}`),
+		Config: []byte(`{"name":"S","num_replicas":3,"placement":{"cluster":"x"},"mirror":{"name":"M"},"mirror_direct":true,"sealed":true,"metadata":{"_nats.level":"1","a":"b"},"new_thing":true,"first_seq":9}`),
 		known:  jetstream.StreamConfig{Name: "S", Mirror: &jetstream.StreamSource{Name: "M"}},
 	}
 	var notes []string
@@ -218,5 +222,63 @@ func TestSettingsThatCannotBeCarriedAreNamed(t *testing.T) {
 	}
 	if all := strings.Join(notes, "\n"); len(notes) != 4 || !strings.Contains(all, "no mirror of M") || !strings.Contains(all, "new_thing") {
 		t.Errorf("the notes are\n%s", all)
+	}
+}
+
+// archived is a snapshot's beginning with one consumer, and a message behind it.
+func archived() []byte {
+	b := []byte(archiveMagic)
+	entry := func(name string, seq uint64, header, data string) {
+		b = binary.AppendUvarint(b, uint64(len(name)))
+		b = binary.AppendVarint(b, 1795273775045046439)
+		b = binary.AppendUvarint(b, seq)
+		b = binary.AppendUvarint(b, uint64(len(header)))
+		b = binary.AppendUvarint(b, uint64(len(data)))
+		b = append(b, name+header+data...)
+	}
+	entry("state.json", 0, "", `{"messages":500}`)
+	entry("consumers/c", 0, "", `{"config":{},"state":{"delivered":{"consumer_seq":12,"stream_seq":19},"ack_floor":{"consumer_seq":7,"stream_seq":13},`+
+		`"pending":{"15":{"Sequence":8,"Timestamp":5},"19":{"Sequence":10,"Timestamp":6}},"redelivered":{"19":2}}}`)
+	entry("s.1", 1, "NATS/1.0\r\n\r\n", "x")
+	return b
+}
+
+func TestASnapshotTellsWhichMessagesWait(t *testing.T) {
+	all, err := readConsumers(bytes.NewReader(archived()))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	c := &consumerFacts{
+		Name: "c", Delivered: jetstream.SequenceInfo{Consumer: 12, Stream: 19}, AckFloor: jetstream.SequenceInfo{Consumer: 7, Stream: 13}, NumAckPending: 2, NumRedelivered: 1,
+		known: jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckExplicitPolicy},
+	}
+	r := carry(c, settings{}, 100, all["c"])
+	for seq := uint64(1); seq <= 50; seq++ {
+		r.see(message(seq), 7)
+	}
+	r.settle(func(format string, args ...any) { t.Errorf("it is noted: "+format, args...) })
+	want := []consumer.Pending{{Seq: 15, DSeq: 8, Time: 5, Count: 1}, {Seq: 19, DSeq: 10, Time: 6, Count: 3}}
+	if !slices.Equal(r.state.Pending, want) || r.state.Delivered.Consumer != 12 {
+		t.Errorf("the state is %+v", r.state)
+	}
+	if _, err := consumer.DecodeState(consumer.AppendState(nil, &r.state)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASnapshotOfAnotherFormatIsNoError(t *testing.T) {
+	whole := archived()
+	for n := range len(whole) - len("s.1NATS/1.0\r\n\r\nx") - 13 {
+		if all, err := readConsumers(bytes.NewReader(whole[:n])); err == nil {
+			t.Fatalf("%d bytes give %v", n, all)
+		}
+	}
+	if _, err := readConsumers(strings.NewReader("WEIRBAK1 and so on")); !errors.Is(err, errOtherSnapshot) {
+		t.Errorf("another format: %v", err)
+	}
+	huge := binary.AppendUvarint([]byte(archiveMagic), 5)
+	huge = binary.AppendUvarint(append(huge, 0, 0, 0), 1<<62)
+	if _, err := readConsumers(bytes.NewReader(huge)); err == nil {
+		t.Error("a document of 4 EiB is taken")
 	}
 }

@@ -74,6 +74,7 @@ func planStream(s *streamFacts, without []string, note func(string, ...any)) (do
 	}
 	if doc.drop("mirror") {
 		note("it is a stream like any other, and no mirror of %s any more", s.known.Mirror.Name)
+		doc.drop("mirror_direct")
 	}
 	if doc.drop("sources") {
 		names := make([]string, 0, len(s.known.Sources))

@@ -171,13 +171,18 @@ func (m *importing) gather(ctx context.Context) error {
 // survey sums up what was gathered, and finds what the consumers had.
 func (m *importing) survey(ctx context.Context) error {
 	now := time.Now().UnixNano()
+	var exact map[string]*waiting
+	if slices.ContainsFunc(m.found, func(c *consumerFacts) bool { return c.known.Durable != "" && c.NumAckPending > 0 }) {
+		// Without it positions are what the API tells, and the notes say what that costs.
+		exact, _ = m.learn(ctx)
+	}
 	for _, c := range m.found {
 		doc, err := planConsumer(c, m.out.note)
 		if err != nil {
 			return err
 		}
 		if doc != nil {
-			m.carried = append(m.carried, carry(c, doc, m.state.LastSeq))
+			m.carried = append(m.carried, carry(c, doc, m.state.LastSeq, exact[c.Name]))
 			m.out.Consumers = append(m.out.Consumers, c.Name)
 		}
 	}

@@ -168,7 +168,10 @@ func TestStreamsAreImportedFromANATSServer(t *testing.T) {
 	if !got.Verified || got.Resumed != 2895 || got.Messages != 2895 || got.LastSeq != 3001 || strings.Join(got.Consumers, " ") != "clean holes" {
 		t.Errorf("the second run says %+v", got)
 	}
-	if notes := strings.Join(got.Notes, "\n"); !strings.Contains(notes, "consumer passing is left out") || !strings.Contains(notes, "consumer holes: 24 of 49 delivered messages are acknowledged") {
+	// NATS servers tell by their snapshots which messages wait.
+	exact := os.Getenv("WEIR_IMPORT_FROM") != ""
+	notes := strings.Join(got.Notes, "\n")
+	if !strings.Contains(notes, "consumer passing is left out") || exact == strings.Contains(notes, "consumer holes: 24 of 49 delivered messages are acknowledged") {
 		t.Errorf("the notes are\n%s", notes)
 	}
 	if _, err := os.Stat(filepath.Join(s.Dir, "weir-import")); !os.IsNotExist(err) {
@@ -176,6 +179,9 @@ func TestStreamsAreImportedFromANATSServer(t *testing.T) {
 	}
 	fails(t, s, 1, "weir stream rm ORDERS", append(from, "--stream", "ORDERS")...)
 	sameStreams(t, there, s)
+	if exact {
+		samePositions(t, there, s, "ORDERS", "holes")
+	}
 }
 
 // sameStreams compares what both servers say, message by message.
@@ -207,18 +213,28 @@ func sameStreams(t *testing.T, there jetstream.JetStream, s *harness.Server) {
 			}
 		}
 	}
-	for _, c := range [][2]string{{"ORDERS", "clean"}, {"JOBS", "workers"}} {
-		a, errA := there.Consumer(ctx, c[0], c[1])
-		b, errB := here.Consumer(ctx, c[0], c[1])
-		if errA != nil || errB != nil {
-			t.Fatal(errA, errB)
-		}
-		x, y := a.CachedInfo(), b.CachedInfo()
-		if x.Delivered.Stream != y.Delivered.Stream || x.Delivered.Consumer != y.Delivered.Consumer || x.AckFloor.Stream != y.AckFloor.Stream || x.NumPending != y.NumPending || x.NumAckPending != y.NumAckPending {
-			t.Errorf("consumer %s is %+v there and %+v here", c[1], x, y)
-		}
-	}
+	samePositions(t, there, s, "ORDERS", "clean")
+	samePositions(t, there, s, "JOBS", "workers")
 	duplicate(ctx, t, here)
+}
+
+// samePositions compares what both servers say of a consumer.
+func samePositions(t *testing.T, there jetstream.JetStream, s *harness.Server, stream, name string) {
+	t.Helper()
+	here, err := jetstream.New(s.Connect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, errA := there.Consumer(t.Context(), stream, name)
+	b, errB := here.Consumer(t.Context(), stream, name)
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	x, y := a.CachedInfo(), b.CachedInfo()
+	if x.Delivered.Stream != y.Delivered.Stream || x.Delivered.Consumer != y.Delivered.Consumer || x.AckFloor.Stream != y.AckFloor.Stream ||
+		x.AckFloor.Consumer != y.AckFloor.Consumer || x.NumPending != y.NumPending || x.NumAckPending != y.NumAckPending {
+		t.Errorf("consumer %s is %+v there and %+v here", name, x, y)
+	}
 }
 
 // duplicate holds that message ids of the source still count.
