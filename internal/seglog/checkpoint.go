@@ -178,7 +178,9 @@ func (l *Log) settle(m *manifest, trimmed []*segment) {
 	}
 	for _, s := range trimmed {
 		l.discard(s)
-		l.out.garbage = append(l.out.garbage, segmentName(s.no))
+		if !l.trimExtent(s.no) {
+			l.out.garbage = append(l.out.garbage, segmentName(s.no))
+		}
 	}
 	l.out.garbage = slices.DeleteFunc(l.out.garbage, func(name string) bool {
 		if l.keepExtent(name) {

@@ -46,6 +46,7 @@ type extent struct {
 	waiting  int  // places that are neither linked nor given up
 	writes   int  // large frames that are not written yet
 	touched  bool // it gave places since the last checkpoint
+	covered  bool // a checkpoint trimmed all that it holds
 	closed   bool // file is closed
 
 	used atomic.Uint64 // when it gave its last place, by the volume's count

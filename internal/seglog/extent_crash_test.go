@@ -263,7 +263,7 @@ func (r *extentRun) resume(disk *faultfs.FS) (err error) {
 }
 
 func TestACrashAtAnyOperationKeepsWhatExtentsHold(t *testing.T) {
-	seeds := 3 / min(sparser, 3)
+	seeds := 2 / min(sparser, 2)
 	for seed := range uint64(max(1, seeds)) {
 		for n := uint64(1); ; n += min(sparser, 5) {
 			mode := faultfs.Modes[int(n+seed)%len(faultfs.Modes)]

@@ -275,11 +275,38 @@ func (l *Log) reap() {
 		l.v.extentsOpen.Add(-1)
 	}
 	for _, x := range gone {
-		if x.end == extentStart {
+		if x.end == extentStart || x.covered {
 			l.out.garbage = append(l.out.garbage, segmentName(x.no))
 		} else {
 			l.extents.dying = append(l.extents.dying, segmentName(x.no))
 		}
+	}
+}
+
+// trimExtent says whether a segment that a durable checkpoint trimmed is an extent of
+// which all was linked, and lets go of it: the state has all that the journal names
+// there.
+func (l *Log) trimExtent(no uint64) bool {
+	l.mu.Lock()
+	x := l.extents.live[no]
+	whole := x != nil && !x.broken && x.waiting == 0
+	if whole {
+		l.endLocked(x)
+		x.covered = true
+		l.unlinkLocked(x)
+	}
+	l.mu.Unlock()
+	if whole {
+		l.reap()
+	}
+	return whole
+}
+
+// unlinkLocked notes that an extent is no segment any more.
+func (l *Log) unlinkLocked(x *extent) {
+	if x.linked {
+		x.linked = false
+		l.extents.loose = append(slices.DeleteFunc(l.extents.loose, func(o *extent) bool { return o == x }), x)
 	}
 }
 
@@ -293,10 +320,7 @@ func (l *Log) keepExtent(name string) bool {
 	if x == nil {
 		return false
 	}
-	if x.linked {
-		x.linked = false
-		l.extents.loose = append(slices.DeleteFunc(l.extents.loose, func(o *extent) bool { return o == x }), x)
-	}
+	l.unlinkLocked(x)
 	l.breakLocked(x)
 	return true
 }

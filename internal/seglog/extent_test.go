@@ -52,7 +52,7 @@ func TestLogWithExtentsMatchesTheModel(t *testing.T) {
 		linked := false
 		logtest.Run(t, logtest.Config{
 			ID:    testID,
-			Seeds: 40 / min(sparser, 4),
+			Seeds: 16 / min(sparser, 4),
 			Open: func(t *testing.T) logtest.Log {
 				disk := newDisk(t)
 				disk.SetDirect(direct)
@@ -218,6 +218,33 @@ func TestAnExtentIsRemovedTwoCheckpointsAfterItsLastUse(t *testing.T) {
 		must(t, l.Checkpoint([]byte("3")))
 	}
 	expect(t, l, 3, 3)
+}
+
+func TestATrimmedExtentGoesAtOnceWhereNothingIsInFlight(t *testing.T) {
+	disk := newDisk(t)
+	l := openLog(t, openVolume(t, withExtents(disk)), testID)
+	journalled(t, l, bigFrame(1, 4_000))
+	must(t, l.Flush())
+	for seq := uint64(2); seq <= 40; seq++ {
+		l.v.makeExtents()
+		journalled(t, l, bigFrame(seq, 4_000))
+	}
+	must(t, l.Checkpoint(nil))
+	if n := len(segmentFiles(t, l)); n < 4 {
+		t.Fatalf("%d segments", n)
+	}
+	l.Trim(41)
+	must(t, l.Checkpoint(nil))
+	if files := segmentFiles(t, l); len(files) > 1 { // the extent that is ready
+		t.Errorf("%v are left of a purged log", files)
+	}
+	expect(t, l, 41, 40)
+	for seq := uint64(41); seq <= 60; seq++ {
+		l.v.makeExtents()
+		journalled(t, l, bigFrame(seq, 4_000))
+	}
+	must(t, l.Checkpoint(nil))
+	expect(t, l, 41, 60)
 }
 
 func TestWhereNoExtentCanBeMadeTheJournalTakesTheFrame(t *testing.T) {

@@ -31,13 +31,26 @@ func staysFull(n *node) bool {
 
 // A purge on a full disk frees space, and publishing goes on by itself.
 func TestAPurgeEndsAFullDisk(t *testing.T) {
+	purgeFull(t, 60_000, func(disk *faultfs.FS) (*node, error) { return openOn(t, disk, "data"), nil })
+}
+
+// Nor does it matter that the messages are in extents.
+func TestAPurgeOfExtentsEndsAFullDisk(t *testing.T) {
+	purgeFull(t, 200_000, func(disk *faultfs.FS) (*node, error) { return extentNode(t, disk) })
+}
+
+func purgeFull(t *testing.T, size int, open func(*faultfs.FS) (*node, error)) {
+	t.Helper()
 	disk := faultfs.New()
 	disk.SetCapacity(32 << 20)
-	n := openOn(t, disk, "data")
+	n, err := open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
 	n.request("$JS.API.STREAM.CREATE.S", `{"name":"S","subjects":["s"]}`)
 	n.request("$JS.API.STREAM.CREATE.T", `{"name":"T","subjects":["t"]}`)
 	n.request("t", "kept")
-	body := strings.Repeat("x", 60_000)
+	body := strings.Repeat("x", size)
 	stored := 0
 	for full := false; !full; {
 		for n.try("s", body)["error"] == nil {
@@ -47,7 +60,7 @@ func TestAPurgeEndsAFullDisk(t *testing.T) {
 		}
 		full = staysFull(n)
 	}
-	if stored < 50 {
+	if stored*size < 3_000_000 {
 		t.Fatalf("the disk is full after %d messages", stored)
 	}
 	source := &source{rooms: n.rooms}
@@ -69,7 +82,9 @@ func TestAPurgeEndsAFullDisk(t *testing.T) {
 		t.Errorf("health says %+v", p)
 	}
 	n.shut()
-	n = openOn(t, disk.CrashClone(faultfs.DropUnsynced, 1), "data")
+	if n, err = open(disk.CrashClone(faultfs.DropUnsynced, 1)); err != nil {
+		t.Fatal(err)
+	}
 	if got := n.streams.Find("$G", "S").Partition().Status(); got.Records != 20 {
 		t.Errorf("after a restart there are %d records", got.Records)
 	}
