@@ -39,6 +39,8 @@ type Config struct {
 	TLS         TLSConfig
 	AllowNonTLS bool // clients without TLS are let in beside those with it
 
+	WebSocket WebSocketConfig
+
 	Auth          AuthConfig
 	Accounts      []AccountConfig
 	SystemAccount string

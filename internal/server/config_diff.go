@@ -34,6 +34,7 @@ var settings = []setting{
 	{"no_header_support", false, func(c *Config) any { return c.NoHeaderSupport }},
 	{"lame_duck_duration", false, func(c *Config) any { return c.LameDuckDuration }},
 	{"lame_duck_grace_period", false, func(c *Config) any { return c.LameDuckGrace }},
+	{"websocket", false, func(c *Config) any { return c.WebSocket }},
 	{"tls", true, func(c *Config) any { return c.TLS }},
 	{"allow_non_tls", false, func(c *Config) any { return c.AllowNonTLS }},
 	{"authorization", true, func(c *Config) any { return c.Auth }},

@@ -30,6 +30,8 @@ func another(v reflect.Value) {
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
 	default:
 		panic("no other value of kind " + v.Kind().String())
 	}

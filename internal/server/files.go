@@ -65,6 +65,9 @@ func (p *process) writePorts() error {
 	if a := p.http.addr(); a != "" {
 		ports["monitoring"] = []string{"http://" + a}
 	}
+	if url := p.webURL(); url != "" {
+		ports["websocket"] = []string{url}
+	}
 	b, err := json.Marshal(ports)
 	if err != nil {
 		return fmt.Errorf("encode the ports: %w", err)

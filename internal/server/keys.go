@@ -10,7 +10,6 @@ const (
 	noteTLS          = "OCSP is not served yet"
 	noteCluster      = "clusters are not served yet: this server runs alone"
 	noteLinks        = "links to other servers are not served yet"
-	noteWS           = "WebSocket is not served yet"
 	noteMQTT         = "MQTT is not served yet"
 	noteJWT          = "operator mode and JWTs are not served yet"
 	noteLogging      = "not served yet"
@@ -99,7 +98,7 @@ var topKeys = append(block{
 	{names: "cluster", note: noteCluster},
 	{names: "gateway", note: noteLinks},
 	{names: "leaf leafnodes", note: noteLinks},
-	{names: "websocket ws", note: noteWS},
+	{names: "websocket ws", set: func(c *Config, v value) { c.WebSocket = v.websocket() }},
 	{names: "mqtt", note: noteMQTT},
 	{names: "stan streaming", set: setStan},
 	{names: "liftbridge", set: setLiftbridge},

@@ -149,6 +149,9 @@ func (c *Config) checkTLS() error {
 	if c.AllowNonTLS && !c.TLS.Named {
 		return errors.New("allow_non_tls speaks of a tls block that is not there")
 	}
+	if _, err := c.WebSocket.webTLS(); err != nil {
+		return err
+	}
 	_, err := c.doorTLS()
 	return err
 }

@@ -72,6 +72,9 @@ type process struct {
 	ln     net.Listener
 	http   *monitoring
 	served chan error
+
+	web       *listen.WebSocket // nil: nobody comes in over WebSocket
+	webServed chan error        // the end of serving it
 }
 
 // run starts the server, serves until a signal comes, and stops it.
@@ -90,7 +93,7 @@ func run(f *Flags, c *Config, stdout, stderr io.Writer) (err error) {
 	if c.stores() {
 		spareProcessors()
 	}
-	p := &process{flags: f, config: c, log: lg, served: make(chan error, 1)}
+	p := &process{flags: f, config: c, log: lg, served: make(chan error, 1), webServed: make(chan error, 1)}
 	for _, w := range c.Warnings {
 		lg.Warn("configuration", "warning", w)
 	}
@@ -139,6 +142,9 @@ func (p *process) open() error {
 		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
 	}
 	if err := p.startLiftbridge(); err != nil {
+		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
+	}
+	if err := p.openWebSocket(); err != nil {
 		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
 	}
 	go func() { p.served <- r.nats.Serve(p.ln) }()
@@ -198,6 +204,9 @@ func (p *process) serve(signals <-chan os.Signal) error {
 func (p *process) stop() error {
 	p.http.stopping()
 	err := p.rooms.close(context.Background())
+	if p.web != nil {
+		err = errors.Join(err, <-p.webServed)
+	}
 	p.removeFiles()
 	p.log.Info("stopped")
 	return err

@@ -36,6 +36,7 @@ type Conn struct {
 	sock    *poller.Socket // the link where it is polled, else nil
 	stream  net.Conn       // below the link where it is not
 	secured *secured       // the stream where it may become a TLS one, else nil
+	web     WebClient      // the stream where it is a WebSocket, else nil
 	host    string
 	port    int
 	start   time.Time
@@ -90,7 +91,9 @@ func (d *Door) newConn(conn net.Conn) *Conn {
 		connect: wire.NewConnect(),
 	}
 	c.settings = c.connect
-	if t := d.tls.Load(); t != nil {
+	if web, ok := conn.(WebClient); ok {
+		c.web = web
+	} else if t := d.tls.Load(); t != nil {
 		c.secured = &secured{Conn: conn, settings: t}
 		conn = c.secured
 	}
@@ -243,7 +246,9 @@ func (c *Conn) teardown() {
 		c.send(wire.AppendErr(nil, why.Text))
 	}
 	c.out.Close(grace)
-	if why.Text != "" {
+	if c.web != nil {
+		c.web.End(webCode(why.Reason), why.Reason)
+	} else if why.Text != "" {
 		c.linger()
 	}
 	if err := c.link.Close(); err != nil {

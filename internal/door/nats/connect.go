@@ -24,6 +24,9 @@ func (c *Conn) handleConnect(arg []byte) {
 		c.close(why)
 		return
 	}
+	if c.web != nil {
+		fillIn(&next, c.web)
+	}
 	if !c.authenticate(next, true) {
 		return
 	}

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"crypto/tls"
+	"net"
 
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
@@ -14,6 +15,12 @@ func (c *Conn) info() *wire.Info {
 	if s := c.secured; s != nil {
 		info.TLSRequired, info.TLSAvailable = !s.settings.Optional, s.settings.Optional
 		info.TLSVerify = s.settings.Config.ClientAuth >= tls.VerifyClientCertIfGiven
+	}
+	if c.web != nil {
+		info.TLSRequired, info.ConnectURLs = c.web.Secure(), nil
+		if a, ok := c.web.LocalAddr().(*net.TCPAddr); ok {
+			info.Host, info.Port = a.IP.String(), a.Port
+		}
 	}
 	info.ClientID, info.ClientIP, info.Nonce = c.id, c.host, c.nonce
 	return &info
