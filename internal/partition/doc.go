@@ -37,6 +37,15 @@
 // changed by then. A clean start reads no record. Where runs cannot be read, the
 // records are, once; Index.Lost tells of it.
 //
+// # Removal
+//
+// What follows from the entries is derived when they are applied; what needs a clock or
+// a look at the whole log is decided once and proposed as sequences: age, and
+// compaction (Compact), which reads the log in the background and remembers in the
+// state what it has seen. The store is told what is gone only after it: at the
+// beginning by Trim, in between by Reclaim, which never takes what a checkpoint's
+// replay or an open cut may still read.
+//
 // # Concurrency
 //
 // The package starts no goroutine and reads no clock. Locks, in order: saving,
