@@ -11,6 +11,7 @@ for them, waits for their acknowledgement, and hands out again what was not
 acknowledged in time. Several clients can share one.`,
 		`  weir consumer add ORDERS billing --filter 'orders.paid' --ack-wait 1m
   weir consumer ls ORDERS
+  weir consumer report --sort to-come
   weir consumer next ORDERS billing --count 10
   weir sub --stream ORDERS --consumer billing`,
 		newConsumerAdd(a), newConsumerLs(a), newConsumerReport(a), newConsumerInfo(a), newConsumerNext(a), newConsumerRm(a))

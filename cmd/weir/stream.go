@@ -14,6 +14,7 @@ func newStream(a *app) *cobra.Command {
 until a limit or a purge removes it.`,
 		`  weir stream add ORDERS 'orders.>' --max-age 30d
   weir stream ls
+  weir stream report --sort bytes
   weir stream info ORDERS
   weir stream get ORDERS --last orders.new
   weir stream purge ORDERS --subject orders.test --force`,
