@@ -54,7 +54,7 @@ func (r *rig) copied(name, more string) {
 // kept lists what a stream holds: sequence, subject and data.
 func (r *rig) kept(stream string) string {
 	r.t.Helper()
-	s := r.Streams.Find("A", stream)
+	s := r.Streams.Find(r.space.Name(), stream)
 	rd := s.Partition().Reader(1)
 	defer rd.Close()
 	var out []string
