@@ -42,7 +42,6 @@ var settings = []setting{
 	{"system_account", false, func(c *Config) any { return c.SystemAccount }},
 	{"no_system_account", false, func(c *Config) any { return c.NoSystem }},
 	{"jetstream", false, func(c *Config) any { return c.JetStream }},
-	{"stan", false, func(c *Config) any { return c.Stan }},
 	{"liftbridge", false, func(c *Config) any { return c.Liftbridge }},
 	{"stan", false, func(c *Config) any { return c.Stan }},
 	{"http", false, func(c *Config) any { return c.HTTP.asNamed() }},

@@ -14,9 +14,9 @@ const serverFlags = `-a=h --addr=h --net=h -p=1 --port=1 -n=x --name=x --server_
 -c=f --config=f -t -sl=quit --signal=quit --client_advertise=h:1 --ports_file_dir=d -l=f --log=f -T --logtime --logtime_utc -s --syslog
 -r=u --remote_syslog=u -D --debug -V --trace -VV -DV -DVV --log_size_limit=1 --max_traced_msg_len=1 -js --jetstream -sd=d --store_dir=d
 --user=u --pass=p --auth=t --routes=r --cluster=u --cluster_listen=u --cluster_name=n --no_advertise --cluster_advertise=h:1
---connect_retries=1 --profile=1 -h --help -v --version --help_tls version help`
+--connect_retries=1 --profile=1 --tls --tlsverify --tlscert=f --tlskey=f --tlscacert=f -h --help -v --version --help_tls version help`
 
-const refusedFlags = `-ms=1 --https_port=1 --tls --tlsverify --tlscert=f --tlskey=f --tlscacert=f`
+const refusedFlags = `-ms=1 --https_port=1`
 
 func TestEveryFlagOfNATSServerIsKnown(t *testing.T) {
 	for arg := range strings.FieldsSeq(serverFlags) {

