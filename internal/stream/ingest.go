@@ -180,7 +180,7 @@ func (g *ingest) conditions(b *staged, parts *record.Parts, refuse partition.Ref
 // Budgets of what is admitted and not yet durable. Above them a publisher that
 // asks for an acknowledgement is refused, another one has to wait.
 const (
-	maxInFlightStream = 64 << 20  // bytes
+	maxInFlightStream = 128 << 20 // bytes, as nats-server users know it
 	maxInFlightNode   = 256 << 20 // bytes
 )
 
