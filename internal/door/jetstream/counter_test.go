@@ -202,6 +202,39 @@ func TestASourcedCounterIsRightWhateverItsSourcesForget(t *testing.T) {
 	})
 }
 
+// TestAMirrorOfACounterIsItsCopy: it does not count, nor can it begin to when it is
+// promoted.
+func TestAMirrorOfACounterIsItsCopy(t *testing.T) {
+	r := newRig(t)
+	r.stream("C", "c.>", counting)
+	r.counts("3", "c.a", "3")
+	r.ok("STREAM.CREATE.M", `{"name":"M","mirror":{"name":"C"}}`)
+	r.counts("5", "c.a", "2")
+	streamtest.Await(t, "the mirror has both", func() bool { return r.Streams.Find("A", "M").Partition().Committed() == 2 })
+	if h := r.says("M", "c.a", "5"); !strings.Contains(h, "Nats-Incr: 2\r\n") || strings.Contains(h, "Sources") {
+		t.Errorf("the mirror has %q", h)
+	}
+	r.refused(wire.CodeStreamInvalidConfig, "STREAM.UPDATE.M", streamConfig("M", "m.>", counting))
+	r.ok("STREAM.UPDATE.M", streamConfig("M", "m.>"))
+	r.denied(wire.CodeIncrDisabled, "m.a", "", "Nats-Incr", "1")
+}
+
+// TestACounterIsRestoredWithItsTotals makes a stream of what another one has stored,
+// and counts on.
+func TestACounterIsRestoredWithItsTotals(t *testing.T) {
+	r := newRig(t)
+	r.stream("C", "c.>", counting)
+	r.counts("3", "c.a", "3")
+	v, err := r.Streams.Find("A", "C").Partition().Get(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.stream("D", "d.>", counting)
+	v.Subject = []byte("d.a")
+	refill(t, r.Streams.Find("A", "D").Partition(), &v)
+	r.counts("4", "d.a", "1")
+}
+
 // TestASourceThatIsNoCounterIsPassedOver: what cannot be counted does not keep the
 // rest from being copied.
 func TestASourceThatIsNoCounterIsPassedOver(t *testing.T) {
