@@ -183,3 +183,47 @@ func TestASubscriberOfAGroupIsReplacedByOneOfTheSameEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestOneOfManyWhoCreateAStreamAtOnceSucceeds(t *testing.T) {
+	r := newRig(t)
+	made := make(chan error, 20)
+	for n := range int32(20) {
+		go func() {
+			_, err := r.CreateStream(t.Context(), &pb.CreateStreamRequest{Name: "s", Subject: "s", Partitions: 1 + n%3})
+			made <- err
+		}()
+	}
+	won := 0
+	for range 20 {
+		if err := <-made; err == nil {
+			won++
+		} else {
+			code(t, err, codes.AlreadyExists, "stream already exists")
+		}
+	}
+	if won != 1 || len(r.door.naming.names) != 0 {
+		t.Fatal(won, len(r.door.naming.names))
+	}
+}
+
+func TestASubscriberThatTakesNothingHoldsUpNobody(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1)
+	stuck, err := r.Subscribe(t.Context(), &pb.SubscribeRequest{Stream: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stuck.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		r.put("s", 0, strings.Repeat("x", 500_000))
+	}
+	if got := r.read("s", 0); len(got) != 20 {
+		t.Fatal(len(got))
+	}
+	if _, err := r.DeleteStream(r.ctx(), &pb.DeleteStreamRequest{Name: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	r.end() // returns although the subscriber still takes nothing
+}

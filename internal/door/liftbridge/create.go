@@ -173,8 +173,7 @@ const maxMillis = 100 * 365 * 24 * 3600 * 1000
 
 // create makes a stream and tells of it.
 func (d *Door) create(ctx context.Context, account string, p *newStream) error {
-	d.creating.Lock()
-	defer d.creating.Unlock()
+	defer d.naming.hold(account, p.set.Name)()
 	if d.find(account, p.set.Name) != nil {
 		return status.Error(codes.AlreadyExists, "stream already exists")
 	}
@@ -186,7 +185,9 @@ func (d *Door) create(ctx context.Context, account string, p *newStream) error {
 		d.log.Error("stream not created", "stream", p.set.Name, "account", account, "error", err)
 		return status.Errorf(codes.Internal, "stream not created: %v", err)
 	}
-	d.pauser.look()
+	if p.set.AutoPause > 0 {
+		d.pauser.look()
+	}
 	all := make([]int32, p.set.Partitions)
 	for n := range all {
 		all[n] = int32(n)
@@ -260,8 +261,7 @@ func (d *Door) DeleteStream(ctx context.Context, req *pb.DeleteStreamRequest) (*
 	if reserved(req.Name) {
 		return nil, status.Error(codes.InvalidArgument, "Stream is reserved")
 	}
-	d.creating.Lock()
-	defer d.creating.Unlock()
+	defer d.naming.hold(c.Account, req.Name)()
 	f := d.find(c.Account, req.Name)
 	if f == nil || f.hidden {
 		return nil, status.Error(codes.NotFound, "stream does not exist")

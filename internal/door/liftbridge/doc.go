@@ -25,7 +25,8 @@
 //
 // # Locks
 //
-// Door.creating and Door.changing are held while the log is waited for: they put
-// changes of streams in a row, which are rare. activity.mu is taken with them held.
+// A turn of naming and Door.changing are held while the log is waited for: they put
+// in a row what is done to streams of one name, and to gates. activity.mu is taken
+// with them held.
 // The others guard small maps, and nothing is called with them held.
 package liftbridge

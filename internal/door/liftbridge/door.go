@@ -91,7 +91,7 @@ type Door struct {
 	calls      sync.WaitGroup // what goes on for a moment when its call has ended
 	opened     time.Time
 
-	creating sync.Mutex // held while a stream is created or deleted
+	naming   naming
 	changing sync.Mutex // held while partitions are paused, resumed or made read-only
 	activity activity
 	readers  readers
@@ -192,10 +192,15 @@ func (d *Door) end() {
 	})
 }
 
+// stuckGrace is how long calls have to end whose client takes nothing.
+const stuckGrace = 2 * time.Second
+
 // Shutdown ends the calls, those that go on with UNAVAILABLE, and waits for them
-// until ctx ends.
+// until ctx ends, or for stuckGrace.
 func (d *Door) Shutdown(ctx context.Context) {
 	d.end()
+	ctx, cancel := context.WithTimeout(ctx, stuckGrace)
+	defer cancel()
 	done := context.AfterFunc(ctx, d.server.Stop)
 	d.server.GracefulStop()
 	done()

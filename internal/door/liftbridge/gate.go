@@ -112,7 +112,9 @@ func (d *Door) resume(ctx context.Context, account string, f *family, n int32) e
 	if err != nil {
 		return err
 	}
-	d.pauser.look()
+	if set := setOf(f.parts[n]); set != nil && set.AutoPause > 0 {
+		d.pauser.look()
+	}
 	return d.tell(ctx, account, &pb.ActivityStreamEvent{
 		Op: pb.ActivityStreamOp_RESUME_STREAM, ResumeStreamOp: &pb.ResumeStreamOp{Stream: f.name, Partitions: list},
 	})
