@@ -269,10 +269,14 @@ func (m *model) expirePin() {
 // ask takes a request unless it names a client that is not pinned.
 func (m *model) ask(r Request, life int64) {
 	if r.ID != "" {
-		if m.expirePin(); r.ID != m.pin {
+		m.expirePin()
+		switch m.pin {
+		case r.ID:
+			m.pinned = m.now + m.cfg.pinTimeout()
+		case "":
+		default:
 			return
 		}
-		m.pinned = m.now + m.cfg.pinTimeout()
 	}
 	m.requests = append(m.requests, &modelRequest{r.Reply, r.Batch, m.now + life, r})
 }

@@ -70,10 +70,13 @@ func (c *Consumer) refusesGroup(r *Request, now int64) (notice, bool) {
 		return noticeBadGroup, true
 	case policy == PriorityPinned && r.ID != "":
 		c.expirePin(now)
-		if r.ID != c.pull.pin.ID {
+		switch c.pull.pin.ID {
+		case r.ID:
+			c.pull.pinned = now + c.cfg.pinTimeout()
+		case "": // it ends when a message is looked for
+		default:
 			return noticePinMismatch, true
 		}
-		c.pull.pinned = now + c.cfg.pinTimeout()
 	}
 	return notice{}, false
 }

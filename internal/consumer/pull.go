@@ -56,7 +56,7 @@ func (c *Consumer) Request(r Request, now int64) {
 	}
 	w := p.take()
 	*w = waiter{
-		reply: r.Reply, batch: max(r.Batch, 1), noWait: r.NoWait,
+		reply: r.Reply, batch: max(r.Batch, 1), unsaid: r.Batch <= 0, noWait: r.NoWait,
 		bytes: max(r.MaxBytes, 0), bounded: r.MaxBytes > 0, heartbeat: max(int64(r.Heartbeat), 0),
 		group: r.Group, id: r.ID, rank: r.Priority, minPending: r.MinPending, minAckPending: r.MinAckPending,
 	}

@@ -15,6 +15,7 @@ func (c *Consumer) Reset(seq uint64, now int64) uint64 {
 	c.armed, c.moved = false, false
 	c.late, c.expired = c.late[:0], c.expired[:0]
 	c.replayed.stored, c.replayed.sent = 0, 0
+	c.lastDelivered, c.lastAcked = 0, 0
 	c.idleFrom = c.now
 	c.rec.add(fact{kind: factReset, seq: seq})
 	c.rec.floor = c.floor // follows from the fact

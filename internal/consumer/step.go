@@ -155,6 +155,9 @@ func (s *step) status(w *waiter, n *notice) {
 	st := Status{Reply: w.reply, Code: n.code, Text: n.text, After: len(s.out.Deliveries)}
 	if n.remains {
 		st.Remains, st.PendingMsgs, st.PendingBytes = true, w.batch, w.bytes
+		if w.unsaid {
+			st.PendingMsgs = 0
+		}
 	}
 	if n == &noticeHeartbeat {
 		st.LastConsumer, st.LastStream = s.c.delivered.Consumer, s.c.delivered.Stream

@@ -35,6 +35,9 @@ type waiter struct {
 	reply string
 	// batch is the number of messages still wanted, got that of those it received.
 	batch, got int
+	// unsaid says that the request named no number: it wants one, and its end counts
+	// none as missing.
+	unsaid bool
 	// bytes is what is left of the bound in bytes, where bounded.
 	bytes int
 	// expires is a time, 0 never; heartbeat an interval, 0 none, and beat the time

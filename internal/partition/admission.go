@@ -336,7 +336,7 @@ func (p *Partition) roomLocked(v *record.View, size uint64, e *entry) Outcome {
 		if l.MaxRecords > 0 && p.tip.records >= uint64(l.MaxRecords) && !full {
 			return Outcome{Refusal: MaxRecords}
 		}
-		if l.MaxBytes > 0 && p.tip.bytes+size > uint64(l.MaxBytes) && v.Rollup == record.RollupNone {
+		if l.MaxBytes > 0 && p.tip.bytes+size > uint64(l.MaxBytes) {
 			return Outcome{Refusal: MaxBytes}
 		}
 	}

@@ -130,8 +130,8 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	if m.Annotated {
 		parts.Header = m.Plain
 	}
-	if !parts.Fits() {
-		refuse = partition.TooLarge
+	if l := s.largest.Load(); !parts.Fits() || l > 0 && int64(len(parts.Header)+len(parts.Data)) > l {
+		refuse = partition.TooLarge // before whatever the headers demand
 	}
 	g.conditions(b, &parts, refuse, f)
 	if f != nil {

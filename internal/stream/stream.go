@@ -44,6 +44,7 @@ type Stream struct {
 	closed  atomic.Bool // it captures nothing any more
 	dropped atomic.Bool // it is deleted
 	noAck   atomic.Bool
+	largest atomic.Int64  // Limits.MaxRecord
 	woken   atomic.Bool   // a wake-up is in the shard's box
 	idle    atomic.Bool   // no consumer and no timer wants to know of new records
 	ageAt   atomic.Int64  // when the shard looks for what is too old; 0: it does not
@@ -103,6 +104,7 @@ func (s *Stream) setConfig(c *Config) error {
 	s.native.Store(&n)
 	s.config.Store(c)
 	s.noAck.Store(c.NoAck)
+	s.largest.Store(c.Limits.MaxRecord)
 	return nil
 }
 

@@ -60,6 +60,9 @@ func (s *ackStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict
 	}
 	p := wire.ParseAckPayload(m.Data)
 	if p.Kind == wire.AckUnknown {
+		if len(m.Reply) > 0 { // it says nothing, and is answered all the same
+			s.api.space.Publish(&broker.Message{Subject: slices.Clone(m.Reply)})
+		}
 		return broker.Staged
 	}
 	a := stream.Ack{Consumer: c, Ack: consumer.Ack{

@@ -104,6 +104,24 @@ func (c *call) tellStream(e wire.Event) {
 	})
 }
 
+var auditSubject = wire.EventAPI.AppendSubject(nil, "", "")
+
+// audit tells of a request and its answer if anybody wants to know. Messages that are
+// read are not told.
+func (c *call) audit(r *broker.Request, response []byte) {
+	if c.Kind == wire.KindMsgGet {
+		return
+	}
+	if m := c.space.Match(auditSubject); len(m.Plain) == 0 && len(m.Queues) == 0 {
+		return
+	}
+	c.space.Publish(&broker.Message{Subject: auditSubject, Data: wire.Encode(&wire.APIEvent{
+		EventHead: wire.EventAPI.Head(nuid.Next(), time.Now()), Server: c.o.ServerName,
+		Client: wire.APIClient{Account: c.space.Name()}, Subject: r.Subject, Request: string(c.body),
+		Response: string(response), Domain: c.o.Domain,
+	})})
+}
+
 // tell publishes an event if anybody wants to know.
 func (c *call) tell(e wire.Event, consumer string, body func() []byte) {
 	subject := e.AppendSubject(nil, c.Stream, consumer)

@@ -39,7 +39,7 @@ func told(t *testing.T, in *streamtest.Inbox, subject, kind string) event {
 
 func TestStreamsAndConsumersAreAnnounced(t *testing.T) {
 	r := newRig(t)
-	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.ADVISORY.>")
+	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.ADVISORY.*.>") // without requests
 	action := func(subject, kind, want string) {
 		t.Helper()
 		if e := told(t, in, subject, "advisory.v1."+kind+"_action"); e.Action != want {
@@ -73,6 +73,7 @@ func TestStreamsAndConsumersAreAnnounced(t *testing.T) {
 	action("ADVISORY.CONSUMER.CREATED.S.d", "consumer", "create")
 	r.refused(10058, "STREAM.CREATE.S", streamConfig("S", "t.>"))
 	r.ok("STREAM.DELETE.S", "")
+	action("ADVISORY.CONSUMER.DELETED.S.d", "consumer", "delete")
 	action("ADVISORY.STREAM.DELETED.S", "stream", "delete")
 	in.None(t)
 }
@@ -123,9 +124,32 @@ func TestPinsAreTold(t *testing.T) {
 
 func TestEventsAreStoredByAStreamThatCapturesThem(t *testing.T) {
 	r := newRig(t)
-	r.stream("E", "$JS.EVENT.ADVISORY.>")
+	r.stream("E", "$JS.EVENT.ADVISORY.STREAM.>")
 	r.stream("S", "s.>")
 	streamtest.Await(t, "both creations are stored", func() bool { return r.ok("STREAM.INFO.E", "").State.Messages == 2 })
+}
+
+func TestRequestsAreAudited(t *testing.T) {
+	r := newRig(t)
+	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.ADVISORY.API")
+	body := streamConfig("S", "s.>")
+	for _, c := range []struct{ subject, body string }{{"STREAM.CREATE.S", body}, {"STREAM.INFO.X", ""}} {
+		answer := streamtest.Request(t, r.space, "$JS.API."+c.subject, nil, []byte(c.body))
+		var e struct {
+			Type, Server, Subject, Request, Response string
+			Client                                   struct{ Acc string }
+		}
+		if err := json.Unmarshal(in.Next(t).Data, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type != "io.nats.jetstream.advisory.v1.api_audit" || e.Server != "n" || e.Subject != "$JS.API."+c.subject ||
+			e.Request != c.body || e.Response != string(answer.Data) || e.Client.Acc != "A" {
+			t.Errorf("%s: %+v, answered %s", c.subject, e, answer.Data)
+		}
+	}
+	r.publish("s.1", "x")
+	r.ok("STREAM.MSG.GET.S", `{"seq":1}`) // reading is not told
+	in.None(t)
 }
 
 func TestEventsThatNobodyWantsCostNoMemory(t *testing.T) {

@@ -52,7 +52,7 @@ var handlers = map[wire.Kind]handler{
 // Handle makes the account's API a broker.Service.
 func (a *accountAPI) Handle(r *broker.Request) {
 	req, ok := wire.ParseRequest(r.Subject, a.o.Domain)
-	if !ok || req.Kind.System() {
+	if !ok || req.Kind.System() || req.Kind == wire.KindUnknown {
 		return
 	}
 	a.inflight.Add(1)
@@ -61,6 +61,10 @@ func (a *accountAPI) Handle(r *broker.Request) {
 	defer cancel()
 	c := &call{Request: req, accountAPI: a, ctx: ctx, body: r.Data}
 	if req.Kind == wire.KindDirectGet || req.Kind == wire.KindDirectGetLast {
+		if wire.RequiredAPILevel(r.Header) != nil {
+			r.Respond(wire.AppendStatus(nil, wire.StatusRequiredAPILevel), nil)
+			return
+		}
 		directGet(c, r)
 		return
 	}
@@ -68,11 +72,15 @@ func (a *accountAPI) Handle(r *broker.Request) {
 	a.total.Add(1)
 	if err != nil {
 		a.errors.Add(1)
-		r.Respond(nil, req.Kind.ErrorBody(err))
+		body := req.Kind.ErrorBody(err)
+		c.audit(r, body)
+		r.Respond(nil, body)
 		return
 	}
+	body := wire.Encode(response)
 	c.announce(response)
-	r.Respond(nil, wire.Encode(response))
+	c.audit(r, body)
+	r.Respond(nil, body)
 	if c.after != nil {
 		c.after()
 	}

@@ -34,8 +34,12 @@ func consumerUnpin(c *call) (any, *wire.Error) {
 // consumerReset has a consumer deliver again from a sequence on.
 func consumerReset(c *call) (any, *wire.Error) {
 	var r wire.ResetRequest
-	if werr := c.decoder.Optional(c.body, &r); werr != nil {
-		return nil, werr
+	if len(c.body) > 0 {
+		lenient := c.decoder
+		lenient.Lenient = true // clients are used to it here
+		if werr := lenient.Required(c.body, &r); werr != nil {
+			return nil, werr
+		}
 	}
 	_, con, werr := c.lookupConsumer()
 	if werr != nil {
@@ -54,15 +58,14 @@ func consumerReset(c *call) (any, *wire.Error) {
 	return &wire.ConsumerResetResponse{Response: c.Kind.Head(nil), ConsumerInfo: c.describe(con, &i), ResetSeq: seq}, nil
 }
 
-// groupState says who is pinned, for consumers that pin clients.
+// groupState says who is pinned, for consumers with groups.
 func groupState(cfg *wire.ConsumerConfig, i *stream.ConsumerInfo) []wire.PriorityGroupState {
-	if cfg.PriorityPolicy != wire.PriorityPinnedClient {
+	if cfg.PriorityPolicy == wire.PriorityNone {
 		return nil
 	}
 	st := wire.PriorityGroupState{Group: cfg.PriorityGroups[0]}
 	if i.Pin.ID != "" {
-		since := wire.Time(i.Pin.Since)
-		st = wire.PriorityGroupState{Group: i.Pin.Group, PinnedClientID: i.Pin.ID, PinnedTime: &since}
+		st = wire.PriorityGroupState{Group: i.Pin.Group, PinnedClientID: i.Pin.ID, PinnedTime: wire.Time(i.Pin.Since)}
 	}
 	return []wire.PriorityGroupState{st}
 }

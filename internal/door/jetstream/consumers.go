@@ -67,6 +67,11 @@ func neutralConsumer(s *stream.Stream, cfg *wire.ConsumerConfig) stream.Consumer
 	return n
 }
 
+// startSubjects is up to how many subjects of a stream are looked at for the lowest of
+// their last sequences. With more a consumer that begins there passes over what is
+// before.
+const startSubjects = 4096
+
 // start resolves a deliver policy into the first sequence to deliver.
 func start(s *stream.Stream, cfg *wire.ConsumerConfig, n *stream.ConsumerConfig) error {
 	p := s.Partition()
@@ -100,6 +105,11 @@ func start(s *stream.Stream, cfg *wire.ConsumerConfig, n *stream.ConsumerConfig)
 		n.Start = seq
 	case wire.DeliverLastPerSubject:
 		n.LastPerSubject, n.SkipTo = true, last
+		if p.Status().Subjects <= startSubjects {
+			if seqs := p.LastSequences(n.Filter, last, 1); len(seqs) > 0 {
+				n.Start = seqs[0]
+			}
+		}
 	}
 	n.Start = max(n.Start, 1)
 	return nil
@@ -163,7 +173,20 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	case err != nil:
 		return nil, c.consumerFailed(err)
 	}
-	return c.created(con)
+	return c.begun(con)
+}
+
+// begun answers the creation of a consumer. What it has delivered since is still
+// to be delivered in the answer: clients add both.
+func (c *call) begun(con *stream.Consumer) (any, *wire.Error) {
+	info, werr := c.consumerInfo(c, con)
+	if werr != nil {
+		return nil, werr
+	}
+	info.NumPending += info.Delivered.Consumer
+	info.Delivered = wire.SequenceInfo{Stream: con.Config().Start - 1}
+	info.AckFloor, info.NumAckPending = info.Delivered, 0
+	return &wire.ConsumerCreateResponse{Response: c.Kind.Head(nil), ConsumerInfo: info}, nil
 }
 
 // changeConsumer answers a creation whose name is taken.
@@ -233,6 +256,7 @@ func consumerPause(c *call) (any, *wire.Error) {
 		until := r.PauseUntil.UTC()
 		cfg.PauseUntil = &until
 	}
+	cfg.Stamp()
 	if _, werr := c.updateConsumer(s, con, cfg); werr != nil {
 		return nil, werr
 	}
@@ -300,6 +324,7 @@ func consumerList(c *call) (any, *wire.Error) {
 	infos := []*wire.ConsumerInfo{}
 	for _, con := range cons {
 		if i, werr := c.consumerInfo(c, con); werr == nil {
+			i.Config.Metadata = consumerConfig(con).Metadata // lists leave out the server's own
 			infos = append(infos, i)
 		}
 	}

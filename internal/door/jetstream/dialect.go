@@ -76,6 +76,9 @@ var rollups = [...]record.Rollup{
 
 // preCheck finds what the headers alone are refused for, first, and at which step.
 func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader, size int) (*wire.Error, partition.Check) {
+	if err := wire.RefuseSize(header); err != nil {
+		return err, partition.CheckDialect
+	}
 	c := config(s)
 	if err := h.RefuseIncr(c, size); err != nil {
 		return err, partition.CheckDialect
@@ -91,9 +94,6 @@ func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader, s
 	}
 	if err := h.RefuseRollup(c); err != nil {
 		return err, partition.CheckRollup
-	}
-	if err := wire.RefuseSize(header); err != nil {
-		return err, partition.CheckHeader
 	}
 	return h.RefuseTTL(), partition.CheckStore
 }

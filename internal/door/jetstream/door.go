@@ -60,7 +60,7 @@ func (d *Door) Start(dir *stream.Directory) { d.dir = dir }
 var servicePatterns = []string{
 	"INFO", "STREAM.>", "CONSUMER.CREATE.>", "CONSUMER.DURABLE.>", "CONSUMER.NAMES.>", "CONSUMER.LIST.>",
 	"CONSUMER.INFO.>", "CONSUMER.DELETE.>", "CONSUMER.PAUSE.>", "CONSUMER.UNPIN.>", "CONSUMER.RESET.>",
-	"CONSUMER.LEADER.>", "DIRECT.GET.>",
+	"CONSUMER.LEADER.>", "CONSUMER.PEER.>", "DIRECT.GET.>",
 }
 
 // AccountFunc gives an account as it is configured now; nil if it is configured

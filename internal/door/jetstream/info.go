@@ -43,7 +43,11 @@ func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
 }
 
 func streamState(s *stream.Stream) wire.StreamState {
-	return stateOf(s.Partition(), s.Partition().Status(), len(s.Consumers()))
+	out := stateOf(s.Partition(), s.Partition().Status(), len(s.Consumers()))
+	if out.LastSeq == 0 && config(s).FirstSeq == 1 {
+		out.FirstSeq = 1
+	}
+	return out
 }
 
 // stateOf describes what a partition holds, or held.

@@ -123,12 +123,13 @@ func directGet(c *call, r *broker.Request) {
 
 // direct is one direct get being answered.
 type direct struct {
-	s    *stream.Stream
-	p    *partition.Partition
-	r    *broker.Request
-	req  *wire.MsgGetRequest
-	last uint64 // sequence sent last
-	sent int    // bytes
+	s     *stream.Stream
+	p     *partition.Partition
+	r     *broker.Request
+	req   *wire.MsgGetRequest
+	last  uint64 // sequence sent last
+	sent  int    // bytes
+	count int    // messages
 }
 
 func (d *direct) status(s wire.Status) { d.r.Respond(wire.AppendStatus(nil, s), nil) }
@@ -136,16 +137,13 @@ func (d *direct) status(s wire.Status) { d.r.Respond(wire.AppendStatus(nil, s), 
 // send answers with one message.
 func (d *direct) send(v *record.View, i wire.DirectInfo) {
 	i.Stream, i.Subject, i.Seq, i.Time = d.s.Name(), v.Subject, v.Seq, v.Time
-	if d.req.NoHeader && !i.Batch {
-		d.r.Respond(nil, v.Data)
-		return
-	}
-	header := v.Header
 	if d.req.NoHeader {
-		header = nil
+		d.r.Respond(nil, v.Data)
+	} else {
+		d.r.Respond(wire.AppendDirect(nil, v.Header, &i), v.Data)
 	}
-	d.r.Respond(wire.AppendDirect(nil, header, &i), v.Data)
 	d.last = v.Seq
+	d.count++
 	d.sent += len(v.Subject) + len(v.Header) + len(v.Data)
 }
 
@@ -171,7 +169,7 @@ func (d *direct) batch() {
 	}
 	left := d.p.CountLive(from, d.p.Committed())
 	if d.req.NextFor != "" && d.req.NextFor != ">" {
-		left = d.count(from)
+		left = d.matching(from)
 	}
 	for n := 0; n < d.req.Batch && !d.full(); n++ {
 		v, err := d.p.NextOf(d.req.NextFor, from)
@@ -189,9 +187,9 @@ func (d *direct) batch() {
 	d.r.Respond(wire.AppendEndOfBatch(nil, left, d.last, 0), nil)
 }
 
-// count is how many messages of the request's subjects there are from a sequence
+// matching is how many messages of the request's subjects there are from a sequence
 // on.
-func (d *direct) count(from uint64) uint64 {
+func (d *direct) matching(from uint64) uint64 {
 	if from <= d.p.First() {
 		return d.p.CountMatching(d.req.NextFor)
 	}
@@ -227,12 +225,12 @@ func (d *direct) multi() {
 		return
 	}
 	left := uint64(len(seqs))
-	for i, seq := range seqs {
+	for _, seq := range seqs {
 		if seq < d.req.Seq {
 			left--
 			continue
 		}
-		if d.req.Batch > 0 && i >= d.req.Batch || d.full() {
+		if d.req.Batch > 0 && d.count >= d.req.Batch || d.full() {
 			break
 		}
 		v, err := d.p.Get(seq)

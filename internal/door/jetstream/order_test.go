@@ -26,6 +26,8 @@ func TestAMessageIsRefusedForTheFirstOfItsFaults(t *testing.T) {
 	long := strings.Repeat("h", 65536)
 	for name, faults := range map[string][]fault{
 		"expectations": {
+			{wire.CodeMessageExceedsMaximum, nil, strings.Repeat("x", 70001)},
+			{wire.CodeHeaderExceedsMaximum, []string{"X", long}, ""},
 			{wire.CodeExpectedStreamMismatch, []string{"Nats-Expected-Stream", "T"}, ""},
 			{wire.CodeTTLDisabled, []string{"Nats-TTL", "1h"}, ""},
 			{wire.CodeWrongLastSequence, []string{"Nats-Expected-Last-Subject-Sequence", "9"}, ""},
@@ -35,13 +37,11 @@ func TestAMessageIsRefusedForTheFirstOfItsFaults(t *testing.T) {
 			{0, []string{"Nats-Msg-Id", "old"}, ""}, // a duplicate
 			{wire.CodeWrongLastMsgID, []string{"Nats-Expected-Last-Msg-Id", "x"}, ""},
 			{wire.CodeRollupFailed, []string{"Nats-Rollup", "all"}, ""},
-			{wire.CodeMessageExceedsMaximum, nil, strings.Repeat("x", 70001)},
-			{wire.CodeHeaderExceedsMaximum, []string{"X", long}, ""},
 			{wire.CodeStoreFailed, nil, ""},
 		},
 		"an unreadable time to live": {
-			{wire.CodeRollupFailed, []string{"Nats-Rollup", "some"}, ""},
 			{wire.CodeHeaderExceedsMaximum, []string{"X", long}, ""},
+			{wire.CodeRollupFailed, []string{"Nats-Rollup", "some"}, ""},
 			{wire.CodeTTLInvalid, []string{"Nats-TTL", "soon"}, ""},
 			{wire.CodeStoreFailed, nil, ""},
 		},

@@ -148,6 +148,11 @@ func streamUpdate(c *call) (any, *wire.Error) {
 	if werr := config(s).CheckUpdate(cfg); werr != nil {
 		return nil, werr
 	}
+	for _, con := range s.Consumers() {
+		if werr := cfg.CheckConsumer(consumerConfig(con)); werr != nil {
+			return nil, werr
+		}
+	}
 	err := s.Update(c.ctx, c.neutral(cfg))
 	switch {
 	case errors.Is(err, stream.ErrOverlap):
@@ -227,7 +232,9 @@ func streamInfo(c *call) (any, *wire.Error) {
 	if r.SubjectsFilter != "" {
 		subjects := s.Partition().Subjects(r.SubjectsFilter)
 		from, to, page := wire.Page(len(subjects), r.Offset, wire.SubjectsLimit)
-		resp.Paged = page
+		if page.Offset = max(r.Offset, 0); page.Total > 0 {
+			resp.Paged = page
+		}
 		info.State.Subjects = map[string]uint64{}
 		for _, sc := range subjects[from:to] {
 			info.State.Subjects[sc.Subject] = sc.Count
@@ -241,8 +248,14 @@ func streamDelete(c *call) (any, *wire.Error) {
 	if werr != nil {
 		return nil, werr
 	}
+	consumers := s.Consumers()
 	if err := c.dir.Drop(c.ctx, s); err != nil {
 		return nil, c.failed(wire.CodeStreamDelete, err)
+	}
+	for _, con := range consumers {
+		c.tell(wire.EventConsumerDeleted, con.Name(), func() []byte {
+			return consumerAction(wire.EventConsumerDeleted, c.Stream, con.Name())
+		})
 	}
 	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
 }

@@ -20,6 +20,7 @@ const (
 	EventUnpinned
 	EventAck
 	EventBatchAbandoned
+	EventAPI
 )
 
 // EventPrefix begins the subjects of all events.
@@ -41,15 +42,18 @@ var events = [...]struct{ subject, name, action string }{
 	EventUnpinned:        {"ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned", ""},
 	EventAck:             {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
 	EventBatchAbandoned:  {"ADVISORY.STREAM.BATCH_ABANDONED", "advisory.v1.stream_batch_abandoned", ""},
+	EventAPI:             {"ADVISORY.API", "advisory.v1.api_audit", ""},
 }
 
 // AppendSubject adds the subject on which the event is told; consumer is empty for
-// events of streams.
+// events of streams, both for EventAPI.
 func (e Event) AppendSubject(dst []byte, stream, consumer string) []byte {
 	dst = append(dst, EventPrefix...)
 	dst = append(dst, events[e].subject...)
-	dst = append(dst, '.')
-	dst = append(dst, stream...)
+	if stream != "" {
+		dst = append(dst, '.')
+		dst = append(dst, stream...)
+	}
 	if consumer != "" {
 		dst = append(dst, '.')
 		dst = append(dst, consumer...)
@@ -94,7 +98,7 @@ type ConsumerPauseEvent struct {
 	Stream     string    `json:"stream"`
 	Consumer   string    `json:"consumer"`
 	Paused     bool      `json:"paused"`
-	PauseUntil time.Time `json:"pause_until,omitzero"`
+	PauseUntil time.Time `json:"pause_until"` // the zero time: it is over
 }
 
 // MsgEvent tells what came of a message. The consumer's sequence is not there where a
@@ -118,6 +122,22 @@ type AckEvent struct {
 	StreamSeq   uint64        `json:"stream_seq"`
 	AckTime     time.Duration `json:"ack_time"` // since its delivery
 	Deliveries  int           `json:"deliveries"`
+}
+
+// APIEvent tells of a request and its answer.
+type APIEvent struct {
+	EventHead
+	Server   string    `json:"server"`
+	Client   APIClient `json:"client"`
+	Subject  string    `json:"subject"`
+	Request  string    `json:"request,omitempty"`
+	Response string    `json:"response"`
+	Domain   string    `json:"domain,omitempty"`
+}
+
+// APIClient says who made a request.
+type APIClient struct {
+	Account string `json:"acc"`
 }
 
 // PinEvent tells that a client was pinned, with its id, or is so no longer, with the

@@ -29,7 +29,7 @@ func TestEventsHaveTheirSubjectsAndKeys(t *testing.T) {
 		}, `"type":"io.nats.jetstream.advisory.v1.consumer_group_unpinned","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","group":"g","reason":"admin"`},
 		"$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.C": {EventConsumerPause, func(h EventHead) any {
 			return &ConsumerPauseEvent{EventHead: h, Stream: "S", Consumer: "C"}
-		}, `"type":"io.nats.jetstream.advisory.v1.consumer_pause","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","paused":false`},
+		}, `"type":"io.nats.jetstream.advisory.v1.consumer_pause","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","paused":false,"pause_until":"0001-01-01T00:00:00Z"`},
 	} {
 		consumer := "C"
 		if c.event <= EventStreamUpdated {

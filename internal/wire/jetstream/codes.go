@@ -59,6 +59,7 @@ const (
 	CodeConsumerInvalidPolicy     = 10094 // {err}
 	CodeInvalidSampling           = 10095 // {err}
 	CodeHeaderExceedsMaximum      = 10097
+	CodeQueuePullRequiresAck      = 10084
 	CodeQueueRequiresAck          = 10098
 	CodeQueueUnfiltered           = 10099
 	CodeQueueNotUnique            = 10100

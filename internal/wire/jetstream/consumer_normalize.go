@@ -59,10 +59,16 @@ func (c *ConsumerConfig) Normalize(o ConsumerOptions) *Error {
 	if len(c.PriorityGroups) == 0 {
 		c.PriorityGroups = nil
 	}
+	c.Stamp()
+	return nil
+}
+
+// Stamp sets in the metadata the level that the consumer needs. It is for after a
+// change of PauseUntil, too.
+func (c *ConsumerConfig) Stamp() {
 	if metadataSize(c.Metadata) <= maxMetadata {
 		c.Metadata = stamp(c.Metadata, c.requiredLevel())
 	}
-	return nil
 }
 
 // normalizeNumbers gives negative bounds their meaning.
@@ -89,6 +95,7 @@ func (c *ConsumerConfig) normalizeNumbers(pedantic bool) *Error {
 		*n.p = n.low
 	}
 	c.MaxRequestExpires = max(c.MaxRequestExpires, 0)
+	c.InactiveThreshold = max(c.InactiveThreshold, 0)
 	if c.MaxDeliver == 0 {
 		c.MaxDeliver = -1
 	}
@@ -104,7 +111,7 @@ func (c *ConsumerConfig) normalizeAcks(o ConsumerOptions) *Error {
 	}
 	switch {
 	case len(c.Backoff) > 0:
-		if o.Pedantic && c.AckWait != 0 && c.AckWait != c.Backoff[0] {
+		if o.Pedantic && c.AckWait != c.Backoff[0] {
 			return pedanticErr("ack_wait must equal the first backoff")
 		}
 		c.AckWait = c.Backoff[0]

@@ -5,6 +5,8 @@ package jetstream
 func (c *ConsumerConfig) CheckQueue(s *StreamConfig) *Error {
 	switch {
 	case s.Retention != RetentionWorkQueue:
+	case c.AckPolicy == AckNone && !c.Push():
+		return Err(CodeQueuePullRequiresAck)
 	case c.AckPolicy != AckExplicit:
 		return Err(CodeQueueRequiresAck)
 	case c.DeliverPolicy != DeliverAll:

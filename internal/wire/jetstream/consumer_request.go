@@ -41,7 +41,7 @@ type ConsumerCreateRequest struct {
 // name.
 func (d Decoder) DecodeConsumerCreate(req Request, body []byte) (*ConsumerCreateRequest, *Error) {
 	var r ConsumerCreateRequest
-	if err := d.Required(body, &r); err != nil {
+	if err := d.filled(body, &r); err != nil {
 		return nil, err
 	}
 	c := &r.Config
@@ -85,7 +85,7 @@ func (c *ConsumerConfig) matchName(req Request) *Error {
 		}
 		return nil
 	}
-	if c.Durable != "" && c.Durable != req.Consumer || c.Name != "" && c.Name != req.Consumer {
+	if c.Durable != "" && c.Durable != req.Consumer {
 		return Err(CodeConsumerNameMismatch)
 	}
 	c.Name = req.Consumer
@@ -103,6 +103,7 @@ func (r *ConsumerCreateRequest) Decide(existing *ConsumerConfig) *Error {
 		return nil
 	}
 	r.Config.PauseUntil = existing.PauseUntil
+	r.Config.Stamp()
 	if r.Action == ActionCreate && !existing.Equal(&r.Config) {
 		return Err(CodeConsumerAlreadyExists)
 	}

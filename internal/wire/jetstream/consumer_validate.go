@@ -47,17 +47,18 @@ func (c *ConsumerConfig) Validate(o ConsumerOptions) *Error {
 }
 
 func (c *ConsumerConfig) checkNames() *Error {
-	for _, n := range [...]string{c.Durable, c.Name} {
+	for i, n := range [...]string{c.Durable, c.Name} {
+		durable := i == 0
 		switch {
 		case n == "":
 		case len(n) > MaxNameLen:
 			return ErrWith(CodeConsumerNameTooLong, "max", strconv.Itoa(MaxNameLen))
 		case hasPathSeparator(n):
 			return Err(CodeConsumerNameSeparators)
-		case strings.ContainsAny(n, ".*>"):
+		case durable && strings.ContainsAny(n, ".*>"):
 			return Err(CodeBadDurableName)
 		case !ValidName(n):
-			return invalidStream("a consumer name can not contain white space")
+			return invalidStream("a consumer name can not contain '.', '*', '>' or white space")
 		}
 	}
 	if c.Durable != "" && c.Name != "" && c.Durable != c.Name {
@@ -174,9 +175,6 @@ func (c *ConsumerConfig) checkBounds(o ConsumerOptions) *Error {
 	if o.MaxRequestBatch > 0 && c.MaxRequestBatch > o.MaxRequestBatch {
 		return ErrWith(CodeRequestBatchExceeded, "limit", strconv.Itoa(o.MaxRequestBatch))
 	}
-	if c.InactiveThreshold < 0 {
-		return consumerErr("inactive threshold can not be negative")
-	}
 	return nil
 }
 
@@ -278,7 +276,7 @@ func (c *ConsumerConfig) checkHeartbeat() *Error {
 
 func (c *ConsumerConfig) checkMetadata() *Error {
 	if metadataSize(withoutServerKeys(c.Metadata)) > maxMetadata {
-		return ErrWith(CodeConsumerMetadata, "limit", strconv.Itoa(maxMetadata))
+		return ErrWith(CodeConsumerMetadata, "limit", strconv.Itoa(maxMetadata>>10)+"KB")
 	}
 	return nil
 }

@@ -11,6 +11,10 @@ import (
 // MaxDepth is how deep the JSON of a request may be nested.
 const MaxDepth = 64
 
+// MaxElements is how many commas the JSON of a request may have, and so how many
+// elements: each takes more memory than it has bytes.
+const MaxElements = 1 << 18
+
 // DefaultMaxBody bounds a request's body where the Decoder names no limit: 8 MiB.
 const DefaultMaxBody = 8 << 20
 
@@ -43,6 +47,15 @@ func (d Decoder) Required(body []byte, v any) *Error {
 	return nil
 }
 
+// filled reads a body that may be missing altogether: then v is left as it is, and
+// what it does not say is the error.
+func (d Decoder) filled(body []byte, v any) *Error {
+	if len(body) == 0 {
+		return nil
+	}
+	return d.Required(body, v)
+}
+
 // Optional reads a body only if its first byte other than space begins an object
 // or an array; anything else counts as no body.
 func (d Decoder) Optional(body []byte, v any) *Error {
@@ -71,9 +84,10 @@ const jsonSpace = " \t\r\n"
 var (
 	errBodyTooLarge = errors.New("request body too large")
 	errTooDeep      = errors.New("exceeded max depth")
+	errTooMany      = errors.New("too many elements")
 )
 
-// bound checks size and nesting in one pass over the bytes.
+// bound checks size, nesting and number of elements in one pass over the bytes.
 func (d Decoder) bound(body []byte) error {
 	limit := d.MaxBody
 	if limit <= 0 {
@@ -82,7 +96,7 @@ func (d Decoder) bound(body []byte) error {
 	if len(body) > limit {
 		return errBodyTooLarge
 	}
-	depth, quoted := 0, false
+	depth, commas, quoted := 0, 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {
 		case quoted && c == '\\':
@@ -96,6 +110,10 @@ func (d Decoder) bound(body []byte) error {
 			}
 		case c == '}' || c == ']':
 			depth--
+		case c == ',':
+			if commas++; commas > MaxElements {
+				return errTooMany
+			}
 		}
 	}
 	return nil

@@ -24,8 +24,7 @@ func (d Decoder) DecodeDirectGet(filter string, body []byte) (*MsgGetRequest, St
 		r.LastFor = filter
 		return &r, Status{}
 	}
-	// A batch may begin at the first message: it needs no position.
-	if r.nothing() && r.Batch == 0 {
+	if r.nothing() {
 		return nil, StatusEmptyRequest
 	}
 	if r.conflict() {

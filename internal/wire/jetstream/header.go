@@ -248,6 +248,8 @@ func featureKey(key []byte) Key {
 	return 0
 }
 
+var rollupSubject, rollupAll = []byte("sub"), []byte("all")
+
 func sequence(value []byte) uint64 {
 	n, ok := parseUint(value)
 	if !ok {
@@ -256,11 +258,12 @@ func sequence(value []byte) uint64 {
 	return n
 }
 
+// rollup reads a word in any case.
 func rollup(value []byte) Rollup {
-	switch string(value) {
-	case "sub":
+	switch {
+	case bytes.EqualFold(value, rollupSubject):
 		return RollupSubject
-	case "all":
+	case bytes.EqualFold(value, rollupAll):
 		return RollupAll
 	}
 	return RollupInvalid

@@ -112,9 +112,9 @@ type ConsumerInfo struct {
 
 // PriorityGroupState says who is pinned.
 type PriorityGroupState struct {
-	Group          string     `json:"group"`
-	PinnedClientID string     `json:"pinned_client_id,omitempty"`
-	PinnedTime     *time.Time `json:"pinned_ts,omitempty"`
+	Group          string    `json:"group"`
+	PinnedClientID string    `json:"pinned_client_id,omitempty"`
+	PinnedTime     time.Time `json:"pinned_ts"` // the zero time: nobody is
 }
 
 // AccountInfo is an account's use of JetStream and what it may use.

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 )
 
 // Pull is a request for messages. Sizes are in bytes, times in nanoseconds.
 type Pull struct {
-	Batch     int // at least 1
+	Batch     int // 0: one, which is not said
 	Expires   int64
 	NoWait    bool
 	MaxBytes  int
@@ -60,7 +61,7 @@ func ParsePull(body []byte) (p Pull, bad Status, ok bool) {
 			return Pull{}, StatusBadPull(err.Error()), false
 		}
 	}
-	p.Batch = max(p.Batch, 1)
+	p.Batch = max(p.Batch, 0)
 	switch {
 	case p.Heartbeat > math.MaxInt64/2 || p.Heartbeat > 0 && p.Heartbeat*2 > p.Expires:
 		return Pull{}, StatusBadPull("heartbeat value too large"), false
@@ -86,7 +87,7 @@ func slowPull(b []byte) (Pull, error) {
 		return Pull{}, err
 	}
 	if err := json.Unmarshal(b, &j); err != nil {
-		return Pull{}, errors.New(invalidJSON(err).Description)
+		return Pull{}, errors.New(strings.TrimPrefix(invalidJSON(err).Description, "invalid JSON: "))
 	}
 	return Pull(j), nil
 }

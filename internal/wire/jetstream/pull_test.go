@@ -17,9 +17,9 @@ func TestPullRequests(t *testing.T) {
 		"-5":                           {Batch: 1},
 		"garbage":                      {Batch: 1},
 		"99999999999":                  {Batch: 1},
-		"{}":                           {Batch: 1},
-		`{"batch":0}`:                  {Batch: 1},
-		`{"batch":-3}`:                 {Batch: 1},
+		"{}":                           {},
+		`{"batch":0}`:                  {},
+		`{"batch":-3}`:                 {},
 		`{"batch":10,"no_wait":true}`:  {Batch: 10, NoWait: true},
 		`{"batch":10,"no_wait":false}`: {Batch: 10},
 		`{"expires":5000000000,"batch":500,"max_bytes":1024,"idle_heartbeat":2500000000}`: {Batch: 500, Expires: 5e9, MaxBytes: 1024, Heartbeat: 25e8},
@@ -27,8 +27,8 @@ func TestPullRequests(t *testing.T) {
 			MinPending: 3, MinAckPending: 4, Priority: 9},
 		`{"batch":2,"unknown":[1,{"a":null}]}`: {Batch: 2},
 		`{"Batch":2}`:                          {Batch: 2},
-		`{"batch":null}`:                       {Batch: 1},
-		`{"expires":-1}`:                       {Batch: 1},
+		`{"batch":null}`:                       {},
+		`{"expires":-1}`:                       {},
 		"\n{ \"batch\" : 3 } \r\n":             {Batch: 3},
 	} {
 		got, bad, ok := ParsePull([]byte(in))
@@ -87,7 +87,7 @@ func FuzzParsePull(f *testing.F) {
 		if ok == (bad.Code != 0) {
 			t.Fatalf("%q: %+v %+v %v", b, p, bad, ok)
 		}
-		if ok && (p.Batch < 1 || p.Heartbeat > p.Expires || p.MaxBytes < 0 || p.Priority > 9 || p.Expires < 0) {
+		if ok && (p.Batch < 0 || p.Heartbeat > p.Expires || p.MaxBytes < 0 || p.Priority > 9 || p.Expires < 0) {
 			t.Fatalf("%q: %+v", b, p)
 		}
 		if fast, good := fastPull(b); good && len(b) > 0 && b[0] == '{' {

@@ -35,6 +35,7 @@ const (
 	KindConsumerUnpin
 	KindConsumerReset
 	KindConsumerStepdown
+	KindConsumerPeerEvacuate
 	KindMsgNext
 	KindDirectGet
 	KindDirectGetLast // the last message of the subject that ends the request's
@@ -92,20 +93,21 @@ var rows = [kindCount]row{
 	KindStreamSnapshot:        {"STREAM.SNAPSHOT.{stream}", "stream_snapshot", BodyRequired},
 	KindStreamRestore:         {"STREAM.RESTORE.{stream}", "stream_restore", BodyRequired},
 	KindStreamPeerRemove:      {"STREAM.PEER.REMOVE.{stream}", "stream_remove_peer", BodyRequired},
-	KindStreamPeerEvacuate:    {"STREAM.PEER.EVACUATE.{stream}", "stream_remove_peer", BodyRequired},
-	KindStreamCancelMove:      {"STREAM.CANCEL_MOVE.{stream}", "stream_update", BodyEmpty},
+	KindStreamPeerEvacuate:    {"STREAM.PEER.EVACUATE.{stream}", "stream_evacuate_peer", BodyRequired},
+	KindStreamCancelMove:      {"STREAM.CANCEL_MOVE.{stream}", "stream_cancel_move", BodyEmpty},
 	KindStreamStepdown:        {"STREAM.LEADER.STEPDOWN.{stream}", "stream_leader_stepdown", BodyOptional},
 	KindConsumerCreate:        {"CONSUMER.CREATE.{stream}.{consumer}.{subject...}", "consumer_create", BodyRequired},
 	KindConsumerCreateLegacy:  {"CONSUMER.CREATE.{stream}", "consumer_create", BodyRequired},
 	KindConsumerCreateDurable: {"CONSUMER.DURABLE.CREATE.{stream}.{consumer}", "consumer_create", BodyRequired},
 	KindConsumerNames:         {"CONSUMER.NAMES.{stream}", "consumer_names", BodyOptional},
 	KindConsumerList:          {"CONSUMER.LIST.{stream}", "consumer_list", BodyOptional},
-	KindConsumerInfo:          {"CONSUMER.INFO.{stream}.{consumer}", "consumer_info", BodyIgnored},
+	KindConsumerInfo:          {"CONSUMER.INFO.{stream}.{consumer}", "consumer_info", BodyEmpty},
 	KindConsumerDelete:        {"CONSUMER.DELETE.{stream}.{consumer}", "consumer_delete", BodyEmpty},
 	KindConsumerPause:         {"CONSUMER.PAUSE.{stream}.{consumer}", "consumer_pause", BodyOptional},
 	KindConsumerUnpin:         {"CONSUMER.UNPIN.{stream}.{consumer}", "consumer_unpin", BodyRequired},
 	KindConsumerReset:         {"CONSUMER.RESET.{stream}.{consumer}", "consumer_reset", BodyOptional},
 	KindConsumerStepdown:      {"CONSUMER.LEADER.STEPDOWN.{stream}.{consumer}", "consumer_leader_stepdown", BodyOptional},
+	KindConsumerPeerEvacuate:  {"CONSUMER.PEER.EVACUATE.{stream}.{consumer}", "consumer_evacuate_peer", BodyRequired},
 	KindMsgNext:               {"CONSUMER.MSG.NEXT.{stream}.{consumer}", "", BodyRaw},
 	KindDirectGet:             {"DIRECT.GET.{stream}", "", BodyRaw},
 	KindDirectGetLast:         {"DIRECT.GET.{stream}.{subject...}", "", BodyRaw},
@@ -250,7 +252,7 @@ func (k Kind) Unserved() *Error {
 	case KindUnknown:
 		return Err(CodeBadRequest)
 	case KindStreamPeerRemove, KindStreamPeerEvacuate, KindStreamCancelMove,
-		KindStreamStepdown, KindConsumerStepdown:
+		KindStreamStepdown, KindConsumerStepdown, KindConsumerPeerEvacuate:
 		return Err(CodeClusterRequired)
 	}
 	return nil

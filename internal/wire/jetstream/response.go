@@ -19,9 +19,30 @@ type Response struct {
 // Head gives the beginning of the kind's response; err may be nil.
 func (k Kind) Head(err *Error) Response { return Response{Type: k.Type(), Error: err} }
 
-// ErrorBody is the whole response of the kind where there is an error and nothing
-// else to say.
-func (k Kind) ErrorBody(err *Error) []byte { return Encode(k.Head(err)) }
+// ErrorBody is the whole response of the kind where there is an error. Some kinds
+// have keys that are there all the same.
+func (k Kind) ErrorBody(err *Error) []byte {
+	head := k.Head(err)
+	switch k {
+	case KindStreamNames:
+		return Encode(StreamNamesResponse{Response: head})
+	case KindStreamList:
+		return Encode(StreamListResponse{Response: head, Streams: []*StreamInfo{}})
+	case KindStreamInfo:
+		return Encode(StreamInfoResponse{Response: head})
+	case KindStreamPurge:
+		return Encode(StreamPurgeResponse{Response: head})
+	case KindConsumerNames:
+		return Encode(ConsumerNamesResponse{Response: head, Consumers: []string{}})
+	case KindConsumerList:
+		return Encode(ConsumerListResponse{Response: head, Consumers: []*ConsumerInfo{}})
+	case KindConsumerPause:
+		return Encode(ConsumerPauseResponse{Response: head})
+	case KindConsumerReset:
+		return Encode(ConsumerResetResponse{Response: head})
+	}
+	return Encode(head)
+}
 
 // Paged tells which part of a list a response holds.
 type Paged struct {

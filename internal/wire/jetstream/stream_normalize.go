@@ -44,6 +44,9 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 	if len(c.Subjects) == 0 && !copies && ValidName(c.Name) && c.Metadata[MetaCapture] != CaptureNone {
 		c.Subjects = []string{c.Name}
 	}
+	if o.Pedantic && c.Republish != nil && c.Republish.Source == "" {
+		return pedanticErr("republish needs a source")
+	}
 	c.dropEmpty()
 	if err := c.allowMarkers(o.Pedantic); err != nil {
 		return err
@@ -63,7 +66,7 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 func (c *StreamConfig) allowMarkers(pedantic bool) *Error {
 	if c.AllowMsgSchedules && !c.AllowRollup && c.Mirror == nil {
 		if pedantic {
-			return pedanticErr("allow_msg_schedules needs allow_rollup_hdrs")
+			return invalidStream("allow_msg_schedules needs allow_rollup_hdrs")
 		}
 		c.AllowRollup = true
 	}
@@ -71,7 +74,7 @@ func (c *StreamConfig) allowMarkers(pedantic bool) *Error {
 		return nil
 	}
 	if pedantic {
-		return pedanticErr("subject_delete_marker_ttl needs allow_msg_ttl and allow_rollup_hdrs, and excludes deny_purge")
+		return invalidStream("subject_delete_marker_ttl needs allow_msg_ttl and allow_rollup_hdrs, and excludes deny_purge")
 	}
 	c.AllowMsgTTL, c.AllowRollup, c.DenyPurge = true, true, false
 	return nil
@@ -90,9 +93,6 @@ func (c *StreamConfig) dropEmpty() {
 	}
 	if p := c.Placement; p != nil && p.Cluster == "" && len(p.Tags) == 0 && p.Preferred == "" {
 		c.Placement = nil
-	}
-	if c.FirstSeq == 1 {
-		c.FirstSeq = 0
 	}
 }
 

@@ -13,7 +13,7 @@ type StreamConfigRequest struct {
 // and makes the checks that come before those of the configuration itself.
 func (d Decoder) DecodeStreamCreate(stream string, body []byte) (*StreamConfigRequest, *Error) {
 	var r StreamConfigRequest
-	if err := d.Required(body, &r); err != nil {
+	if err := d.filled(body, &r); err != nil {
 		return nil, err
 	}
 	switch {
@@ -33,7 +33,7 @@ func (d Decoder) DecodeStreamCreate(stream string, body []byte) (*StreamConfigRe
 // The name is compared after the configuration has been checked, by CheckUpdate.
 func (d Decoder) DecodeStreamUpdate(body []byte) (*StreamConfigRequest, *Error) {
 	var r StreamConfigRequest
-	if err := d.Required(body, &r); err != nil {
+	if err := d.filled(body, &r); err != nil {
 		return nil, err
 	}
 	return &r, nil
@@ -81,7 +81,7 @@ func (d Decoder) DecodePurge(body []byte) (PurgeRequest, *Error) {
 	if err := d.Optional(body, &r); err != nil {
 		return r, err
 	}
-	if r.Seq > 0 && r.Keep > 0 || r.Filter != "" && !validSubject(r.Filter) {
+	if r.Seq > 0 && r.Keep > 0 {
 		return r, Err(CodeBadRequest)
 	}
 	if r.Filter == ">" {
@@ -99,7 +99,7 @@ type MsgDeleteRequest struct {
 // DecodeMsgDelete reads a request to delete a message; an empty one is refused.
 func (d Decoder) DecodeMsgDelete(body []byte) (MsgDeleteRequest, *Error) {
 	var r MsgDeleteRequest
-	if len(body) == 0 {
+	if d.Empty(body) == nil {
 		return r, Err(CodeBadRequest)
 	}
 	err := d.Required(body, &r)
@@ -139,7 +139,7 @@ func (d Decoder) DecodeMsgGet(body []byte) (*MsgGetRequest, *Error) {
 
 // plural says whether the request uses what only direct gets know.
 func (r *MsgGetRequest) plural() bool {
-	return r.Batch != 0 || r.MaxBytes != 0 || len(r.MultiFor) > 0 || r.UpToSeq != 0 || r.UpToTime != nil
+	return r.Batch != 0 || r.MaxBytes != 0 || len(r.MultiFor) > 0
 }
 
 // nothing says whether the request names no message.

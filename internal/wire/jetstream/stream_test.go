@@ -162,7 +162,7 @@ func TestStreamCreateRequest(t *testing.T) {
 		`{"name":"S","pedantic":true}`:      0,
 		`{"name":"T"}`:                      CodeStreamMismatch,
 		`{}`:                                CodeStreamMismatch,
-		``:                                  CodeInvalidJSON,
+		``:                                  CodeStreamMismatch,
 		`{"name":"S","sealed":true}`:        CodeStreamInvalidConfig,
 		`{"name":"S","mirror_direct":true}`: CodeStreamInvalidConfig,
 		`{"name":"S","storage":"tape"}`:     CodeInvalidJSON,

@@ -35,7 +35,7 @@ func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
 		{next.Storage != c.Storage, "storage can not be updated"},
 		{next.Retention != c.Retention && (next.Retention == RetentionWorkQueue || c.Retention == RetentionWorkQueue),
 			"retention can not be updated to or from workqueue"},
-		{c.Sealed && !next.Sealed, "a sealed stream can not be unsealed"},
+		{c.Sealed && !c.Equal(next), "a sealed stream can not be changed"},
 		{c.DenyDelete && !next.DenyDelete, "deny_delete can not be revoked"},
 		{c.DenyPurge && !next.DenyPurge, "deny_purge can not be revoked"},
 		{c.AllowMsgTTL && !next.AllowMsgTTL, "allow_msg_ttl can not be revoked"},
@@ -49,6 +49,19 @@ func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
 	}
 	if next.Mirror != nil && !reflect.DeepEqual(c.Mirror, next.Mirror) {
 		return Err(CodeStreamMirrorNotUpdatable)
+	}
+	return nil
+}
+
+// CheckConsumer says whether the stream may have its limits on consumers with one
+// that it has already.
+func (c *StreamConfig) CheckConsumer(con *ConsumerConfig) *Error {
+	l := c.ConsumerLimits
+	switch {
+	case l.MaxAckPending > 0 && (con.MaxAckPending > l.MaxAckPending || con.MaxAckPending < 0):
+		return errText(CodeStreamUpdate, "consumer %q has a larger max_ack_pending", con.KnownName())
+	case l.InactiveThreshold > 0 && con.InactiveThreshold > l.InactiveThreshold:
+		return errText(CodeStreamUpdate, "consumer %q has a longer inactive_threshold", con.KnownName())
 	}
 	return nil
 }
