@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// binaries are the paths that Main has found or built.
-var binaries struct{ server, cli string }
+// binaries are the paths that Main has found or built, and the directory for those
+// that are built on demand.
+var binaries struct{ server, cli, dir string }
 
 // Main builds what the tests need, runs them and cleans up. It is a package's TestMain.
 func Main(m *testing.M) {
@@ -23,6 +24,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	binaries.dir = dir
 	binaries.cli = filepath.Join(dir, "weir")
 	build := exec.Command("go", "build", "-o", binaries.cli, "./cmd/weir")
 	build.Dir = "../.." // tests run in their package's directory, two below the repository

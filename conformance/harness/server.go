@@ -33,6 +33,7 @@ type Server struct {
 	URL  string
 
 	t      testing.TB
+	bin    string
 	config string
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
@@ -49,8 +50,13 @@ func Start(t testing.TB, config string) *Server {
 // New prepares a server without starting it.
 func New(t testing.TB, config string) *Server {
 	t.Helper()
+	return prepare(t, binaries.server, config)
+}
+
+func prepare(t testing.TB, bin, config string) *Server {
+	t.Helper()
 	addr := freeAddr(t)
-	s := &Server{t: t, Dir: t.TempDir(), Addr: addr, URL: "nats://" + addr}
+	s := &Server{t: t, bin: bin, Dir: t.TempDir(), Addr: addr, URL: "nats://" + addr}
 	s.Configure(config)
 	t.Cleanup(s.end)
 	return s
@@ -105,7 +111,7 @@ func (s *Server) launch() {
 		s.t.Fatalf("open log: %v", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(binaries.server, "-c", s.config)
+	cmd := exec.Command(s.bin, "-c", s.config)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Dir, out, out
 	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start server: %v", err)

@@ -1,0 +1,91 @@
+package oracle_test
+
+import (
+	"flag"
+	"sync"
+	"testing"
+)
+
+// difference is a place where Weir may answer otherwise than nats-server, with the reason.
+type difference struct {
+	script  string // file, with * for anything
+	request string // subject, headers and body, with * for anything
+	field   string // with * for anything
+	reason  string
+}
+
+var differences = []difference{
+	{"*", "*", "*metadata._nats.level", "Weir shows the level of the API that it serves, which is lower"},
+	{"*", "*$JS.API.INFO*", "body.api.level", "as above"},
+	{"*", "*Nats-Required-Api-Level: 4*", "*", "as above"},
+	{"*", "*Nats-Required-Api-Level: 5*", "*", "as above"},
+	{"*", "*", "*state.bytes", "Weir's records have another overhead"},
+	{"stream-list.txt", "*STREAM.NAMES*", "body.streams", "an empty list is an array, as the schemas demand, and not null"},
+	{"messages.txt", "*STREAM.MSG.DELETE.*", "body.error.*", "one error for all messages that are not there"},
+	{"direct.txt", "*no_hdr*", "2.header.Nats-Num-Pending", "what was sent is not pending, also without headers"},
+	{"direct.txt", "*up_to_seq\":99*", "*", "a bound above the end is no bound"},
+	{"consumer-update.txt", "*CREATE.S.e *", "body.config.inactive_threshold", "a consumer that becomes durable, or ephemeral, gets the threshold of its kind"},
+	{"consumer-create.txt", "*", "*config.opt_start_time", "times are shown in UTC"},
+	{"consumer-create.txt", "*", "body.config.name", "a name that was made up is shown in the configuration, too"},
+	{"mirror.txt", "*STREAM.CREATE.F *", "body.mirror.filter_subject", "the filter is shown from the beginning"},
+	{"mirror.txt", "*", "*sources.*.seq", "the position in the origin is not shown"},
+	{"mirror.txt", "*STREAM.MSG.GET.S*", "body.message.hdrs", "Nats-Stream-Source does not name the origin's identity"},
+	{"*", "*", "*mirror.error", "a mirror says what is wrong with its origin"},
+	{"mirror.txt", "*", "*sources.*.error", "as above"},
+	{"*", "*", "*mirror.lag", "the lag is known from the beginning"},
+	{"*", "*", "*mirror.active", "a mirror was active when something came, not when it asked"},
+	{"mirror.txt", "*STREAM.CREATE.P *", "body.sources.*", "sources are shown in the order of the configuration"},
+	{"mirror.txt", "*STREAM.INFO.P *", "body.sources.*", "as above"},
+	{"mirror.txt", "*STREAM.UPDATE.S *", "body.sources.*", "as above; the lag is known from the beginning"},
+	{"mirror.txt", "*STREAM.LIST*", "body.streams.*.sources.*", "as above"},
+	{"mirror.txt", "*STREAM.CREATE.S *", "body.sources.*.lag", "as above"},
+	{"publish.txt", "*Nats-Rollup: some*", "body.error.description", "the text does not repeat the value"},
+	{"traps.txt", "*CONSUMER.INFO.T6.a*", "body.ack_floor.*", "the floor passes what was given up"},
+	{"acks.txt", "*CONSUMER.INFO.S.e*", "body.ack_floor.*", "as above"},
+	{"stream-invalid.txt", "*STREAM.CREATE.A *{}", "*", "what follows the JSON of a request is refused"},
+	{"stream-invalid.txt", "*STREAM.INFO.ok*", "body.state.first_seq", "a purge of nothing changes nothing"},
+	{"stream-update.txt", "*first_seq*", "body.config.first_seq", "the first sequence that is shown is that of the creation"},
+	{"pull.txt", "*\"batch\":\"x\"*", "header.Description", "the text names no type of Go"},
+	{"pull.txt", "*\"expires\":-1*", "header.*", "a time below zero is none"},
+	{"traps.txt", "*CONSUMER.INFO.T1.*", "body.ack_floor.*", "a purge by subject moves no position"},
+	{"traps.txt", "*CONSUMER.INFO.T1.*", "body.delivered.stream_seq", "as above"},
+	{"traps.txt", "*CONSUMER.INFO.T33.a*", "body.ack_floor.last_active", "a purge is no acknowledgement"},
+	{"traps.txt", "*CONSUMER.CREATE.T27.a*", "body.push_bound", "the answer knows already who listens"},
+	{"advisories.txt", "*ADVISORY.API*", "body.client.*", "the audit names the account only"},
+}
+
+var used struct {
+	sync.Mutex
+	differences map[int]bool
+}
+
+// explained says whether a difference stands in the table.
+func explained(script, request, field string) bool {
+	for i, d := range differences {
+		if matches(d.script, script) && matches(d.request, request) && matches(d.field, field) {
+			used.Lock()
+			if used.differences == nil {
+				used.differences = map[int]bool{}
+			}
+			used.differences[i] = true
+			used.Unlock()
+			return true
+		}
+	}
+	return false
+}
+
+// checkAllDifferencesAreNeeded fails for entries of the table that nothing met.
+func checkAllDifferencesAreNeeded(t *testing.T) {
+	for i, d := range differences {
+		if !used.differences[i] {
+			t.Errorf("no such difference any longer: %q %q %q", d.script, d.request, d.field)
+		}
+	}
+}
+
+// wholeRun says whether all scripts run.
+func wholeRun() bool {
+	f := flag.Lookup("test.run")
+	return f == nil || f.Value.String() == ""
+}
