@@ -8,13 +8,21 @@
 // format: each sink stages in its own. Services are sinks whose requests are
 // copied and handled by a fixed pool of goroutines.
 //
+// Spaces may have of each other what assembly says. A stream import has the
+// subscriptions of one stand in the table of the other, as shadows, so that routing
+// is the same for all and costs nothing where nothing is imported. A service import
+// is a sink that publishes requests on in the other space, with a reply subject of
+// its own, and the answers to that back.
+//
 // Promises: messages of one publisher reach one destination in the order of
 // publishing. What a goroutine subscribes before it publishes gets the message,
 // what it unsubscribed before does not. Publish and HandOver never block on a
 // destination; a message that a cached subject routes to destinations that were
 // met before allocates nothing here.
 //
-// Goroutines: those of Workers, joined by Workers.Close. Locks: a worker pool's
-// and the registry's, both leaves: nothing is called with them held. Streams,
+// Goroutines: those of Workers, joined by Workers.Close. Locks: a worker pool's,
+// the registry's, the watches' and each service import's, all leaves: nothing is
+// called with them held. The one over a subscription's shadows is held while they
+// are subscribed, which takes locks of other spaces only, as imports form no cycle. Streams,
 // doors, links and telling rooms call it.
 package broker

@@ -13,7 +13,8 @@
 //
 // A plain TCP connection is read by the poller: on a loop that serves many while
 // it brings little, on a goroutine of its own while it brings much or waits. Any
-// other connection has a reader's goroutine. "The reader" is whichever it is.
+// other connection, such as one with TLS or over WebSocket, has a reader's goroutine,
+// on which the TLS handshake is made, too. "The reader" is whichever it is.
 //
 // Goroutines: one for each listener, one for each connection that is not polled,
 // and what the connections' outboxes start; Shutdown joins them, and waits for the
