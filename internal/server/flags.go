@@ -30,6 +30,7 @@ type flag struct {
 	arg   string // what the value is, for help; empty: a switch
 	help  string
 	note  string // known, not honoured
+	stan  bool   // the old streaming server's: it turns streaming on
 	set   func(f *Flags, v string) error
 }
 
@@ -250,6 +251,9 @@ func ParseFlags(args []string) (*Flags, error) {
 func (f *Flags) take(fl *flag, name, v string) error {
 	if fl.set != nil {
 		return fl.set(f, v)
+	}
+	if fl.stan {
+		f.set = append(f.set, func(c *Config) { c.Stan.Enabled = true })
 	}
 	f.warnings = append(f.warnings, fmt.Sprintf("flag -%s: known, but not honoured: %s", name, fl.note))
 	return nil
