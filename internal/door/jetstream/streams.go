@@ -249,6 +249,9 @@ func streamDelete(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	consumers := s.Consumers()
+	if m := s.Config().Member; m != nil {
+		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", "it is a partition of the stream "+m.Family+", which is deleted as a whole through the door that made it")
+	}
 	if err := c.dir.Drop(c.ctx, s); err != nil {
 		return nil, c.failed(wire.CodeStreamDelete, err)
 	}

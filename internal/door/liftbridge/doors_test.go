@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -207,4 +208,33 @@ func TestAMessageIDIsStoredOnce(t *testing.T) {
 		t.Fatal(a, err)
 	}
 	r.want("s", 0, "x")
+}
+
+func TestAPartitionIsNotDeletedWithoutTheOthers(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 2)
+	var answer struct {
+		Error   *struct{ Description string }
+		Success bool
+	}
+	if r.request("STREAM.DELETE.s:1", nil, &answer); answer.Error == nil || !strings.Contains(answer.Error.Description, "deleted as a whole") {
+		t.Fatalf("%+v", answer.Error)
+	}
+	r.put("s", 1, "x")
+	if _, err := r.DeleteStream(r.ctx(), &pb.DeleteStreamRequest{Name: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"s:0", "s:1"} {
+		if r.Streams.Find("A", name) != nil {
+			t.Errorf("%s is there still", name)
+		}
+	}
+	r.create("one", 1)
+	answer.Error = nil
+	if r.request("STREAM.DELETE.one", nil, &answer); answer.Error != nil || !answer.Success {
+		t.Fatalf("%+v", answer.Error)
+	}
+	if r.door.find("A", "one") != nil {
+		t.Fatal("it is found still")
+	}
 }

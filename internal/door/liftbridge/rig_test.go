@@ -246,6 +246,9 @@ func (r *rig) request(subject string, body, answer any) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if body == nil {
+		b = nil
+	}
 	in := r.listen(fmt.Sprintf("_reply.%p", &b))
 	r.space.Publish(&broker.Message{Subject: []byte("$JS.API." + subject), Reply: fmt.Appendf(nil, "_reply.%p", &b), Data: b})
 	m := in.next(r.t)
