@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"flag"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -13,6 +14,10 @@ type difference struct {
 	field   string // with * for anything
 	reason  string
 }
+
+// sometimes begins the reason of a difference that need not be seen in each run: it is
+// one of time, or of an order that nats-server leaves to chance.
+const sometimes = "sometimes: "
 
 var differences = []difference{
 	{"*", "*", "*metadata._nats.level", "Weir shows the level of the API that it serves, which is lower"},
@@ -32,14 +37,13 @@ var differences = []difference{
 	{"mirror.txt", "*STREAM.MSG.GET.S*", "body.message.hdrs", "Nats-Stream-Source does not name the origin's identity"},
 	{"*", "*", "*mirror.error", "a mirror says what is wrong with its origin"},
 	{"mirror.txt", "*", "*sources.*.error", "as above"},
-	{"*", "*", "*mirror.lag", "the lag is known from the beginning"},
-	{"*", "*", "*mirror.active", "a mirror was active when something came, not when it asked"},
-	{"mirror.txt", "*STREAM.CREATE.P *", "body.sources.*", "sources are shown in the order of the configuration"},
-	{"mirror.txt", "*STREAM.INFO.P *", "body.sources.*", "as above"},
-	{"mirror.txt", "*STREAM.UPDATE.S *", "body.sources.*", "as above; the lag is known from the beginning"},
-	{"mirror.txt", "*STREAM.LIST*", "body.streams.*.sources.*", "as above"},
-	{"mirror.txt", "*STREAM.CREATE.S *", "body.sources.*.lag", "as above"},
-	{"publish.txt", "*Nats-Rollup: some*", "body.error.description", "the text does not repeat the value"},
+	{"*", "*", "*mirror.lag", sometimes + "the lag is known from the beginning"},
+	{"*", "*", "*mirror.active", sometimes + "a mirror was active when something came, not when it asked"},
+	{"mirror.txt", "*STREAM.CREATE.P *", "body.sources.*", sometimes + "sources are shown in the order of the configuration"},
+	{"mirror.txt", "*STREAM.INFO.P *", "body.sources.*", sometimes + "as above"},
+	{"mirror.txt", "*STREAM.UPDATE.S *", "body.sources.*", sometimes + "as above; the lag is known from the beginning"},
+	{"mirror.txt", "*STREAM.LIST*", "body.streams.*.sources.*", sometimes + "as above"},
+	{"mirror.txt", "*STREAM.CREATE.S *", "body.sources.*.lag", sometimes + "as above"},
 	{"traps.txt", "*CONSUMER.INFO.T6.a*", "body.ack_floor.*", "the floor passes what was given up"},
 	{"acks.txt", "*CONSUMER.INFO.S.e*", "body.ack_floor.*", "as above"},
 	{"stream-invalid.txt", "*STREAM.CREATE.A *{}", "*", "what follows the JSON of a request is refused"},
@@ -50,7 +54,10 @@ var differences = []difference{
 	{"traps.txt", "*CONSUMER.INFO.T1.*", "body.ack_floor.*", "a purge by subject moves no position"},
 	{"traps.txt", "*CONSUMER.INFO.T1.*", "body.delivered.stream_seq", "as above"},
 	{"traps.txt", "*CONSUMER.INFO.T33.a*", "body.ack_floor.last_active", "a purge is no acknowledgement"},
-	{"traps.txt", "*CONSUMER.CREATE.T27.a*", "body.push_bound", "the answer knows already who listens"},
+	{"traps.txt", "*CONSUMER.CREATE.T27.a*", "body.push_bound", sometimes + "the answer knows already who listens"},
+	{"stream-create.txt", "*STREAM.CREATE.O *", "body.sources.*", sometimes + "sources are shown in the order of the configuration"},
+	{"admin.txt", "*STREAM.SNAPSHOT.S *", "body.error.*", "what is missing in a request for a snapshot is named"},
+	{"admin.txt", "*STREAM.RESTORE.S *", "body.deliver_subject", "an error has no subject to send to"},
 	{"advisories.txt", "*ADVISORY.API*", "body.client.*", "the audit names the account only"},
 }
 
@@ -78,7 +85,7 @@ func explained(script, request, field string) bool {
 // checkAllDifferencesAreNeeded fails for entries of the table that nothing met.
 func checkAllDifferencesAreNeeded(t *testing.T) {
 	for i, d := range differences {
-		if !used.differences[i] {
+		if !used.differences[i] && !strings.HasPrefix(d.reason, sometimes) {
 			t.Errorf("no such difference any longer: %q %q %q", d.script, d.request, d.field)
 		}
 	}
