@@ -213,9 +213,6 @@ func (c *Config) settle() {
 		c.JetStream.StoreDir = c.Stan.Dir
 	}
 	c.settleLiftbridge()
-	if c.Stan.Dir != "" && c.JetStream.StoreDir == defaultStoreDir {
-		c.JetStream.StoreDir = c.Stan.Dir
-	}
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host
 	}

@@ -16,6 +16,21 @@ func TestQueueGroupSharesAndTwoGroupsDoNot(t *testing.T) {
 	p, q := r.connect("a"), r.connect("b")
 	a, b := p.subscribe(queue("bar", "")), q.subscribe(queue("bar", ""))
 	d := p.subscribe(queue("bar", "dur")) // another group, whatever its name
+	streamtest.Await(t, "all are there", func() bool {
+		n := 0
+		for _, c := range r.door.channel("foo").stream.Consumers() {
+			members, err := c.Members(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range members {
+				if m.Present {
+					n++
+				}
+			}
+		}
+		return n == 3
+	})
 	p.put("foo", numbers(100)...)
 	d.want(count(1, 100)...)
 	seen := map[uint64]bool{}
