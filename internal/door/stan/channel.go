@@ -98,22 +98,30 @@ func (d *Door) open(name string) (ch *channel, text string) {
 
 // begin has a channel made, unless there is one.
 func (d *Door) begin(name string) (*channel, string) {
+	ch, text, made := d.reserve(name)
+	if made {
+		d.openerOf(name).push(func() { d.make(ch) })
+	}
+	return ch, text
+}
+
+// reserve finds a channel, or takes its name for a new one, which made says.
+func (d *Door) reserve(name string) (ch *channel, text string, made bool) {
 	lower := strings.ToLower(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch := d.channels[name]; ch != nil {
-		return ch, ""
+		return ch, "", false
 	}
 	if other, taken := d.folded[lower]; taken {
-		return nil, wire.CaseClash(name, other)
+		return nil, wire.CaseClash(name, other), false
 	}
 	if most := d.o.Limits.MaxChannels; most > 0 && len(d.channels) >= most {
-		return nil, wire.TooManyChannels
+		return nil, wire.TooManyChannels, false
 	}
-	ch := d.newChannel(name)
+	ch = d.newChannel(name)
 	d.channels[name], d.folded[lower] = ch, name
-	d.openerOf(name).push(func() { d.make(ch) })
-	return ch, ""
+	return ch, "", true
 }
 
 // make makes a channel's stream, and stores what was published meanwhile.
