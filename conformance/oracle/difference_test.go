@@ -55,6 +55,8 @@ var differences = []difference{
 	{"traps.txt", "*CONSUMER.INFO.T1.*", "body.delivered.stream_seq", "as above"},
 	{"traps.txt", "*CONSUMER.INFO.T33.a*", "body.ack_floor.last_active", "a purge is no acknowledgement"},
 	{"traps.txt", "*CONSUMER.CREATE.T27.a*", "body.push_bound", sometimes + "the answer knows already who listens"},
+	{"*", "*STREAM.CREATE.*mirror*", "body.state.*", sometimes + "a mirror begins at once"},
+	{"*", "*STREAM.*E.*sources*", "body.state.*", sometimes + "as above"},
 	{"stream-create.txt", "*STREAM.CREATE.O *", "body.sources.*", sometimes + "sources are shown in the order of the configuration"},
 	{"admin.txt", "*STREAM.SNAPSHOT.S *", "body.error.*", "what is missing in a request for a snapshot is named"},
 	{"admin.txt", "*STREAM.RESTORE.S *", "body.deliver_subject", "an error has no subject to send to"},
