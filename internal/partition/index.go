@@ -298,6 +298,7 @@ func (p *Partition) remake(why error) error {
 	if closed {
 		return why
 	}
+	p.remade.Store(true)
 	p.index.Lost(why)
 	l, err := p.readSubjects()
 	if err != nil {

@@ -145,6 +145,7 @@ type Partition struct {
 	// saving is held while a checkpoint is taken.
 	saving sync.Mutex
 	saved  atomic.Uint64 // index of the last checkpoint
+	remade atomic.Bool   // the subject index on disk is not good
 
 	// applying is held while an entry takes effect and while a checkpoint's state
 	// is encoded, so that a state is that of one index.

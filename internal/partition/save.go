@@ -232,6 +232,7 @@ func (p *Partition) restoreSubjects(b []byte) error {
 		why = errNoIndex
 	}
 	if p.index != nil && (p.done.records > 0 || kind != subjectsLost) {
+		p.remade.Store(true)
 		p.index.Lost(why)
 	}
 	l, err := p.readSubjects()

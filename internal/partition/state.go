@@ -49,12 +49,17 @@ func (p *Partition) Checkpoint() error {
 	if dead != nil {
 		return dead
 	}
+	p.remade.Store(false)
 	s := p.snapshot()
 	defer p.tellHeld()
 	defer p.retrim()
 	list := p.saveSubjects(&s.subjects)
 	state := append(appendBlock(s.head, s.subjects.block), s.ledger...)
-	if err := p.store.Checkpoint(state); err != nil {
+	err := p.store.Checkpoint(state)
+	if err != nil || p.index != nil && len(s.subjects.block) > 0 && s.subjects.block[0] == subjectsLost {
+		p.remade.Store(true)
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint partition %d: %w", p.id.ID, err)
 	}
 	p.saved.Store(s.index)
@@ -65,12 +70,12 @@ func (p *Partition) Checkpoint() error {
 	return nil
 }
 
-// Clean says that nothing has taken effect since the last checkpoint: after a
-// restart there is nothing to replay. What was trimmed since may still take space.
+// Clean says that nothing has taken effect since the last checkpoint, and that its
+// subject index is good: after a restart there is nothing to replay or to make again. What was trimmed since may still take space.
 func (p *Partition) Clean() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.saved.Load() == p.applied
+	return p.saved.Load() == p.applied && !p.remade.Load()
 }
 
 // snapshot is the applied state, around that of the subjects.
