@@ -10,18 +10,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
-
-const largeMessages = 12
 
 // inExtent is where a message lies that the journal names in an extent.
 type inExtent struct {
 	file string
 	off  int64
 	seq  uint64
+	last int // the last message's sequence
 }
 
 // killedWithExtents is the disk of a server that was killed with large messages in
@@ -32,38 +32,50 @@ func killedWithExtents(t *testing.T) (*faultfs.FS, inExtent) {
 	live.SetCapacity(64 << 20)
 	n := start(t, live)
 	n.request("$JS.API.STREAM.CREATE.L", `{"name":"L","subjects":["l"]}`)
-	for i := range largeMessages {
-		n.request("l", payload("L", i)+strings.Repeat("y", 600<<10))
-	}
-	disk := live.CrashClone(faultfs.KeepAll, 0)
-	n.stop()
-	id, _, err := journal.AgreedIdentity(disk, path.Join(dir, "journal"))
-	must(t, err)
+	var disk *faultfs.FS
 	var places [][]byte
-	_, err = journal.Check(journal.Options{
-		FS: disk, Dir: path.Join(dir, "journal"), Identity: id,
-		Fetch: func(e journal.Entry) ([]byte, error) { places = append(places, bytes.Clone(e.Data)); return nil, nil },
-	}, func(journal.Entry) error { return nil })
-	must(t, err)
-	if len(places) < 3 {
-		t.Fatalf("%d messages are in extents", len(places))
+	last := 0
+	for deadline := time.Now().Add(20 * time.Second); len(places) < 3; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d messages are in extents", len(places), last)
+		}
+		for range 6 {
+			n.request("l", payload("L", last)+strings.Repeat("y", 600<<10))
+			last++
+		}
+		disk = live.CrashClone(faultfs.KeepAll, 0)
+		places = placesOf(t, disk)
 	}
+	n.stop()
 	streams, err := disk.List(path.Join(dir, "streams"))
 	must(t, err)
 	p := places[len(places)-2]
 	return disk, inExtent{
 		file: fmt.Sprintf("%s/streams/%s/%d.seg", dir, streams[0], binary.LittleEndian.Uint64(p)),
-		off:  int64(binary.LittleEndian.Uint64(p[8:])), seq: binary.LittleEndian.Uint64(p[24:]),
+		off:  int64(binary.LittleEndian.Uint64(p[8:])), seq: binary.LittleEndian.Uint64(p[24:]), last: last,
 	}
 }
 
+// placesOf gives the places in extents that the journal names.
+func placesOf(t *testing.T, disk *faultfs.FS) (places [][]byte) {
+	t.Helper()
+	id, _, err := journal.AgreedIdentity(disk, path.Join(dir, "journal"))
+	must(t, err)
+	_, err = journal.Check(journal.Options{
+		FS: disk, Dir: path.Join(dir, "journal"), Identity: id,
+		Fetch: func(e journal.Entry) ([]byte, error) { places = append(places, bytes.Clone(e.Data)); return nil, nil },
+	}, func(journal.Entry) error { return nil })
+	must(t, err)
+	return places
+}
+
 func TestExtentsOfAKilledServerAreNoDamage(t *testing.T) {
-	disk, _ := killedWithExtents(t)
+	disk, x := killedWithExtents(t)
 	if r := look1(t, disk); len(r.Damage) != 0 {
 		t.Fatalf("%+v", r.Damage)
 	}
 	n := start(t, disk)
-	if a := n.request("l", "more"); a["seq"] != float64(largeMessages+1) {
+	if a := n.request("l", "more"); a["seq"] != float64(x.last+1) {
 		t.Errorf("%v", a)
 	}
 	n.stop()
@@ -75,7 +87,7 @@ func TestExtentsOfAKilledServerAreNoDamage(t *testing.T) {
 func TestADamagedExtentIsFoundAndCostsItsMessage(t *testing.T) {
 	disk, x := killedWithExtents(t)
 	must(t, disk.Corrupt(x.file, x.off+1000, 1))
-	costs(t, disk, x.seq)
+	costs(t, disk, x)
 }
 
 func TestAMissingExtentIsFound(t *testing.T) {
@@ -97,8 +109,9 @@ func TestAMissingExtentIsFound(t *testing.T) {
 
 // costs says that the check finds one message lost, and that a repair makes a
 // directory that a server opens.
-func costs(t *testing.T, disk *faultfs.FS, seq uint64) {
+func costs(t *testing.T, disk *faultfs.FS, x inExtent) {
 	t.Helper()
+	seq := x.seq
 	r := look1(t, disk)
 	if !slices.ContainsFunc(r.Damage, func(d Damage) bool { return d.Stream == "L" && d.First == seq && d.Last == seq }) {
 		t.Fatalf("the check says %+v", r.Damage)
@@ -109,7 +122,7 @@ func costs(t *testing.T, disk *faultfs.FS, seq uint64) {
 		t.Fatalf("lost %+v", done.Lost)
 	}
 	n := start(t, disk)
-	if a := n.request("l", "more"); a["seq"] != float64(largeMessages+1) {
+	if a := n.request("l", "more"); a["seq"] != float64(x.last+1) {
 		t.Errorf("publish after the repair: %v", a)
 	}
 	n.stop()

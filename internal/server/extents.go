@@ -77,7 +77,7 @@ func (s *storage) missingExtents() error {
 		s.mu.Lock()
 		g := s.groups[uint64(m.entry.Group)]
 		s.mu.Unlock()
-		if g == nil {
+		if g == nil || s.catalog.Dropped(g.spec.ID) { // which may still be on its way out
 			continue
 		}
 		s.log.Error("extent is missing", "file", m.file, "stream", g.spec.Name, "account", g.spec.Account, "index", m.entry.Index)

@@ -91,8 +91,12 @@ func TestMirrorKeepsSequencesTimesAndHeaders(t *testing.T) {
 			t.Errorf("record %d: %+v, %+v, %v, %v", seq, a, b, err, err2)
 		}
 	}
-	o := r.origins("M")
-	if m := o.Mirror; m == nil || m.Name != "O" || m.Lag != 0 || m.Active < 0 || m.Error != nil || o.State.FirstSeq != 2 || o.State.LastSeq != 6 {
+	var o origins
+	streamtest.Await(t, "the mirror knows that it has all", func() bool {
+		o = r.origins("M")
+		return o.Mirror != nil && o.Mirror.Lag == 0
+	})
+	if m := o.Mirror; m.Name != "O" || m.Active < 0 || m.Error != nil || o.State.FirstSeq != 2 || o.State.LastSeq != 6 {
 		t.Fatalf("%+v of %+v", o.Mirror, o)
 	}
 }
