@@ -351,7 +351,7 @@ func (l *Log) shutExtents() {
 	}
 	for _, x := range unused {
 		if err := l.v.fs.Remove(l.path(segmentName(x.no))); err != nil {
-			l.v.log.Warn("unused extent stays for now", "file", l.path(segmentName(x.no)), "error", err)
+			l.v.log.Warn("remove unused extent", "file", l.path(segmentName(x.no)), "error", err)
 		}
 	}
 }

@@ -87,7 +87,7 @@ type Volume struct {
 	queue   []*Log         // with enough to write behind
 	retry   []*Log         // whose write failed
 	wanting []*Log         // that want an extent
-	without []*Log         // for which none could be made, for now
+	without []*Log         // for which none could be made; they want one again later
 	failing map[*Log]error // until a write succeeds
 
 	cacheMu sync.Mutex

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
@@ -141,7 +142,7 @@ func (d *Door) make(ch *channel) {
 	}
 	d.log.Info("channel made", "channel", ch.name, "stream", s.Name())
 	ch.stream = s
-	d.storeHeld(ch)
+	d.storeHeld(ctx, ch)
 	close(ch.ready)
 	d.watchIdle(ch)
 }
@@ -154,8 +155,8 @@ func (d *Door) watchIdle(ch *channel) {
 }
 
 // storeHeld stores what was published before the channel was there, in order, and
-// opens it.
-func (d *Door) storeHeld(ch *channel) {
+// opens it. What finds no room before ctx ends is refused.
+func (d *Door) storeHeld(ctx context.Context, ch *channel) {
 	st := ch.stream.Stage(pubAck)
 	s := &stage{door: d, stagings: map[*channel]*staging{ch: {Staging: st}}, channel: ch}
 	for {
@@ -168,15 +169,36 @@ func (d *Door) storeHeld(ch *channel) {
 			if s.msg.Decode(m.Data) != nil {
 				continue // it was decoded before
 			}
-			for {
-				if v, _ := s.append(ch, &m, &s.msg); v != broker.Full {
-					break
-				}
-				s.HandOver()
-				time.Sleep(time.Millisecond) // what is in flight is being written
+			if !d.appendHeld(ctx, s, &m) {
+				d.refuseHeld(&held[i], refusals[partition.Overload])
 			}
 		}
 		s.HandOver()
+	}
+}
+
+// firstPause is how long storing waits before it tries a full stream again; the wait
+// doubles each time, up to 64 of them.
+const firstPause = time.Millisecond
+
+// appendHeld stages a message. While too much is in flight it waits until ctx ends or
+// the door stops; false says that it has not staged it.
+func (d *Door) appendHeld(ctx context.Context, s *stage, m *broker.Message) bool {
+	for pause := firstPause; ; pause = min(2*pause, 64*firstPause) {
+		if v, _ := s.append(s.channel, m, &s.msg); v != broker.Full {
+			return true
+		}
+		s.HandOver()
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+		if d.stopped.Load() {
+			return false
+		}
 	}
 }
 
