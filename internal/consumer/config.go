@@ -48,7 +48,7 @@ type Config struct {
 	// Spread makes the consumer send by itself to several; nil: it does not.
 	Spread *Spread `json:",omitempty"`
 	// ReplayOriginal leaves as much time between messages as lay between them when
-	// they were stored.
+	// they were stored, up to the sequence that Replay was told.
 	ReplayOriginal bool `json:",omitempty"`
 	// PauseUntil is a time, Unix nanoseconds, until which nothing is delivered.
 	PauseUntil int64 `json:",omitempty"`

@@ -39,9 +39,8 @@ type Consumer struct {
 	push   push
 	spread spread
 	// hold is when delivering may go on that a Step held back; 0: it did not.
-	hold int64
-	// replayed is the last new message of a replay in original time.
-	replayed struct{ stored, sent int64 }
+	hold   int64
+	replay replay
 
 	lastDelivered, lastAcked int64
 	// idleFrom is since when the consumer is unused; 0 unknown.

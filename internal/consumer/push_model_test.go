@@ -21,6 +21,7 @@ type pushModel struct {
 	// stored and replayed are the times of the last new message, in the stream and
 	// here.
 	stored, replayed int64
+	through          uint64 // what was there at the start
 	moved            bool
 	beats, requests  int // statuses that were sent
 }
@@ -29,7 +30,7 @@ func (m *pushModel) bind(bound bool) {
 	if bound == m.bound {
 		return
 	}
-	*m = pushModel{model: m.model, bound: bound, window: firstWindow, flows: m.flows, stored: m.stored, replayed: m.replayed, moved: m.moved}
+	*m = pushModel{model: m.model, bound: bound, window: firstWindow, flows: m.flows, stored: m.stored, replayed: m.replayed, through: m.through, moved: m.moved}
 	if bound && m.cfg.Push.Heartbeat > 0 {
 		m.beat = m.now + int64(m.cfg.Push.Heartbeat)
 	}
@@ -92,8 +93,8 @@ func (m *pushModel) requeue() {
 
 // early says that a new message is not due yet in original time.
 func (m *pushModel) early(seq uint64) bool {
-	at := m.src.times[seq]
-	return m.cfg.ReplayOriginal && m.replayed != 0 && m.replayed+max(at-m.stored, 0) > m.now
+	gap := m.src.times[seq] - m.stored
+	return m.cfg.ReplayOriginal && seq <= m.through && m.replayed != 0 && gap > shortestGap && m.replayed+gap > m.now
 }
 
 // count accounts for a message that was sent.
@@ -132,6 +133,9 @@ type pushDuel struct {
 	// subjects are those of all records, filter the subjects that match; nil: all do.
 	subjects map[uint64]int
 	filter   map[int]bool
+	// stamp is when the last record was stored: far more lies between records than
+	// between the steps here.
+	stamp int64
 }
 
 func newPushDuel(t *testing.T, seed uint64) *pushDuel {
@@ -204,7 +208,7 @@ func (d *pushDuel) input() {
 	case k < 98:
 		d.restart()
 	default:
-		d.now += d.rnd.Int64N(3000)
+		d.now += []int64{d.rnd.Int64N(3000), d.rnd.Int64N(3 * shortestGap)}[d.rnd.IntN(2)]
 		d.m.now = d.now
 	}
 }
@@ -215,7 +219,8 @@ func (d *pushDuel) store() {
 		seq := d.src.last + 1
 		d.src.last = seq
 		d.subjects[seq] = d.rnd.IntN(4)
-		d.src.size[seq], d.src.times[seq] = []int{10, 100, 700 << 10}[d.rnd.IntN(3)], d.now
+		d.stamp += d.rnd.Int64N(2 * shortestGap)
+		d.src.size[seq], d.src.times[seq] = []int{10, 100, 700 << 10}[d.rnd.IntN(3)], d.stamp
 		if d.matches(seq) {
 			d.src.seqs = append(d.src.seqs, seq)
 		}
@@ -258,7 +263,7 @@ func (d *pushDuel) update() {
 	d.m.cfg = d.cfg
 	d.c.Update(d.cfg)
 	if moved {
-		*d.pm = pushModel{model: d.m, moved: true, stored: d.pm.stored, replayed: d.pm.replayed}
+		*d.pm = pushModel{model: d.m, moved: true, stored: d.pm.stored, replayed: d.pm.replayed, through: d.pm.through}
 	}
 }
 
@@ -289,8 +294,9 @@ func (d *pushDuel) restart() {
 		d.t.Fatal(err)
 	}
 	d.c = New(d.cfg, st)
+	d.c.Replay(d.src.last)
 	d.m.queue, d.m.next = nil, st.Next
-	*d.pm = pushModel{model: d.m}
+	*d.pm = pushModel{model: d.m, through: d.src.last}
 }
 
 func (d *pushDuel) step() {

@@ -4,7 +4,8 @@ import "github.com/weirmq/weir/internal/seqset"
 
 // Reset has the consumer deliver again from seq on, as if it were new: its own
 // sequence begins anew, nothing is pending. 0 stands for right behind the floor. It
-// gives the sequence. Requests that wait stay. Step must follow.
+// gives the sequence. Requests that wait stay. Step must follow, and
+// Replay before it where that matters.
 func (c *Consumer) Reset(seq uint64, now int64) uint64 {
 	c.clock(now)
 	if seq == 0 {
@@ -14,7 +15,7 @@ func (c *Consumer) Reset(seq uint64, now int64) uint64 {
 	c.next = seq
 	c.armed, c.moved = false, false
 	c.late, c.expired = c.late[:0], c.expired[:0]
-	c.replayed.stored, c.replayed.sent = 0, 0
+	c.replay = replay{}
 	c.lastDelivered, c.lastAcked = 0, 0
 	c.idleFrom = c.now
 	c.rec.add(fact{kind: factReset, seq: seq})

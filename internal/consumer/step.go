@@ -78,7 +78,7 @@ func (s *step) fresh() (candidate, bool) {
 	item, answer := s.src.Peek(c.next)
 	switch answer {
 	case Found:
-		if at := c.replayAt(item.Time); at > s.now {
+		if at := c.replayAt(&item); at > s.now {
 			c.hold = at
 			return candidate{}, false
 		}
@@ -135,19 +135,10 @@ func (s *step) commit(next *candidate, d *Delivery) {
 	} else {
 		c.deliverNew(d, s.now)
 		s.count = d.Pending
-		c.replayed.stored, c.replayed.sent = next.item.Time, s.now
+		c.replay.sentNew(&next.item, s.now)
 	}
 	c.lastDelivered, c.idleFrom = s.now, s.now
 	s.out.Deliveries = append(s.out.Deliveries, *d)
-}
-
-// replayAt is when a record stored at that time may be sent for the first time; 0:
-// now.
-func (c *Consumer) replayAt(stored int64) int64 {
-	if !c.cfg.ReplayOriginal || c.replayed.sent == 0 {
-		return 0
-	}
-	return c.replayed.sent + max(stored-c.replayed.stored, 0)
 }
 
 // status tells the request w.

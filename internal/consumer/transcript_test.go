@@ -224,6 +224,7 @@ var verbs = map[string]func(w *world, a args){
 		w.cfg = a.config()
 		st := StartAt(uint64(a.num("start", 1)))
 		w.c, w.replica = New(w.cfg, st), NewReplica(st)
+		w.c.Replay(w.src.last)
 	},
 	"update": func(w *world, a args) {
 		w.cfg = a.config()
@@ -235,6 +236,7 @@ var verbs = map[string]func(w *world, a args){
 			w.t.Fatal(err)
 		}
 		w.c, w.replica = New(w.cfg, st), NewReplica(st)
+		w.c.Replay(w.src.last)
 	},
 	"store": func(w *world, a args) {
 		for _, seq := range a.seqs() {
@@ -288,6 +290,7 @@ var verbs = map[string]func(w *world, a args){
 	"unpin": func(w *world, a args) { w.c.Unpin(a.plain[0], w.time()) },
 	"reset": func(w *world, a args) {
 		w.printf("reset to %d", w.c.Reset(uint64(a.num("seq", 0)), w.time()))
+		w.c.Replay(w.src.last)
 	},
 	"deaf": func(w *world, a args) { w.deaf[a.plain[0]] = true },
 	"pull": func(w *world, a args) {

@@ -308,6 +308,7 @@ func (s *Stream) addConsumerLocked(spec consumerSpec, native any, st consumer.St
 	c.spec.Store(&spec)
 	c.native.Store(&native)
 	c.core = consumer.New(s.coreConfig(&spec), st)
+	c.core.Replay(s.part.Committed())
 	s.consumers[spec.Config.Name] = c
 	s.delivers.Add(1)
 	s.nextID = max(s.nextID, spec.ID)

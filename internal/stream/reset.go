@@ -18,6 +18,7 @@ func (c *Consumer) Reset(ctx context.Context, seq uint64) (ConsumerInfo, uint64,
 			return
 		}
 		seq = c.core.Reset(seq, now)
+		c.core.Replay(c.stream.part.Committed())
 		c.source.open(c)
 		info = c.info(now)
 		sh.step(c, now)
