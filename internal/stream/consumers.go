@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -293,11 +294,22 @@ func (s *Stream) revive() {
 	}
 }
 
+// A consumer that nobody uses stays for longer than it says by a random time between
+// these: who comes back just in time finds it, and consumers that were left together
+// do not go together.
+const (
+	leastGrace = 100 * time.Millisecond
+	mostGrace  = time.Second
+)
+
 // coreConfig is the configuration of a consumer's core, with what the dialect
 // knows.
 func (s *Stream) coreConfig(spec *consumerSpec) consumer.Config {
 	core := spec.Config.Core
 	core.NewPin = newPin
+	if core.InactiveThreshold > 0 {
+		core.InactiveThreshold += leastGrace + rand.N(mostGrace-leastGrace)
+	}
 	core.AckReplyLen = s.dialect.AckReplyLen(s.Name(), spec.Config.Name)
 	return core
 }
