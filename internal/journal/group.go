@@ -105,7 +105,7 @@ func (j *Journal) Unclaimed() []GroupID {
 // slotLocked gives the place of the next entry, growing the ring when full.
 func (g *Group) slotLocked() *pending {
 	if g.tail-g.head == uint64(len(g.ring)) {
-		grown := make([]pending, max(8, 2*len(g.ring)))
+		grown := make([]pending, max(firstRing, 2*len(g.ring)))
 		for i := g.head; i < g.tail; i++ {
 			grown[i&uint64(len(grown)-1)] = g.ring[i&uint64(len(g.ring)-1)]
 		}
@@ -139,6 +139,10 @@ func (g *Group) finishLocked(r *run) {
 		g.ring = nil
 	}
 }
+
+// firstRing is the length of a group's first ring: of many groups most have one entry
+// on its way, if any.
+const firstRing = 2
 
 // idleRing is the largest ring that a group keeps whatever it needs; a larger
 // one goes when a batch uses less than an eighth of it.

@@ -62,6 +62,7 @@ type proposal struct {
 
 // op is a change that somebody waits for.
 type op struct {
+	spec  *Spec // of the stream that it creates: one copy of it is enough; nil: none
 	value any
 	done  chan error
 }
@@ -98,6 +99,7 @@ func (c *Catalog) Create(ctx context.Context, s Spec, value any) error {
 	}
 	c.names[k] = true
 	o := c.queueLocked(record.KindStreamCreate, encode(&s), value)
+	o.spec = &s
 	c.mu.Unlock()
 	c.drain()
 	return o.wait(ctx)
@@ -202,17 +204,13 @@ func (c *Catalog) Apply(index uint64, kind record.Kind, data []byte, value any) 
 func (c *Catalog) applyKind(kind record.Kind, data []byte, o *op) error {
 	switch kind {
 	case record.KindStreamCreate:
-		s, err := decodeSpec(data)
+		s, v, err := created(data, o)
 		if err != nil {
 			return err
 		}
 		c.mu.Lock()
 		c.addLocked(s)
 		c.mu.Unlock()
-		var v any
-		if o != nil {
-			v = o.value
-		}
 		c.watcher.Created(s, v)
 	case record.KindStreamDrop:
 		var id uint64
@@ -246,6 +244,15 @@ func (c *Catalog) applyKind(kind record.Kind, data []byte, o *op) error {
 		return fmt.Errorf("entry of kind %d in group 0: %w", kind, record.ErrDamaged)
 	}
 	return nil
+}
+
+// created gives the stream that an entry creates, and the value of who created it.
+func created(data []byte, o *op) (Spec, any, error) {
+	if o != nil {
+		return *o.spec, o.value, nil
+	}
+	s, err := decodeSpec(data)
+	return s, nil, err
 }
 
 func (c *Catalog) addLocked(s Spec) {

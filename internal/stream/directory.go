@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,7 @@ type Directory struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	accounts map[string]map[string]*Stream
+	claimed  map[string]*claims          // by account
 	reserved map[*Stream][]string        // subjects of streams being made or changed
 	creating map[[2]string]chan struct{} // account and name; closed when done
 	linking  map[*Stream]*Config         // of streams being made or changed, for their origins
@@ -97,7 +99,7 @@ type Directory struct {
 func New(o Options) *Directory {
 	d := &Directory{
 		o: o, log: o.Log, batches: o.Batches.orDefault(), outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
-		accounts: map[string]map[string]*Stream{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
+		accounts: map[string]map[string]*Stream{}, claimed: map[string]*claims{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
 		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
 		linking: map[*Stream]*Config{}, seeking: map[*copier]struct{}{},
 		creating: map[[2]string]chan struct{}{}, reap: make(chan struct{}, 1),
@@ -204,6 +206,7 @@ func (d *Directory) addLocked(s *Stream) {
 		d.accounts[s.spec.Account] = m
 	}
 	m[s.spec.Name] = s
+	d.claimLocked(s)
 }
 
 // takeLocked returns a stream of the catalog and lets nobody find it any more; nil
@@ -215,6 +218,9 @@ func (d *Directory) takeLocked(spec *meta.Spec) *Stream {
 	if s == nil {
 		s = d.accounts[spec.Account][spec.Name]
 		delete(d.accounts[spec.Account], spec.Name)
+		if s != nil {
+			d.unclaimLocked(s)
+		}
 	}
 	return s
 }
@@ -495,11 +501,20 @@ type Usage struct {
 	Memory, Storage    uint64 // bytes
 }
 
-// Usage returns what an account's streams hold.
+// Count is the number of an account's streams.
+func (d *Directory) Count(account string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.accounts[account])
+}
+
+// Usage returns what an account's streams hold. It looks at each of them.
 func (d *Directory) Usage(account string) Usage {
-	var u Usage
-	for _, s := range d.List(account) {
-		u.Streams++
+	d.mu.Lock()
+	all := slices.Collect(maps.Values(d.accounts[account]))
+	d.mu.Unlock()
+	u := Usage{Streams: len(all)}
+	for _, s := range all {
 		s.mu.Lock()
 		u.Consumers += len(s.consumers)
 		s.mu.Unlock()

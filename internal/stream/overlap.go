@@ -10,10 +10,8 @@ func (d *Directory) reserveSubjects(account string, s *Stream, subjects []string
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, o := range d.accounts[account] {
-		if o != s && o.Config().Capture == CaptureExclusive && overlap(o.Config().Subjects, subjects) {
-			return ErrOverlap
-		}
+	if !d.freeLocked(account, s, subjects) {
+		return ErrOverlap
 	}
 	for o, taken := range d.reserved {
 		if o != s && o.spec.Account == account && overlap(taken, subjects) {

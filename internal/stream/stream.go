@@ -61,6 +61,8 @@ type Stream struct {
 	delivers  atomic.Int64 // consumers
 	tail      tail
 
+	claims []string // what it captures alone; guarded by the directory's lock
+
 	mu sync.Mutex
 	// Guarded by mu.
 	subs      []*broker.Subscription
@@ -213,6 +215,9 @@ func (s *Stream) configured() {
 	s.compress()
 	s.dir.mu.Lock()
 	serving := s.dir.serving
+	if s.dir.accounts[s.spec.Account][s.spec.Name] == s {
+		s.dir.claimLocked(s)
+	}
 	s.dir.mu.Unlock()
 	if !serving || s.closed.Load() {
 		return // Serve does it

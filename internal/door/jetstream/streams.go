@@ -101,8 +101,8 @@ func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Err
 
 // roomForStream holds a new stream against the account's limits.
 func (c *call) roomForStream(cfg *wire.StreamConfig) *wire.Error {
-	l, u := c.account.JetStream, c.dir.Usage(c.space.Name())
-	if l.MaxStreams > 0 && u.Streams >= l.MaxStreams {
+	l := c.account.JetStream
+	if l.MaxStreams > 0 && c.dir.Count(c.space.Name()) >= l.MaxStreams {
 		return wire.Err(wire.CodeMaximumStreams)
 	}
 	if cfg.MaxBytes <= 0 {
