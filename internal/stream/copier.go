@@ -49,7 +49,7 @@ type copier struct {
 	// Atomic.
 	woken  atomic.Bool            // an event is in the shard's box
 	next   atomic.Uint64          // the origin's first sequence that is not copied
-	active atomic.Int64           // when the last record was copied, Unix ns; 0: never
+	active atomic.Int64           // when the origin was heard last, Unix ns; 0: never
 	trial  atomic.Pointer[trial]  // why it does not copy; nil: it does
 	origin atomic.Pointer[Stream] // nil: not found yet
 	behind atomic.Uint64          // of a feed: what the origin has and did not send yet
@@ -77,7 +77,8 @@ type OriginInfo struct {
 	// Lag is how many of the origin's records are not copied yet. Where subjects are
 	// filtered those that will not be count, too, while there are some to look at.
 	Lag uint64
-	// Active is when the last record was copied, Unix ns; 0: never.
+	// Active is when the origin was heard last, Unix ns; 0: never. One of this server is
+	// heard at any time.
 	Active int64
 	// Err is why nothing is copied at present; nil: it is.
 	Err error
@@ -108,6 +109,7 @@ func (c *copier) describe(i *OriginInfo) {
 	}
 	if o := c.origin.Load(); o != nil && !o.dropped.Load() {
 		i.Lag = o.part.CountLive(c.next.Load(), o.part.Committed())
+		i.Active = time.Now().UnixNano()
 	} else if c.config.remote() {
 		i.Lag = c.behind.Load()
 	}
@@ -303,6 +305,7 @@ func (sh *Shard) copyOn(c *copier, now int64) {
 		if c.inFlight > 0 {
 			return // its end comes back here
 		}
+		c.active.Store(now)
 		c.leave()
 	}
 	if c.origin.Load() == nil && !sh.find(c, now) {

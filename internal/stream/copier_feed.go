@@ -101,6 +101,9 @@ func (c *copier) came(items []FeedItem, now int64) {
 	f.queue = append(f.queue, items...)
 	for i := range items {
 		f.bytes += recordSize(&items[i].View)
+		if items[i].Kind != FeedFailed {
+			c.active.Store(now)
+		}
 	}
 	if f.bytes > feedQueue {
 		f.full = true

@@ -166,6 +166,22 @@ func TestOriginsMayComeLater(t *testing.T) {
 	}
 }
 
+func TestAnOriginThatIsSilentIsSeen(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o")
+	r.copied("M", `"mirror":{"name":"O"}`)
+	r.copied("S", `"sources":[{"name":"O"}]`)
+	seen := func(a *originAnswer) bool { return a.Active >= 0 && a.Active < int64(time.Second) }
+	streamtest.Await(t, "the empty origin is seen", func() bool {
+		return seen(r.origins("M").Mirror) && seen(&r.origins("S").Sources[0])
+	})
+	r.ok("STREAM.DELETE.O", "")
+	streamtest.Await(t, "the origin is gone, and was seen", func() bool {
+		m := r.origins("M").Mirror
+		return m.Error != nil && m.Active > 0
+	})
+}
+
 func TestSourcedMessagesSayWhereTheyComeFrom(t *testing.T) {
 	r := newRig(t)
 	r.stream("A1", "a.>")
