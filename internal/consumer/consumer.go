@@ -167,6 +167,7 @@ func (c *Consumer) Step(now int64, src Source, interest func(reply string) bool,
 	switch {
 	case c.paused:
 		c.hold = c.cfg.PauseUntil
+		c.pull.endOfStream(&s)
 	case c.cfg.Push != nil:
 		c.push.deliver(&s, c.cfg.Push)
 	case c.cfg.Spread != nil:
