@@ -205,13 +205,14 @@ func (c *Config) settle() {
 		if !c.JetStream.Named {
 			c.JetStream.Enabled = true
 		}
-		if !c.HTTP.Named {
+		if !c.HTTP.Named && c.Stan.Remote.Servers == "" {
 			c.HTTP.Host, c.HTTP.Port = loopback, defaultHTTPPort
 		}
 	}
 	if c.Stan.Dir != "" && c.JetStream.StoreDir == defaultStoreDir {
 		c.JetStream.StoreDir = c.Stan.Dir
 	}
+	c.settleRemote()
 	c.settleLiftbridge()
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host

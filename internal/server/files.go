@@ -16,7 +16,10 @@ import (
 // advertise puts the address that clients are told into INFO. A server that is alone
 // names no others to go to.
 func (p *process) advertise() error {
-	host, port, err := net.SplitHostPort(p.ln.Addr().String())
+	if p.ln == nil {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(p.natsAddr())
 	if err != nil {
 		return fmt.Errorf("read the bound address: %w", err)
 	}
@@ -61,7 +64,10 @@ func (p *process) writePorts() error {
 	if name == "" {
 		return nil
 	}
-	ports := map[string][]string{"nats": {"nats://" + p.ln.Addr().String()}}
+	ports := map[string][]string{}
+	if a := p.natsAddr(); a != "" {
+		ports["nats"] = []string{"nats://" + a}
+	}
 	if a := p.http.addr(); a != "" {
 		ports["monitoring"] = []string{"http://" + a}
 	}

@@ -88,6 +88,14 @@ func stanSwitch(why string) func(*Flags, string) error {
 	})
 }
 
+// remoteFile reads the name of a file for the connection to another NATS system.
+func remoteFile(field func(*RemoteConfig) *string) func(*Flags, string) error {
+	return stanFlag(func(s *StanConfig, v string) error {
+		*field(&s.Remote) = v
+		return nil
+	})
+}
+
 func channelLimits(s *StanConfig) *standoor.ChannelLimits { return &s.Door.Limits.ChannelLimits }
 
 // stanFlags are those of the old streaming server. Any of them turns it on.
@@ -134,8 +142,8 @@ var stanFlags = []flag{
 		f.set = append(f.set, func(c *Config) { c.Stan.Enabled = true })
 		return nil
 	}},
-	{names: "nats_server ns", arg: "URL", help: "serve in another NATS system (not supported: the value must be empty)", set: stanFlag(func(s *StanConfig, v string) error {
-		s.Servers = v
+	{names: "nats_server ns", arg: "URL", help: "serve streaming clients in this NATS system, of servers that others run (several with commas)", set: stanFlag(func(s *StanConfig, v string) error {
+		s.Remote.Servers = v
 		return nil
 	})},
 	{names: "stan_debug SD", help: "the same as -D", set: switchOn(func(c *Config, on bool) { c.Log.Debug, c.Stan.Enabled = on, true })},
@@ -153,7 +161,12 @@ var stanFlags = []flag{
 	{names: "io_batch_size io_sleep_time", arg: "VALUE", note: noteStanIO, stan: true},
 	{names: "sql_driver sql_source sql_max_open_conns sql_bulk_insert_limit", arg: "VALUE", note: noteStanSQL, stan: true},
 	{names: "sql_no_caching", note: noteStanSQL, stan: true},
-	{names: "secure", note: noteStanClient, stan: true},
-	{names: "tls_client_key tls_client_cert tls_client_cacert", arg: "FILE", note: noteStanClient, stan: true},
+	{names: "secure", help: "… only with TLS", set: stanFlag(func(s *StanConfig, v string) (err error) {
+		s.Remote.Secure, err = strconv.ParseBool(v)
+		return err
+	})},
+	{names: "tls_client_cert", arg: "FILE", help: "… with this certificate", set: remoteFile(func(c *RemoteConfig) *string { return &c.CertFile })},
+	{names: "tls_client_key", arg: "FILE", help: "… and its key", set: remoteFile(func(c *RemoteConfig) *string { return &c.KeyFile })},
+	{names: "tls_client_cacert", arg: "FILE", help: "… whose certificates this authority signs", set: remoteFile(func(c *RemoteConfig) *string { return &c.CAFile })},
 	{names: "syslog_name", arg: "NAME", note: noteStanSyslog, stan: true},
 }

@@ -15,7 +15,7 @@ const (
 	noteStanFiles   = "the storage engine has settings of its own, and always syncs and checks"
 	noteStanSQL     = "there is no SQL store: channels are kept in Weir's own storage"
 	noteStanCluster = "streaming servers in clusters, in fault-tolerant groups and with partitioned channels are not served: this server runs alone"
-	noteStanClient  = "it is for the connection to another NATS system, of which there is none"
+	noteStanClient  = "it is for the connection to another NATS system, of which there is none: nats_server_url names one"
 	noteStanIO      = "what comes at the same time is stored together without it"
 	noteStanSyslog  = "what is logged goes where the server logs"
 )
@@ -26,10 +26,9 @@ var stanKeys = append(block{
 	{names: "account", set: func(c *Config, v value) { c.Stan.Account = v.str() }},
 	{names: "capture", set: func(c *Config, v value) { c.Stan.Door.Capture = v.channels() }},
 	{names: "republish", set: func(c *Config, v value) { c.Stan.Door.Republish = v.channels() }},
-	{names: "secure", note: noteStanClient},
-	{names: "credentials username user password pass token nkey_seed_file tls", note: noteStanClient},
+	{names: "tls", set: func(_ *Config, v value) { v.block(remoteTLSKeys) }},
 	{names: "cluster", note: noteStanCluster},
-}, stanFileKeys...)
+}, append(remoteKeys, stanFileKeys...)...)
 
 // stanFileKeys are those that an old file may have outside of any block, too.
 var stanFileKeys = block{
@@ -48,7 +47,9 @@ var stanFileKeys = block{
 			v.warning("known, but not honoured: %s", noteTrace)
 		}
 	}},
-	{names: "nats_server_url ns nats_server", set: func(c *Config, v value) { c.Stan.Enabled, c.Stan.Servers = true, strings.Join(v.strs(), ",") }},
+	{names: "nats_server_url ns nats_server", set: func(c *Config, v value) {
+		c.Stan.Enabled, c.Stan.Remote.Servers = true, strings.Join(v.strs(), ",")
+	}},
 	{names: "store_limits limits storelimits", set: func(c *Config, v value) {
 		c.Stan.Enabled = true
 		v.block(stanLimitKeys)

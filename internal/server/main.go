@@ -69,7 +69,7 @@ type process struct {
 	config *Config
 	rooms  *rooms
 	log    *logs
-	ln     net.Listener
+	ln     net.Listener // nil: another NATS server has the address, see beside
 	http   *monitoring
 	served chan error
 
@@ -133,21 +133,25 @@ func (p *process) open() error {
 	ln, err := listen.TCP(addr, func(err error, pause time.Duration) {
 		p.log.Warn("client not accepted", "error", err, "retry_in", pause)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		p.ln = ln
+	case !p.beside(err):
 		err = fmt.Errorf("listen for NATS clients: %w: is another server running there? -p chooses another port", err)
 		return errors.Join(err, r.close(context.Background()))
 	}
-	p.ln = ln
 	if err := p.advertise(); err != nil {
-		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
+		return errors.Join(err, p.unlisten(), r.close(context.Background()))
 	}
 	if err := p.startLiftbridge(); err != nil {
-		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
+		return errors.Join(err, p.unlisten(), r.close(context.Background()))
 	}
 	if err := p.openWebSocket(); err != nil {
-		return errors.Join(err, p.ln.Close(), r.close(context.Background()))
+		return errors.Join(err, p.unlisten(), r.close(context.Background()))
 	}
-	go func() { p.served <- r.nats.Serve(p.ln) }()
+	if p.ln != nil {
+		go func() { p.served <- r.nats.Serve(p.ln) }()
+	}
 	if err := errors.Join(p.writePid(), p.writePorts()); err != nil {
 		return errors.Join(err, r.close(context.Background()))
 	}
@@ -215,7 +219,7 @@ func (p *process) stop() error {
 // announce says where the server is, once it can be reached there.
 func (p *process) announce(w io.Writer, took time.Duration) {
 	b := &banner{
-		Name: p.rooms.name, NATS: p.ln.Addr().String(), HTTP: p.http.addr(), Lift: p.rooms.liftAddr, Pid: os.Getpid(),
+		Name: p.rooms.name, NATS: p.natsAddr(), HTTP: p.http.addr(), Lift: p.rooms.liftAddr, Pid: os.Getpid(),
 		Loopback: !p.config.HostNamed && !p.config.authenticates(), ReadyMS: took.Milliseconds(),
 	}
 	if p.rooms.stan != nil {

@@ -17,6 +17,7 @@ import (
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	standoor "github.com/weirmq/weir/internal/door/stan"
+	"github.com/weirmq/weir/internal/door/stan/remote"
 	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/poller"
 	"github.com/weirmq/weir/internal/stream"
@@ -49,8 +50,9 @@ type rooms struct {
 	streams  *stream.Directory
 	js       *jsdoor.Door // nil without JetStream
 	stan     *standoor.Door
-	// stanAccount is where stan serves.
+	// stanAccount is where stan serves; stanRemote where its clients are, if not there.
 	stanAccount string
+	stanRemote  *remote.Client
 	lift        *liftdoor.Door // nil without Liftbridge
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
@@ -131,7 +133,9 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	r.storage = s
 	r.budgets = newBudgets(js.MaxFile, js.MaxMemory, &s.room.full, r.accountLimits)
 	if c.Stan.Enabled {
-		r.buildStan(c)
+		if err := r.buildStan(c); err != nil {
+			return err
+		}
 	}
 	r.streams = stream.New(stream.Options{
 		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of, Batches: js.Batches,

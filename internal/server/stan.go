@@ -27,8 +27,8 @@ type StanConfig struct {
 	Dir string
 	// Door has what the door itself wants to know.
 	Door standoor.Options
-	// Servers are the addresses of a NATS system to serve in; none: this server's own.
-	Servers string
+	// Remote is the NATS system to serve in, if it is not this server's own.
+	Remote RemoteConfig
 }
 
 // defaultStan is the streaming server of which nothing was said.
@@ -47,8 +47,8 @@ func (c *Config) checkStan() error {
 	if c.accountRegistry().Find(s.Account) == nil {
 		return fmt.Errorf("stan: there is no account %q", s.Account)
 	}
-	if s.Servers != "" {
-		return errors.New("stan: nats_server_url: serving in another NATS system is not supported: let its clients connect to this server")
+	if err := s.Remote.check(); err != nil {
+		return fmt.Errorf("stan: %w", err)
 	}
 	literal := 0
 	for name := range s.Door.Limits.Channels {
@@ -88,18 +88,30 @@ func (r *rooms) startStan(ctx context.Context) error {
 	if space == nil {
 		return fmt.Errorf("serve streaming: there is no account %q", r.stanAccount)
 	}
-	if err := r.stan.Start(ctx, r.streams, space); err != nil {
+	hangUp, err := r.dialRemote(ctx)
+	if err != nil {
 		return err
 	}
-	r.ended = append(r.ended, r.stan.Stop)
-	return nil
+	r.ended = append(r.ended, func() {
+		r.stan.Stop()
+		hangUp()
+	})
+	return r.stan.Start(ctx, r.streams, space)
 }
 
 // buildStan makes the door for streaming clients.
-func (r *rooms) buildStan(c *Config) {
+func (r *rooms) buildStan(c *Config) error {
 	o := c.Stan.Door
 	o.ServerID, o.Version, o.Log = r.id, Version, r.log
+	if c.Stan.Remote.Servers != "" {
+		var err error
+		if r.stanRemote, err = c.Stan.Remote.client("_NSS-"+o.Cluster+"-general", r.log); err != nil {
+			return fmt.Errorf("serve streaming in another NATS system: %w", err)
+		}
+		o.Network = r.stanRemote
+	}
 	r.stan, r.stanAccount = standoor.New(o), c.Stan.Account
+	return nil
 }
 
 // outlets leads what consumers send to the door of each.

@@ -70,12 +70,13 @@ func TestFlagsOfTheOldStreamingServerAreHonoured(t *testing.T) {
 	if !reflect.DeepEqual(c.Stan.Door, want) || c.JetStream.StoreDir != "/data" || !c.stores() {
 		t.Errorf("%+v", c.Stan.Door)
 	}
-	f, err = ParseFlags([]string{"-ns", "nats://elsewhere:4222"})
+	f, err = ParseFlags(strings.Fields("-ns nats://elsewhere:4222 -secure -tls_client_cert c -tls_client_key k -tls_client_cacert a"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Load(); err == nil || !strings.Contains(err.Error(), "nats_server_url") {
-		t.Errorf("another NATS system: %v", err)
+	c, err = f.Load()
+	if r := (RemoteConfig{Servers: "nats://elsewhere:4222", Secure: true, CertFile: "c", KeyFile: "k", CAFile: "a"}); err != nil || c.Stan.Remote != r || c.HTTP.Port != 0 {
+		t.Errorf("another NATS system: %+v, %v", c.Stan.Remote, err)
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *stage) ack(m *broker.Message) {
 		answered := d.waiting[string(m.Subject)]
 		d.mu.RUnlock()
 		if answered != nil {
-			answered()
+			answered(!nobody(m))
 		}
 		if mb == nil {
 			return
@@ -45,8 +45,8 @@ func (s *stage) ack(m *broker.Message) {
 }
 
 // await has answered called, on any goroutine and maybe more than once, for what
-// comes to an inbox, until forgo.
-func (d *Door) await(inbox string, answered func()) {
+// comes to an inbox, until forgo. there is false for the status that nobody was asked.
+func (d *Door) await(inbox string, answered func(there bool)) {
 	d.mu.Lock()
 	d.waiting[inbox] = answered
 	d.mu.Unlock()

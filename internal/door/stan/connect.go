@@ -79,9 +79,9 @@ func (d *Door) probe(old *client, r *wire.ConnectRequest, reply string) {
 		}
 	}
 	alarm := newAlarm(func() { lane.push(settle(false)) })
-	d.await(inbox, func() {
+	d.await(inbox, func(there bool) {
 		d.clock.clear(alarm)
-		lane.push(settle(true))
+		lane.push(settle(there))
 	})
 	if d.ask(old.HeartbeatInbox, inbox) {
 		d.clock.set(alarm, probeTimeout)
@@ -92,6 +92,6 @@ func (d *Door) probe(old *client, r *wire.ConnectRequest, reply string) {
 
 // ask publishes an empty request. It says whether anybody got it.
 func (d *Door) ask(subject, reply string) bool {
-	res := d.space.Publish(&broker.Message{Subject: []byte(subject), Reply: []byte(reply)})
+	res := d.net.Publish(&broker.Message{Subject: []byte(subject), Reply: []byte(reply)})
 	return !res.Nobody()
 }

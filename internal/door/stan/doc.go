@@ -12,6 +12,10 @@
 //   - Clients are records of a stream of their own, one a client. A restart reads
 //     them and the consumers; clients need not connect again.
 //
+// Clients may be in a NATS system that others run: Options.Network stands for it, and
+// package remote connects to one. What streams and consumers send goes through the
+// account's space all the same, under a prefix that leads there.
+//
 // # Order
 //
 // All subjects lead to one sink, so that what one connection sends is taken in

@@ -43,7 +43,10 @@ type Door struct {
 	// Set by Start.
 	dir     *stream.Directory
 	space   *broker.Space
-	store   *stream.Stream // of clients
+	net     network              // where clients are: space, or Options.Network
+	far     string               // prefix of subjects in space that lead there; empty: it is space
+	way     *broker.Subscription // of what has the prefix
+	store   *stream.Stream       // of clients
 	subs    subscriptions
 	started time.Time
 
@@ -54,9 +57,9 @@ type Door struct {
 	clients  map[string]*client // by id
 	conns    map[string]*client // by connection id
 	channels map[string]*channel
-	folded   map[string]string  // names by themselves in lower case
-	inboxes  map[string]*member // by inbox for acknowledgements
-	waiting  map[string]func()  // who waits for an answer on one of the door's inboxes
+	folded   map[string]string           // names by themselves in lower case
+	inboxes  map[string]*member          // by inbox for acknowledgements
+	waiting  map[string]func(there bool) // who waits for an answer on one of the door's inboxes
 }
 
 // counters count what clients published and were sent.
@@ -69,7 +72,7 @@ func New(o Options) *Door {
 		o: o, log: o.Log, subjects: wire.SubjectsOf(o.Cluster, o.Discover), inbox: "_INBOX.stan." + o.Cluster + ".",
 		clock: newClock(time.Now().UnixNano()), started: time.Now(),
 		clients: map[string]*client{}, conns: map[string]*client{}, channels: map[string]*channel{},
-		folded: map[string]string{}, inboxes: map[string]*member{}, waiting: map[string]func(){},
+		folded: map[string]string{}, inboxes: map[string]*member{}, waiting: map[string]func(bool){},
 	}
 	for range lanes {
 		d.lanes = append(d.lanes, newLane())
@@ -80,14 +83,18 @@ func New(o Options) *Door {
 	return d
 }
 
-// Start reads what is stored of clients and channels, begins to listen in the
-// account's space, and lets those clients' subscriptions go on. Run must run.
+// Start reads what is stored of clients and channels, begins to listen in the account's
+// space or in Options.Network, and lets those clients' subscriptions go on. Run must run,
+// and the network work.
 func (d *Door) Start(ctx context.Context, dir *stream.Directory, space *broker.Space) error {
 	d.dir, d.space = dir, space
+	d.lead()
 	if err := d.recover(ctx); err != nil {
 		return fmt.Errorf("recover the streaming server %q: %w", d.o.Cluster, err)
 	}
-	d.listen()
+	if err := d.listen(ctx); err != nil {
+		return err
+	}
 	d.resume()
 	return nil
 }
@@ -112,7 +119,7 @@ func (d *Door) Stop() {
 // answer publishes to whoever asked, if there is where to.
 func (d *Door) answer(reply string, data []byte) {
 	if reply != "" {
-		d.space.Publish(&broker.Message{Subject: []byte(reply), Data: data})
+		d.net.Publish(&broker.Message{Subject: []byte(reply), Data: data})
 	}
 }
 

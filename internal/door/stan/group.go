@@ -61,7 +61,7 @@ func (d *Door) attach(m *member, c *client) {
 	d.mu.Unlock()
 	if len(m.AckInbox) <= len(d.inbox) || m.AckInbox[:len(d.inbox)] != d.inbox {
 		m.sub = &broker.Subscription{Subject: m.AckInbox, Kind: broker.KindService, Sink: d}
-		d.space.Subscribe(m.sub)
+		d.net.Subscribe(m.sub)
 	}
 }
 
@@ -76,7 +76,7 @@ func (d *Door) detach(m *member) {
 	delete(m.group.members, m)
 	d.mu.Unlock()
 	if m.sub != nil {
-		d.space.Unsubscribe(m.sub)
+		d.net.Unsubscribe(m.sub)
 	}
 }
 

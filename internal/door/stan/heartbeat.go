@@ -36,7 +36,7 @@ func (d *Door) heartbeat(c *client) {
 	c.mu.Lock()
 	c.pulse.inbox = inbox
 	c.mu.Unlock()
-	d.await(inbox, func() { d.answered(c, inbox) })
+	d.await(inbox, func(there bool) { d.answered(c, inbox, there) })
 	if d.ask(c.HeartbeatInbox, inbox) {
 		d.clock.set(c.beat, d.o.HeartbeatTimeout)
 		return
@@ -48,11 +48,19 @@ func (d *Door) heartbeat(c *client) {
 	d.missed(c)
 }
 
-// answered notes that a client is there. It runs on the goroutine that reads from it.
-func (d *Door) answered(c *client, inbox string) {
+// answered notes that a client is there, or that nobody listens where it was asked. It
+// runs on the goroutine that reads from it.
+func (d *Door) answered(c *client, inbox string, there bool) {
 	c.mu.Lock()
 	if c.pulse.inbox != inbox {
 		c.mu.Unlock()
+		return
+	}
+	if !there {
+		c.pulse.inbox = ""
+		c.mu.Unlock()
+		d.forgo(inbox)
+		d.missed(c)
 		return
 	}
 	recovered := c.pulse.fails > 0

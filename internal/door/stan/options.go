@@ -28,7 +28,9 @@ type Options struct {
 	// subject of their name; Republish those that publish there what is stored. A
 	// channel that captures does not publish.
 	Capture, Republish []string
-	Log                *slog.Logger
+	// Network is where clients are; nil: in the account's space.
+	Network Network
+	Log     *slog.Logger
 }
 
 func (o *Options) fill() {

@@ -14,6 +14,7 @@ type Outlet struct {
 	door    *Door
 	channel []byte
 	buf     []byte
+	to      []byte
 	msg     wire.Msg
 }
 
@@ -36,6 +37,7 @@ func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, dl *consumer.D
 		o.msg.Redelivered, o.msg.RedeliveryCount = true, uint32(dl.Delivered-1)
 	}
 	o.buf = o.msg.Append(o.buf[:0])
+	inbox, o.to = o.door.address(o.to, inbox)
 	p.Publish(&broker.Message{Subject: inbox, Data: o.buf})
 	o.door.outMsgs.Add(1)
 	o.door.outBytes.Add(uint64(len(o.buf)))

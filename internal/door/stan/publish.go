@@ -86,7 +86,9 @@ func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker
 		s.stagings[ch] = st
 	}
 	parts := record.Parts{Subject: p.Subject, Data: p.Data, Reply: p.Reply}
-	v = st.Add(&parts, m.Reply, p.GUID)
+	var reply []byte
+	reply, s.to = s.door.address(s.to, m.Reply)
+	v = st.Add(&parts, reply, p.GUID)
 	if v == broker.Gone {
 		delete(s.stagings, ch)
 		if !ch.stream.Dropped() {

@@ -1,6 +1,7 @@
 package stan
 
 import (
+	"context"
 	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -17,8 +18,8 @@ type subscriptions struct {
 	all     []*broker.Subscription
 }
 
-// listen subscribes the door at its subjects.
-func (d *Door) listen() {
+// listen subscribes the door at its subjects, unless another server is there.
+func (d *Door) listen(ctx context.Context) error {
 	for _, s := range []struct {
 		to      **broker.Subscription
 		subject string
@@ -30,15 +31,28 @@ func (d *Door) listen() {
 		*s.to = &broker.Subscription{Subject: s.subject, Kind: broker.KindService, Sink: d}
 		d.subs.all = append(d.subs.all, *s.to)
 	}
-	for _, s := range d.subs.all {
-		d.space.Subscribe(s)
+	for i, s := range d.subs.all {
+		d.net.Subscribe(s)
+		if i > 0 {
+			continue
+		}
+		if err := d.checkAlone(ctx); err != nil { // by the inboxes, which come first
+			d.net.Unsubscribe(s)
+			return err
+		}
 	}
+	if d.o.Network == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return d.o.Network.Flush(ctx)
 }
 
 // deafen ends listening.
 func (d *Door) deafen() {
 	for _, s := range d.subs.all {
-		d.space.Unsubscribe(s)
+		d.net.Unsubscribe(s)
 	}
 	d.mu.RLock()
 	var own []*broker.Subscription
@@ -49,7 +63,7 @@ func (d *Door) deafen() {
 	}
 	d.mu.RUnlock()
 	for _, s := range own {
-		d.space.Unsubscribe(s)
+		d.net.Unsubscribe(s)
 	}
 }
 
@@ -62,6 +76,7 @@ func (d *Door) OpenStage(*broker.Publisher) broker.Stage {
 type stage struct {
 	door *Door
 	msg  wire.PubMsg
+	to   []byte // scratch
 
 	// What the last message was of: the next one usually is, too.
 	client  *client
