@@ -50,6 +50,7 @@ type Publisher struct {
 	opts  PublisherOptions
 	cache cache
 	rng   uint64
+	round *Round // nil: it hands over alone
 
 	dests   map[Sink]*dest
 	touched []*dest // staged to since the last HandOver
@@ -70,6 +71,7 @@ type dest struct {
 	sink    Sink
 	stage   Stage
 	touched bool
+	gathers bool // the stage leaves what it has in the round
 }
 
 // NewPublisher gives a publisher of a space.
@@ -285,6 +287,9 @@ func (p *Publisher) open(s Sink) *dest {
 	d := p.dests[s]
 	if d == nil {
 		d = &dest{sink: s, stage: s.OpenStage(p)}
+		if g, ok := d.stage.(Gatherer); ok {
+			d.gathers = g.Gathers()
+		}
 		p.dests[s] = d
 	}
 	return d
@@ -301,10 +306,21 @@ func (p *Publisher) Touch(s Sink) Stage {
 	return d.stage
 }
 
-// HandOver passes on all that is staged.
+// Join has the publisher's next hand-overs be part of a round, or of none (nil). The
+// round that it leaves must have ended.
+func (p *Publisher) Join(r *Round) { p.round = r }
+
+// Round is the round that the publisher takes part in; nil: none. For stages.
+func (p *Publisher) Round() *Round { return p.round }
+
+// HandOver passes on all that is staged. What gathers in a round goes before
+// everything that does not, and before its End.
 func (p *Publisher) HandOver() {
 	for _, d := range p.touched {
 		d.touched = false
+		if p.round != nil && !d.gathers {
+			p.round.End()
+		}
 		d.stage.HandOver()
 	}
 	clear(p.touched)

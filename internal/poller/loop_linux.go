@@ -9,8 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eventsMost is how many events one wait may give.
-const eventsMost = 128
+// eventsMost is how many events one wait may give, roundMost how many sockets take
+// part in a round.
+const (
+	eventsMost = 128
+	roundMost  = 32
+)
 
 // Poller has the loops. Its methods may be called by any goroutine.
 type Poller struct {
@@ -30,9 +34,17 @@ type loop struct {
 	// Only the goroutine whose turn it is.
 	events [eventsMost]unix.EpollEvent
 	at, n  int // events[at:n] are not handled yet
+	round  Round
+	served []served // in this round
 
 	mu      sync.Mutex
 	sockets map[int32]*Socket // guarded by mu, by descriptor
+}
+
+// served is a socket whose Input has been called and is not at rest yet.
+type served struct {
+	socket *Socket
+	next   Next
 }
 
 // turn is one goroutine's time as a loop's goroutine.
@@ -41,13 +53,17 @@ type turn struct {
 	lost bool // another goroutine has it now
 }
 
-// Open starts n loops. The error is ErrUnsupported where there is no epoll.
-func Open(n int) (*Poller, error) {
+// Open starts n loops, each with a round of its own; round may be nil. The error is
+// ErrUnsupported where there is no epoll.
+func Open(n int, round func() Round) (*Poller, error) {
 	p := &Poller{}
 	for range n {
 		l, err := p.openLoop()
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
+		}
+		if round != nil {
+			l.round = round()
 		}
 		p.loops = append(p.loops, l)
 		p.wg.Add(1)
@@ -164,6 +180,7 @@ func (l *loop) run() {
 			ev := &l.events[l.at]
 			l.at++
 			if int(ev.Fd) == l.wakeup {
+				l.endRound()
 				return
 			}
 			// A descriptor that was closed and opened meanwhile gets an event too
@@ -175,6 +192,7 @@ func (l *loop) run() {
 				return
 			}
 		}
+		l.endRound()
 		n, err := unix.EpollWait(l.epoll, l.events[:], -1)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("wait for events: %v", err)) // only our own mistakes
@@ -183,9 +201,31 @@ func (l *loop) run() {
 	}
 }
 
-// pass lets another goroutine go on with the loop.
+// servedOn notes that a socket's Input was called on the loop.
+func (l *loop) servedOn(s *Socket, next Next) {
+	if l.served = append(l.served, served{s, next}); len(l.served) == roundMost {
+		l.endRound()
+	}
+}
+
+// endRound ends the round and lets its sockets go.
+func (l *loop) endRound() {
+	if l.round != nil {
+		l.round.End()
+	}
+	for i := range l.served {
+		if s := l.served[i].socket; !s.rest(l.served[i].next) {
+			s.goServe()
+		}
+	}
+	clear(l.served)
+	l.served = l.served[:0]
+}
+
+// pass lets another goroutine go on with the loop, in a round of its own.
 func (t *turn) pass() {
 	t.lost = true
+	t.loop.endRound()
 	t.loop.p.wg.Add(1)
 	go t.loop.run()
 }

@@ -13,6 +13,14 @@ type Input interface {
 	Ready(s *Socket) Next
 }
 
+// Round is what the sockets of one loop share. It ends after some of their Inputs have
+// been called there, before the loop waits, and before one of them is called
+// elsewhere: no call of an Input that took part overlaps with End, nor comes between
+// its call on the loop and End.
+type Round interface {
+	End()
+}
+
 // Next is how to go on with a socket.
 type Next uint8
 

@@ -14,7 +14,7 @@ type Poller struct{}
 type Socket struct{}
 
 // Open gives ErrUnsupported.
-func Open(int) (*Poller, error) { return nil, ErrUnsupported }
+func Open(int, func() Round) (*Poller, error) { return nil, ErrUnsupported }
 
 // Close does nothing.
 func (p *Poller) Close() error { return nil }
@@ -26,6 +26,7 @@ func (p *Poller) Adopt(*net.TCPConn, Input) (*Socket, error) { return nil, ErrUn
 func (s *Socket) Start()                                      {}
 func (s *Socket) Yield()                                      {}
 func (s *Socket) Wake()                                       {}
+func (s *Socket) Round() Round                                { return nil }
 func (s *Socket) Detach()                                     {}
 func (s *Socket) RemoteAddr() net.Addr                        { return nil }
 func (s *Socket) Read([]byte) (int, error)                    { return 0, ErrUnsupported }

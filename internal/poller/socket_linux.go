@@ -6,8 +6,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -141,8 +141,8 @@ func (s *Socket) serve(t *turn) {
 		s.on = t
 		next := s.input.Ready(s)
 		t, s.on = s.on, nil
-		if next == Again && t != nil {
-			s.goServe()
+		if t != nil {
+			t.loop.servedOn(s, next)
 			return
 		}
 		if next == Again || !s.rest(next) {
@@ -154,9 +154,12 @@ func (s *Socket) serve(t *turn) {
 
 // rest ends a call of the Input. It says whether the socket may be left to itself.
 func (s *Socket) rest(next Next) bool {
-	if next == Done {
+	switch next {
+	case Done:
 		s.state.Store(done)
 		return true
+	case Again:
+		return false
 	}
 	s.apart = next == Apart
 	if s.state.CompareAndSwap(running, idle) {
@@ -187,7 +190,16 @@ func (s *Socket) arm() {
 	}
 }
 
-// Detach lets the Input that calls it go on without a loop that waits for it.
+// Round is the round that the Input which calls it takes part in; nil: none.
+func (s *Socket) Round() Round {
+	if s.on == nil {
+		return nil
+	}
+	return s.on.loop.round
+}
+
+// Detach lets the Input that calls it go on without a loop that waits for it. The
+// round ends.
 func (s *Socket) Detach() {
 	if s.on != nil {
 		s.on.pass()
@@ -199,12 +211,13 @@ func (s *Socket) Detach() {
 // and no error where there is nothing now.
 func (s *Socket) Read(b []byte) (int, error) {
 	for {
-		switch n, err := unix.Read(s.fd, b); {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
+		n, errno := readFrom(s.fd, b)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
 			return 0, nil
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
+		case errno != 0:
+			return 0, os.NewSyscallError("read", errno)
 		case n == 0 && len(b) > 0:
 			return 0, io.EOF
 		default:
@@ -277,15 +290,15 @@ func (s *Socket) Close() error {
 func (s *Socket) TryWrite(bufs [][]byte) (int, error) {
 	total, off := 0, 0
 	for len(bufs) > 0 {
-		n, want, err := s.writev(bufs, off)
-		switch err {
-		case nil:
+		n, want, errno := s.writev(bufs, off)
+		switch errno {
+		case 0:
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:
 			return total, nil
 		default:
-			return total, os.NewSyscallError("write", err)
+			return total, os.NewSyscallError("write", errno)
 		}
 		total += n
 		if n < want {
@@ -357,11 +370,11 @@ var vectors = sync.Pool{New: func() any { return new([vectorLen]unix.Iovec) }}
 
 // writev makes one system call for bufs, the first off bytes of which are
 // written: n of want bytes were taken.
-func (s *Socket) writev(bufs [][]byte, off int) (n, want int, err error) {
+func (s *Socket) writev(bufs [][]byte, off int) (n, want int, errno syscall.Errno) {
 	if len(bufs) == 1 {
 		b := bufs[0][off:]
-		n, err = unix.Write(s.fd, b)
-		return n, len(b), err
+		n, errno = writeTo(s.fd, b)
+		return n, len(b), errno
 	}
 	vec := vectors.Get().(*[vectorLen]unix.Iovec)
 	k := 0
@@ -375,11 +388,8 @@ func (s *Socket) writev(bufs [][]byte, off int) (n, want int, err error) {
 		want += len(b)
 		k++
 	}
-	r, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(s.fd), uintptr(unsafe.Pointer(vec)), uintptr(k))
+	n, errno = writeVectorTo(s.fd, vec[:k])
 	clear(vec[:k])
 	vectors.Put(vec)
-	if errno != 0 {
-		return 0, want, errno
-	}
-	return int(r), want, nil
+	return n, want, errno
 }

@@ -202,7 +202,7 @@ func (r *rooms) buildNATS(c *Config) error {
 	if err != nil {
 		return fmt.Errorf("make a curve key: %w", err)
 	}
-	r.poller, err = poller.Open(pollers())
+	r.poller, err = poller.Open(pollers(), func() poller.Round { return new(broker.Round) })
 	if err != nil && !errors.Is(err, poller.ErrUnsupported) {
 		return err
 	}

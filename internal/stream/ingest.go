@@ -37,6 +37,10 @@ type staged struct {
 	flows []flowRef
 	// tickets are those who wait for the records that a Capturer took, nil for nobody.
 	tickets []Ticket
+	// Where several publishers share the batch: the records at which another one's
+	// begin, and whose the last are.
+	turns []uint32
+	last  *ingest
 	// late has the replies follow the deliveries that can be made at once.
 	late bool
 }
@@ -63,6 +67,7 @@ func (b *staged) free() {
 	clear(b.repeats)
 	b.repeats = b.repeats[:0]
 	b.replies, b.ends = b.replies[:0], b.ends[:0]
+	b.turns, b.last = b.turns[:0], nil
 	stagedPool.Put(b)
 }
 
@@ -75,19 +80,21 @@ func (b *staged) reply(i int) []byte {
 	return b.replies[from:b.ends[i]]
 }
 
-// OpenStage makes the stream a broker.Sink: each publisher stages on its own.
-func (s *Stream) OpenStage(*broker.Publisher) broker.Stage {
+// OpenStage makes the stream a broker.Sink: each publisher stages on its own, or
+// together with those of its round.
+func (s *Stream) OpenStage(p *broker.Publisher) broker.Stage {
 	c, _ := s.dialect.(Capturer)
-	return &ingest{stream: s, size: firstArea, capture: c}
+	return &ingest{stream: s, publisher: p, size: firstArea, capture: c}
 }
 
 // ingest is one publisher's stage for one stream.
 type ingest struct {
-	stream *Stream
-	batch  *staged
-	size   int // of the next area: what the last one needed
-	part   BatchPart
-	notes  []note // to send with the next hand-over
+	stream    *Stream
+	publisher *broker.Publisher
+	batch     *staged // its own; nil: none, or what it has is the round's
+	size      int     // of the next area: what the last one needed
+	part      BatchPart
+	notes     []note // to send with the next hand-over
 	// capture takes the messages; nil: they are stored as they come.
 	capture Capturer
 	intake  Intake
@@ -113,6 +120,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	}
 	var f *flow
 	if s.dialect.Batch(m, &g.part) {
+		g.leaveRound()
 		if g.part.Kind == BatchWhole {
 			g.wholeMessage(m, refuse)
 			return broker.Staged
@@ -121,11 +129,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 			return broker.Staged
 		}
 	}
-	b := g.batch
-	if b == nil {
-		b = s.newStaged(g.size)
-		g.batch = b
-	}
+	b := g.open(f != nil)
 	parts := record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
 	if m.Annotated {
 		parts.Header = m.Plain
@@ -143,9 +147,51 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	}
 	b.ends = append(b.ends, uint32(len(b.replies)))
 	if len(b.Area.Buf) >= maxStagedBytes || b.Area.Len() >= maxStagedRecords {
+		g.leaveRound()
 		g.HandOver()
 	}
 	return broker.Staged
+}
+
+// open gives the batch that the next record goes to: its own where there is one or
+// alone is asked for, else the round's.
+func (g *ingest) open(alone bool) *staged {
+	if g.batch != nil {
+		return g.batch
+	}
+	r := g.publisher.Round()
+	if r == nil || alone {
+		g.batch = g.stream.newStaged(g.size)
+		return g.batch
+	}
+	b, _ := r.Held(g.stream).(*staged)
+	if b == nil {
+		b = g.stream.newStaged(int(g.stream.shared.Load()))
+		b.last = g
+		r.Hold(g.stream, b)
+	}
+	if b.last != g {
+		b.last = g
+		b.turns = append(b.turns, uint32(b.Area.Len()))
+	}
+	return b
+}
+
+// leaveRound has handed over what the publisher has in its round.
+func (g *ingest) leaveRound() {
+	if r := g.publisher.Round(); r != nil {
+		r.End()
+	}
+}
+
+// Gathers implements broker.Gatherer.
+func (g *ingest) Gathers() bool { return g.capture == nil }
+
+// HandOver implements broker.Held: it gives what a round has gathered to the partition.
+func (b *staged) HandOver() {
+	s := b.stream
+	s.shared.Store(int64(nextArea(int(s.shared.Load()), len(b.Area.Buf))))
+	s.admit(b, time.Now().UnixNano())
 }
 
 // conditions lets the dialect read the headers. As soon as one record has
@@ -197,7 +243,7 @@ func (s *Stream) fly(n int64) {
 
 func (s *Stream) land(n int64) { s.fly(-n) }
 
-// HandOver gives what is staged to the partition.
+// HandOver gives what is its own to the partition.
 func (g *ingest) HandOver() {
 	if len(g.notes) > 0 {
 		g.stream.answerNotes(g.notes)
@@ -221,7 +267,7 @@ func nextArea(size, used int) int {
 	return max(firstArea, (size*3+used)/4)
 }
 
-// fewReplies is up to how many replies a batch's are handed over at once: whoever
+// fewReplies is up to how many replies of one publisher are handed over at once: whoever
 // publishes one by one waits for each, and a reply written at once costs less than
 // waking the connection's writer. The replies of larger batches gather.
 const fewReplies = 4
@@ -233,7 +279,14 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	if len(b.tickets) > 0 {
 		return b.answerCaptured(p, buf)
 	}
+	turns, from := b.turns, 0
 	for i := range b.Outcomes {
+		if len(turns) > 0 && int(turns[0]) == i {
+			if i-from <= fewReplies {
+				p.HandOver()
+			}
+			turns, from = turns[1:], i
+		}
 		reply := b.reply(i)
 		if len(reply) == 0 {
 			continue
@@ -242,7 +295,7 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 		p.Publish(&broker.Message{Subject: reply, Data: buf})
 	}
 	b.answerFlows()
-	if len(b.Outcomes) <= fewReplies {
+	if len(b.Outcomes)-from <= fewReplies {
 		p.HandOver()
 	}
 	b.free()

@@ -58,6 +58,7 @@ type Stream struct {
 	followers atomic.Pointer[[]*copier]
 	promoting atomic.Bool  // it ceases to be a mirror: nothing is copied
 	inFlight  atomic.Int64 // bytes handed to the log and not yet back
+	shared    atomic.Int64 // size of the next area that publishers share
 	delivers  atomic.Int64 // consumers
 	tail      tail
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
@@ -17,15 +18,25 @@ const bulkFrom, bulkReads = 2 << 10, 16
 // Ready implements poller.Input: one read, and what follows from it.
 func (c *Conn) Ready(s *poller.Socket) poller.Next {
 	next := poller.Again
+	c.joinRound(s)
 	if c.closing.Load() == nil {
 		next = c.readOnce(s)
 	}
 	if c.closing.Load() == nil {
 		return next
 	}
-	s.Detach()
+	c.detach()
 	c.teardown()
 	return poller.Done
+}
+
+// joinRound has what is published be handed over together with what other connections
+// of the same loop bring.
+func (c *Conn) joinRound(s *poller.Socket) {
+	if c.pub != nil {
+		r, _ := s.Round().(*broker.Round)
+		c.pub.Join(r)
+	}
 }
 
 func (c *Conn) readOnce(s *poller.Socket) poller.Next {
@@ -70,6 +81,7 @@ func (c *Conn) wait() poller.Next {
 func (c *Conn) detach() {
 	if c.sock != nil {
 		c.sock.Detach()
+		c.joinRound(c.sock)
 	}
 }
 
