@@ -306,7 +306,8 @@ func (m *model) state(serial, next uint64) State {
 
 // TestConsumerEqualsTheModel drives both with the same random inputs and compares
 // deliveries and state after each Step, and the state of a replica that applies
-// the changes late.
+// the changes late. With acknowledgements, refusals, progress and the end of waits in
+// any order it shows NakBelowFloorImpossible: the floor is below all that is pending.
 func TestConsumerEqualsTheModel(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) { newDuel(t, seed).run(900) })
