@@ -84,7 +84,8 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 		p.trimTotalsLocked()
 	}
 	h := record.Header{Partition: p.id, Term: p.proposer.Term(), Base: d.base, Time: now, DedupFloor: floor}
-	f := record.Seal(h, area, d.kept)
+	f, packed := p.packer.Seal(h, area, d.kept)
+	b.spare = packed
 	p.tip.lastTime, b.Time = now, now
 	fl := &Flight{batch: b, frame: f}
 	if b.Early != nil {

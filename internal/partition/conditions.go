@@ -124,11 +124,17 @@ type Batch struct {
 	Time int64
 	// Outcomes has one for each record, from Committed on.
 	Outcomes []Outcome
+
+	spare bool // the frame has a copy of the area
 }
 
-// Reset empties the batch for another use. The area's bytes belong to the frame
-// now, so they are let go.
+// Reset empties the batch for another use. The area's bytes belong to the frame now,
+// so they are let go, unless that has a copy.
 func (b *Batch) Reset() {
+	if b.spare {
+		record.ReuseArea(b.Area.Buf)
+		b.spare = false
+	}
 	b.Area = record.Area{Slots: b.Area.Slots[:0]}
 	b.Conds = b.Conds[:0]
 	b.InOrder, b.Whole, b.Early = false, false, nil

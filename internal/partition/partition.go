@@ -173,6 +173,7 @@ type Partition struct {
 	// deletedLog says that dead is because the log was deleted.
 	deletedLog bool
 
+	packer  record.Packer
 	tip     position // of what is admitted
 	done    position // of what is applied
 	deleted seqset.Set

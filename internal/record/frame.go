@@ -90,7 +90,8 @@ type Frame struct {
 	Head []byte
 	Area []byte
 
-	use use
+	use    use
+	packed bool // it lies in a chunk with others
 }
 
 func slotSize(flags uint8) int {
@@ -109,13 +110,7 @@ func Seal(h Header, area []byte, slots []Slot) *Frame {
 	}
 	h.Count, h.AreaLen = uint32(len(slots)), uint32(len(area))
 	f := &Frame{Header: h, Area: area, Head: make([]byte, HeaderLen+slotLen*len(slots))}
-	for i, s := range slots {
-		d := f.Head[HeaderLen+i*slotLen:]
-		binary.LittleEndian.PutUint32(d, s.Off)
-		binary.LittleEndian.PutUint32(d[4:], s.Len)
-		binary.LittleEndian.PutUint32(d[8:], s.Sum)
-	}
-	f.writeHeader()
+	f.seal(slots)
 	return f
 }
 

@@ -14,11 +14,20 @@ import (
 // when the partition has applied it, the log dropped it, and no reader was ever
 // given it. Whoever does not say so keeps it from being used again.
 
-// Areas of 1<<minClass to 1<<maxClass bytes are used again.
+// Areas of 1<<minClass to 1<<maxClass bytes are used again, and those of 1<<minSmall
+// to 1<<maxSmall, which frames have copies of: others would take more memory for as
+// long as they are kept.
 const (
+	minSmall = 10
+	maxSmall = 12
 	minClass = 14
 	maxClass = 21
 )
+
+// pooled says whether areas of 1<<class bytes are used again.
+func pooled(class int) bool {
+	return class >= minSmall && class <= maxSmall || class >= minClass && class <= maxClass
+}
 
 var areas [maxClass + 1]sync.Pool // of *byte, the start of 1<<class bytes
 
@@ -26,7 +35,7 @@ var areas [maxClass + 1]sync.Pool // of *byte, the start of 1<<class bytes
 // bytes at least. What lies behind its length is not zero.
 func NewArea(size int) []byte {
 	class := bits.Len(uint(max(size, 1) - 1))
-	if class < minClass || class > maxClass {
+	if !pooled(class) {
 		return make([]byte, 0, size)
 	}
 	if p, ok := areas[class].Get().(*byte); ok {
@@ -35,10 +44,13 @@ func NewArea(size int) []byte {
 	return make([]byte, 0, 1<<class)
 }
 
-// reuseArea takes a buffer back that nobody has any more.
+// ReuseArea takes the buffer of an area back that nobody has any more, and of which no
+// frame was made.
+func ReuseArea(b []byte) { reuseArea(b) }
+
 func reuseArea(b []byte) {
 	class := bits.Len(uint(cap(b))) - 1
-	if class < minClass || class > maxClass || cap(b) != 1<<class {
+	if !pooled(class) || cap(b) != 1<<class {
 		return
 	}
 	b = b[:cap(b)]
@@ -81,6 +93,8 @@ func (f *Frame) done(bit uint32) {
 	if f.use.state.Or(bit)|bit == useApplied|useDropped {
 		area := f.Area
 		f.Area = nil
-		reuseArea(area)
+		if !f.packed {
+			reuseArea(area)
+		}
 	}
 }
