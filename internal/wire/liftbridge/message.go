@@ -71,6 +71,9 @@ func eachField(b []byte, f func(num protowire.Number, n uint64, bytes []byte, is
 		if n < 0 {
 			return fmt.Errorf("%w: %w", ErrNotEnvelope, protowire.ParseError(n))
 		}
+		if num > protowire.MaxValidNumber {
+			return fmt.Errorf("%w: field number %d", ErrNotEnvelope, num)
+		}
 		b = b[n:]
 		var err error
 		switch typ {
