@@ -174,6 +174,7 @@ func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups, attrs b
 			continue // damaged in the journal's replay: reading it says so
 		}
 		bytes += v.Size()
+		p.hasDone, p.doneID = v.HasID, v.ID
 		p.expiry.add(&v)
 		rollups = rollups || v.Rollup != record.RollupNone
 		attrs = attrs || len(v.Attrs) > 0

@@ -179,8 +179,10 @@ type Partition struct {
 	deleted seqset.Set
 	expiry  expiry
 	watch   bool
-	lastID  record.ID
-	hasLast bool // lastID is valid
+	lastID  record.ID // of the tip's last record
+	hasLast bool      // lastID is valid
+	doneID  record.ID // of the last applied record
+	hasDone bool      // doneID is valid
 	// compacted is up to where a compaction has looked at the log.
 	compacted uint64
 	// totals are those of subjects that changed last, all that are in flight included.

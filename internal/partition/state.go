@@ -103,8 +103,10 @@ func (p *Partition) snapshot() *snapshot {
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.done.lastTime))
 	b = binary.LittleEndian.AppendUint64(b, p.done.records)
 	b = binary.LittleEndian.AppendUint64(b, p.done.bytes)
-	has, id := p.lastStoredIDLocked()
-	b = append(append(b, has), id[:]...)
+	b = append(append(b, 0), p.doneID[:]...)
+	if p.hasDone {
+		b[len(b)-1-len(p.doneID)] = 1
+	}
 	b = appendBlock(b, encodeLimits(&p.limits))
 	b = appendBlock(b, p.deleted.Append(nil))
 	s.head = appendBlock(p.appendDedupLocked(b), p.expiry.append(nil))
@@ -119,16 +121,6 @@ func (p *Partition) retrim() {
 	defer p.applying.Unlock()
 	p.untrimmed = false
 	p.trim()
-}
-
-// lastStoredIDLocked is the id of the last record that is applied. Where records
-// are in flight the tip's is a later one; then it is left out, and the replay of
-// what is in flight brings it.
-func (p *Partition) lastStoredIDLocked() (byte, record.ID) {
-	if !p.hasLast || p.tip.last != p.done.last {
-		return 0, record.ID{}
-	}
-	return 1, p.lastID
 }
 
 func (p *Partition) appendDedupLocked(b []byte) []byte {
@@ -258,6 +250,7 @@ func (p *Partition) restoreState(b []byte) error {
 	p.saved.Store(s.index)
 	p.done, p.limits, p.deleted, p.expiry = s.done, s.limits, s.deleted, s.expiry
 	p.hasLast, p.lastID, p.compacted = s.hasLast, s.lastID, s.compacted
+	p.hasDone, p.doneID = s.hasLast, s.lastID
 	for _, e := range s.dedup {
 		p.dedup.add(e.id, e.seq, e.time)
 	}

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -326,6 +327,7 @@ func (m *model) final() {
 	for group := uint64(1); group <= uint64(len(m.groups)); group++ {
 		g := m.of(group)
 		first := m.s.nodes[0].replicas[group-1]
+		m.identical(group)
 		for _, n := range m.s.nodes {
 			r := n.replicas[group-1]
 			m.compare(r)
@@ -339,6 +341,22 @@ func (m *model) final() {
 				}
 			}
 		}
+	}
+}
+
+// identical checks that copies which have applied the same entries have the same
+// state, down to the byte: what is there, the limits, which ids count as seen.
+func (m *model) identical(group uint64) {
+	states := map[uint64][]byte{} // by index
+	for _, n := range m.s.nodes {
+		r := n.replicas[group-1]
+		r.captured(func() {
+			other, ok := states[r.p.Index()]
+			if ok && !bytes.Equal(other, r.store.state) {
+				m.s.fail("node %d has a state of group %d at %d that is not that of others:\n%x\n%x", n.id, group, r.p.Index(), r.store.state, other)
+			}
+			states[r.p.Index()] = bytes.Clone(r.store.state)
+		})
 	}
 }
 

@@ -83,13 +83,16 @@ type result struct {
 }
 
 // run does one run in a bubble of its own.
-func run(t *testing.T, o options) (res result) {
+func run(t *testing.T, o options) result { return perform(t, o, (*sim).play) }
+
+// perform does what play says, in a bubble.
+func perform(t *testing.T, o options, play func(*sim)) (res result) {
 	reader := rand.Reader
 	defer func() { rand.Reader = reader }()
 	synctest.Test(t, func(*testing.T) {
 		s := newSim(o)
 		rand.Reader = draws{mrand.New(mrand.NewPCG(o.seed, 3))}
-		s.play()
+		s.guarded(play)
 		for _, n := range s.nodes {
 			n.stop()
 		}
@@ -119,13 +122,18 @@ func newSim(o options) *sim {
 	return s
 }
 
-// play runs the whole: faults, then calm, then the last checks.
-func (s *sim) play() {
+// guarded makes a panic a failure.
+func (s *sim) guarded(play func(*sim)) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.fail("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
+	play(s)
+}
+
+// begin starts the nodes and their clocks.
+func (s *sim) begin() {
 	for _, n := range s.nodes {
 		n.start()
 	}
@@ -134,6 +142,11 @@ func (s *sim) play() {
 			n.tick()
 		}
 	})
+}
+
+// play runs the whole: faults, then calm, then the last checks.
+func (s *sim) play() {
+	s.begin()
 	s.client.begin()
 	if s.faults.loseDisks || s.faults.rot {
 		s.every(100*time.Millisecond, s.mendMembers)
