@@ -36,7 +36,7 @@ type Completer interface {
 }
 
 // inlineParts is how many parts an entry keeps without an allocation.
-const inlineParts = 4
+const inlineParts = 2
 
 // pending is an entry that waits to be written.
 type pending struct {

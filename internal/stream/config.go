@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -94,4 +95,14 @@ func decodeConfig(b []byte) (*Config, error) {
 		return nil, fmt.Errorf("stream configuration: %w: %w", record.ErrDamaged, err)
 	}
 	return c, nil
+}
+
+// within gives the part of all that is equal to part, which is kept once then; part
+// itself where there is none.
+func within(all, part []byte) []byte {
+	i := bytes.Index(all, part)
+	if i < 0 || len(part) == 0 {
+		return part
+	}
+	return all[i : i+len(part) : i+len(part)]
 }

@@ -287,6 +287,7 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Doc = within(spec.Config, cfg.Doc)
 	dialect := d.o.Dialects[cfg.Dialect]
 	if dialect == nil {
 		return nil, fmt.Errorf("stream %q is of the dialect %q, which this server does not speak", spec.Name, cfg.Dialect)
