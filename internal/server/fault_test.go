@@ -84,6 +84,7 @@ type model struct {
 // past is one history: the disk, the model, and chance.
 type past struct {
 	t     *testing.T
+	seed  uint64
 	rng   *rand.Rand
 	disk  *faultfs.FS
 	model model
@@ -107,7 +108,7 @@ func (p *past) lastly() string { return strings.Join(p.told[max(0, len(p.told)-6
 // history runs some lives, each on the disk that the crash of the last one left.
 func history(t *testing.T, seed uint64, lying bool) error {
 	p := &past{
-		t: t, rng: rand.New(rand.NewPCG(seed, 7)), disk: faultfs.New(), lying: lying,
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), disk: faultfs.New(), lying: lying,
 		model: model{there: map[uint64]string{}, unknown: map[string]bool{}, doomed: map[uint64]bool{}, gone: map[uint64]string{}},
 	}
 	p.disk.SetCapacity(40 << 20)
@@ -414,7 +415,7 @@ func (p *past) await(in *answers) (a answer, ok bool) {
 			return a, false
 		}
 	case <-time.After(20 * time.Second):
-		p.t.Error("no answer, and the journal lives")
+		p.t.Errorf("WEIR_FAULT_SEED=%d: no answer, and the journal lives\n%s", p.seed, p.lastly())
 		return a, false
 	}
 	if err := json.Unmarshal(a.raw, &a.body); err != nil {
