@@ -44,6 +44,7 @@ func TestFaultsAreFoundWithoutProtection(t *testing.T) {
 		{name: "acknowledged at admission, crashes", weak: weakness{ackAlone: true}, faults: crash(calmFaults), modes: drop},
 		{name: "acknowledged at admission, leadership given on", weak: weakness{ackAlone: true}, faults: faults{slowSync: true, transfers: true}, modes: drop},
 		{name: "snapshot cut short and trusted", weak: weakness{trustSnapshots: true}, faults: faults{crash: true, split: true, cutSnapshots: true}, modes: drop, seeds: 100},
+		{name: "what cannot be read left out of a snapshot", weak: weakness{skipUnread: true}, faults: faults{crash: true, loseDisks: true, readErrors: true}, modes: drop, seeds: 100},
 		{name: "checkpoint not synced", weak: weakness{lazyStore: true}, faults: crash(calmFaults), modes: drop},
 		{name: "checkpoint written over the last one", weak: weakness{storeInPlace: true}, faults: faults{crashInside: true}, modes: []faultfs.Mode{faultfs.TornLast}},
 		{name: "copy without its disk under its old name", weak: weakness{reuseCopy: true}, faults: faults{slowSync: true, loseDisks: true}, modes: drop, says: "lost what it had acknowledged"},

@@ -11,7 +11,8 @@
 //
 //   - The clock. Time moves from one event to the next.
 //   - The network. It delays, reorders, drops and doubles messages, cuts links in
-//     one direction, splits nodes, and cuts snapshots short.
+//     one direction, splits nodes, and cuts snapshots short. A leader's disk fails
+//     while it sends one.
 //   - The disk's time. A batch of the journal is written when its node says so, and
 //     its sync returns when an event says so; other writes take no time. A crash
 //     leaves what faultfs makes of it: unsynced writes lost, kept, reordered or torn

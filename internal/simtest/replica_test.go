@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/journal"
@@ -137,11 +138,31 @@ func (r *replica) Snapshot(since []byte) (body io.ReadCloser, err error) {
 	for len(frames) > 0 && frames[0].Last() <= after {
 		frames = frames[1:]
 	}
-	r.captured(func() {
-		body = io.NopCloser(bytes.NewReader(encode(r.store.state, frames)))
-	})
+	r.captured(func() { body = r.body(frames) })
 	return body, nil
 }
+
+// errUnreadable says that a leader's disk does not give what it is to send.
+var errUnreadable = errors.New("the disk does not give it back")
+
+// body gives the state and frames as they are sent. The disk may fail anywhere.
+func (r *replica) body(frames []*record.Frame) io.ReadCloser {
+	s := r.n.s
+	if !s.faults.readErrors || s.calm || len(frames) == 0 || s.chance(3) {
+		return io.NopCloser(bytes.NewReader(encode(r.store.state, frames)))
+	}
+	s.saw("snapshot not readable")
+	if s.weak.skipUnread {
+		return io.NopCloser(bytes.NewReader(encode(r.store.state, slices.Delete(slices.Clone(frames), 0, 1))))
+	}
+	b := encode(r.store.state, frames)
+	return io.NopCloser(io.MultiReader(bytes.NewReader(b[:s.rnd.IntN(len(b))]), failing{}))
+}
+
+// failing is a disk that fails.
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errUnreadable }
 
 func (r *replica) Stage(index uint64, body io.ReadCloser, done func(error)) {
 	b, err := io.ReadAll(body)

@@ -35,6 +35,7 @@ type faults struct {
 	crash, powerLoss, crashInside        bool
 	slowSync, cutSnapshots, transfers    bool
 	clockJumps, loseDisks, rot           bool
+	readErrors                           bool
 }
 
 // weakness is a protection that is off.
@@ -43,6 +44,7 @@ type weakness struct {
 	forgetVotes    bool // the vote is left out of what is written
 	ackAlone       bool // clients hear of success at admission
 	trustSnapshots bool // a snapshot is not checked for being whole
+	skipUnread     bool // what cannot be read is left out of a snapshot
 	lazyStore      bool // a checkpoint is not synced before the journal lets go
 	storeInPlace   bool // a checkpoint is written over the last one
 	reuseCopy      bool // a copy whose disk was lost comes back under its name
