@@ -80,11 +80,11 @@ func (c *call) announce(response any) {
 	}
 	switch r := response.(type) {
 	case *wire.ConsumerCreateResponse:
-		c.tell(wire.EventConsumerCreated, r.Name, func() []byte {
+		c.tell(wire.EventConsumerCreated, c.Stream, r.Name, func() []byte {
 			return consumerAction(wire.EventConsumerCreated, c.Stream, r.Name)
 		})
 	case *wire.ConsumerPauseResponse:
-		c.tell(wire.EventConsumerPause, c.Consumer, func() []byte {
+		c.tell(wire.EventConsumerPause, c.Stream, c.Consumer, func() []byte {
 			e := &wire.ConsumerPauseEvent{
 				EventHead: wire.EventConsumerPause.Head(nuid.Next(), time.Now()), Stream: c.Stream, Consumer: c.Consumer, Paused: r.Paused,
 			}
@@ -97,7 +97,7 @@ func (c *call) announce(response any) {
 }
 
 func (c *call) tellStream(e wire.Event) {
-	c.tell(e, "", func() []byte {
+	c.tell(e, c.Stream, "", func() []byte {
 		return wire.Encode(&wire.StreamActionEvent{
 			EventHead: e.Head(nuid.Next(), time.Now()), Stream: c.Stream, Action: e.Action(), Domain: c.o.Domain,
 		})
@@ -123,9 +123,9 @@ func (c *call) audit(r *broker.Request, response []byte) {
 }
 
 // tell publishes an event if anybody wants to know.
-func (c *call) tell(e wire.Event, consumer string, body func() []byte) {
-	subject := e.AppendSubject(nil, c.Stream, consumer)
-	if r := c.space.Match(subject); len(r.Plain) > 0 || len(r.Queues) > 0 {
-		c.space.Publish(&broker.Message{Subject: subject, Data: body()})
+func (a *accountAPI) tell(e wire.Event, streamName, consumer string, body func() []byte) {
+	subject := e.AppendSubject(nil, streamName, consumer)
+	if r := a.space.Match(subject); len(r.Plain) > 0 || len(r.Queues) > 0 {
+		a.space.Publish(&broker.Message{Subject: subject, Data: body()})
 	}
 }

@@ -164,3 +164,19 @@ func TestEventsThatNobodyWantsCostNoMemory(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestSnapshotsAndRestoresAreAnnounced(t *testing.T) {
+	r := newRig(t)
+	r.filled()
+	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.ADVISORY.STREAM.*.S")
+	s := r.take("S", "")
+	told(t, in, "ADVISORY.STREAM.SNAPSHOT_CREATE.S", "advisory.v1.snapshot_create")
+	told(t, in, "ADVISORY.STREAM.SNAPSHOT_COMPLETE.S", "advisory.v1.snapshot_complete")
+	r.ok("STREAM.DELETE.S", "")
+	told(t, in, "ADVISORY.STREAM.DELETED.S", "advisory.v1.stream_action")
+	if a := r.upload("S", s.config, s.bytes, 1<<10); a.Error != nil {
+		t.Fatalf("%+v", a.Error)
+	}
+	told(t, in, "ADVISORY.STREAM.RESTORE_CREATE.S", "advisory.v1.restore_create")
+	told(t, in, "ADVISORY.STREAM.RESTORE_COMPLETE.S", "advisory.v1.restore_complete")
+}

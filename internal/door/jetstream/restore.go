@@ -59,7 +59,7 @@ func streamRestore(c *call) (any, *wire.Error) {
 		return nil, c.failed(wire.CodeStreamRestore, err)
 	}
 	res.Consumer = func(n *stream.ConsumerConfig) error { return checkRestored(n, cfg) }
-	u := &upload{api: c.accountAPI, kind: c.Kind, name: c.Stream, restoration: res, arrived: make(chan struct{}, 1)}
+	u := &upload{transfer: c.newTransfer(c.Stream), kind: c.Kind, restoration: res, arrived: make(chan struct{}, 1)}
 	sub := &broker.Subscription{Subject: wire.RestoreSubject(c.Stream, nuid.Next()), Kind: broker.KindService, Sink: u}
 	c.space.Subscribe(sub)
 	if !c.dir.Transfer(c.space.Name(), func(ctx context.Context) { u.run(ctx, sub) }) {
@@ -67,6 +67,7 @@ func streamRestore(c *call) (any, *wire.Error) {
 		res.Abort()
 		return nil, wire.ErrWith(wire.CodeStreamRestore, "err", errBusy)
 	}
+	u.restoreBegins()
 	return &wire.RestoreResponse{Response: c.Kind.Head(nil), DeliverSubject: sub.Subject}, nil
 }
 
@@ -92,9 +93,8 @@ func checkRestored(n *stream.ConsumerConfig, of *wire.StreamConfig) error {
 // arrives.
 type upload struct {
 	// Set at construction.
-	api         *accountAPI
+	transfer
 	kind        wire.Kind
-	name        string
 	restoration *stream.Restoration
 	arrived     chan struct{}
 
@@ -103,6 +103,7 @@ type upload struct {
 	reply string // whom to tell that the present chunk was taken
 	rest  []byte // of the present chunk
 	ended bool
+	bytes int64 // that came
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -130,6 +131,7 @@ func (u *upload) run(ctx context.Context, sub *broker.Subscription) {
 		u.restoration.Abort()
 	}
 	u.api.space.Unsubscribe(sub)
+	u.restoreEnds(u.bytes)
 	if err != nil {
 		u.api.log.Warn("stream not restored", "stream", u.name, "account", u.api.space.Name(), "error", err)
 		u.answer(wire.KindStreamCreate.ErrorBody(restoreError(err)))
@@ -169,6 +171,7 @@ func (u *upload) Read(b []byte) (int, error) {
 			return 0, err
 		}
 		u.reply, u.rest, u.ended = c.reply, c.data, len(c.data) == 0
+		u.bytes += int64(len(c.data))
 	}
 	n := copy(b, u.rest)
 	u.rest = u.rest[n:]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,10 +51,11 @@ func streamSnapshot(c *call) (any, *wire.Error) {
 		snap.Close()
 		return nil, c.failed(wire.CodeStreamSnapshot, err)
 	}
+	state := stateOf(s.Partition(), snap.Status(), snap.Consumers())
 	answered := make(chan struct{})
 	c.after = func() { close(answered) }
 	t := &sending{
-		api: c.accountAPI, snap: snap, deliver: []byte(r.DeliverSubject), window: r.Window(),
+		transfer: c.newTransfer(c.Stream), state: &state, snap: snap, deliver: []byte(r.DeliverSubject), window: r.Window(),
 		prefix: wire.SnapshotAckPrefix(c.Stream, nuid.Next()), chunk: make([]byte, 0, r.ChunkSize),
 		open: map[int]struct{}{}, wake: make(chan struct{}, 1),
 	}
@@ -65,7 +67,7 @@ func streamSnapshot(c *call) (any, *wire.Error) {
 		return nil, wire.ErrWith(wire.CodeStreamSnapshot, "err", errBusy)
 	}
 	return &wire.SnapshotResponse{
-		Response: c.Kind.Head(nil), Config: cfg, State: stateOf(s.Partition(), snap.Status(), snap.Consumers()),
+		Response: c.Kind.Head(nil), Config: cfg, State: state,
 	}, nil
 }
 
@@ -73,7 +75,8 @@ func streamSnapshot(c *call) (any, *wire.Error) {
 // answers of the client.
 type sending struct {
 	// Set at construction.
-	api     *accountAPI
+	transfer
+	state   *wire.StreamState
 	snap    *stream.Snapshot
 	deliver []byte
 	prefix  string
@@ -94,6 +97,7 @@ type sending struct {
 // run sends the snapshot and says how it ended.
 func (t *sending) run(ctx context.Context, s *stream.Stream) {
 	defer t.snap.Close()
+	t.snapshotBegins(t.state)
 	space := t.api.space
 	t.ctx, t.publisher = ctx, broker.NewPublisher(space, broker.PublisherOptions{Echo: true})
 	defer t.publisher.Release()
@@ -114,6 +118,7 @@ func (t *sending) run(ctx context.Context, s *stream.Stream) {
 		t.api.log.Warn("snapshot not sent", "stream", s.Name(), "account", s.Account(), "chunks", t.sent, "error", err)
 	}
 	t.publish(&broker.Message{Header: t.ending(err)})
+	t.snapshotEnds(err)
 }
 
 // ending is the header of the last message; none where there was a single chunk, as
@@ -134,9 +139,11 @@ func (t *sending) ending(err error) []byte {
 	return wire.AppendStatus(nil, st)
 }
 
-// interest waits until somebody listens.
+// interest waits until the receiver listens: clients subscribe once they have the
+// answer. Others listen to more than the subject, as a client does for all its
+// answers, and may not be the receiver: they get the snapshot if nobody else comes.
 func (t *sending) interest() error {
-	if t.api.space.Interested(t.deliver) {
+	if t.received() {
 		return nil
 	}
 	look, patience := time.NewTicker(interestLook), time.NewTimer(interestTimeout)
@@ -147,13 +154,23 @@ func (t *sending) interest() error {
 		case <-t.ctx.Done():
 			return fmt.Errorf("the server stops: %w", t.ctx.Err())
 		case <-patience.C:
+			if t.api.space.Interested(t.deliver) {
+				return nil
+			}
 			return errNoInterest
 		case <-look.C:
-			if t.api.space.Interested(t.deliver) {
+			if t.received() {
 				return nil
 			}
 		}
 	}
+}
+
+// received says whether there is a subscription to the very subject.
+func (t *sending) received() bool {
+	return slices.ContainsFunc(t.api.space.Match(t.deliver).Plain, func(s *broker.Subscription) bool {
+		return s.Subject == string(t.deliver)
+	})
 }
 
 // Write makes the receiver an io.Writer that takes the backup in chunks.

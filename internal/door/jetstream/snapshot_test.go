@@ -8,6 +8,7 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/backup"
 	"github.com/weirmq/weir/internal/broker"
@@ -232,3 +233,31 @@ func noise(n int) string {
 }
 
 func answerTo(reply string) *broker.Message { return &broker.Message{Subject: []byte(reply)} }
+
+func TestASnapshotWaitsForItsReceiver(t *testing.T) {
+	r := newRig(t)
+	r.filled()
+	// A client's answers come by a wildcard; the receiver of the snapshot subscribes once
+	// it has its answer.
+	all := streamtest.Subscribe(t, r.space, "_INBOX.client.*")
+	r.ok("STREAM.SNAPSHOT.S", `{"deliver_subject":"_INBOX.client.snapshot"}`)
+	select {
+	case m := <-all.C:
+		t.Fatalf("%d bytes came before the receiver was there", len(m.Data))
+	case <-time.After(3 * interestLook):
+	}
+	in := streamtest.Subscribe(t, r.space, "_INBOX.client.snapshot")
+	if m := in.Next(t); len(m.Data) == 0 {
+		t.Fatalf("the snapshot begins with %q", m.Header)
+	}
+	// Who listens by a wildcard only gets it, too, a while later.
+	r.ok("STREAM.SNAPSHOT.S", `{"deliver_subject":"_INBOX.client.other"}`)
+	for m := all.Next(t); ; m = all.Next(t) {
+		if m.Subject == "_INBOX.client.other" {
+			if len(m.Data) == 0 {
+				t.Fatalf("the snapshot begins with %q", m.Header)
+			}
+			return
+		}
+	}
+}

@@ -256,7 +256,7 @@ func streamDelete(c *call) (any, *wire.Error) {
 		return nil, c.failed(wire.CodeStreamDelete, err)
 	}
 	for _, con := range consumers {
-		c.tell(wire.EventConsumerDeleted, con.Name(), func() []byte {
+		c.tell(wire.EventConsumerDeleted, c.Stream, con.Name(), func() []byte {
 			return consumerAction(wire.EventConsumerDeleted, c.Stream, con.Name())
 		})
 	}

@@ -10,6 +10,10 @@ const (
 	EventStreamCreated Event = iota
 	EventStreamDeleted
 	EventStreamUpdated
+	EventSnapshotCreate
+	EventSnapshotComplete
+	EventRestoreCreate
+	EventRestoreComplete
 	EventConsumerCreated
 	EventConsumerDeleted
 	EventConsumerPause
@@ -29,20 +33,24 @@ const EventPrefix = "$JS.EVENT."
 // events gives the middle of the subject and the end of the type, and what is said to
 // have been done.
 var events = [...]struct{ subject, name, action string }{
-	EventStreamCreated:   {"ADVISORY.STREAM.CREATED", "advisory.v1.stream_action", "create"},
-	EventStreamDeleted:   {"ADVISORY.STREAM.DELETED", "advisory.v1.stream_action", "delete"},
-	EventStreamUpdated:   {"ADVISORY.STREAM.UPDATED", "advisory.v1.stream_action", "modify"},
-	EventConsumerCreated: {"ADVISORY.CONSUMER.CREATED", "advisory.v1.consumer_action", "create"},
-	EventConsumerDeleted: {"ADVISORY.CONSUMER.DELETED", "advisory.v1.consumer_action", "delete"},
-	EventConsumerPause:   {"ADVISORY.CONSUMER.PAUSE", "advisory.v1.consumer_pause", ""},
-	EventMaxDeliver:      {"ADVISORY.CONSUMER.MAX_DELIVERIES", "advisory.v1.max_deliver", ""},
-	EventNak:             {"ADVISORY.CONSUMER.MSG_NAKED", "advisory.v1.nak", ""},
-	EventTerminated:      {"ADVISORY.CONSUMER.MSG_TERMINATED", "advisory.v1.terminated", ""},
-	EventPinned:          {"ADVISORY.CONSUMER.PINNED", "advisory.v1.consumer_group_pinned", ""},
-	EventUnpinned:        {"ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned", ""},
-	EventAck:             {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
-	EventBatchAbandoned:  {"ADVISORY.STREAM.BATCH_ABANDONED", "advisory.v1.stream_batch_abandoned", ""},
-	EventAPI:             {"ADVISORY.API", "advisory.v1.api_audit", ""},
+	EventStreamCreated:    {"ADVISORY.STREAM.CREATED", "advisory.v1.stream_action", "create"},
+	EventStreamDeleted:    {"ADVISORY.STREAM.DELETED", "advisory.v1.stream_action", "delete"},
+	EventStreamUpdated:    {"ADVISORY.STREAM.UPDATED", "advisory.v1.stream_action", "modify"},
+	EventSnapshotCreate:   {"ADVISORY.STREAM.SNAPSHOT_CREATE", "advisory.v1.snapshot_create", ""},
+	EventSnapshotComplete: {"ADVISORY.STREAM.SNAPSHOT_COMPLETE", "advisory.v1.snapshot_complete", ""},
+	EventRestoreCreate:    {"ADVISORY.STREAM.RESTORE_CREATE", "advisory.v1.restore_create", ""},
+	EventRestoreComplete:  {"ADVISORY.STREAM.RESTORE_COMPLETE", "advisory.v1.restore_complete", ""},
+	EventConsumerCreated:  {"ADVISORY.CONSUMER.CREATED", "advisory.v1.consumer_action", "create"},
+	EventConsumerDeleted:  {"ADVISORY.CONSUMER.DELETED", "advisory.v1.consumer_action", "delete"},
+	EventConsumerPause:    {"ADVISORY.CONSUMER.PAUSE", "advisory.v1.consumer_pause", ""},
+	EventMaxDeliver:       {"ADVISORY.CONSUMER.MAX_DELIVERIES", "advisory.v1.max_deliver", ""},
+	EventNak:              {"ADVISORY.CONSUMER.MSG_NAKED", "advisory.v1.nak", ""},
+	EventTerminated:       {"ADVISORY.CONSUMER.MSG_TERMINATED", "advisory.v1.terminated", ""},
+	EventPinned:           {"ADVISORY.CONSUMER.PINNED", "advisory.v1.consumer_group_pinned", ""},
+	EventUnpinned:         {"ADVISORY.CONSUMER.UNPINNED", "advisory.v1.consumer_group_unpinned", ""},
+	EventAck:              {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
+	EventBatchAbandoned:   {"ADVISORY.STREAM.BATCH_ABANDONED", "advisory.v1.stream_batch_abandoned", ""},
+	EventAPI:              {"ADVISORY.API", "advisory.v1.api_audit", ""},
 }
 
 // AppendSubject adds the subject on which the event is told; consumer is empty for
@@ -133,6 +141,47 @@ type APIEvent struct {
 	Request  string    `json:"request,omitempty"`
 	Response string    `json:"response"`
 	Domain   string    `json:"domain,omitempty"`
+}
+
+// SnapshotCreateEvent tells that a stream's snapshot is about to be sent.
+type SnapshotCreateEvent struct {
+	EventHead
+	Stream string      `json:"stream"`
+	State  StreamState `json:"state"`
+	Client APIClient   `json:"client"`
+	Domain string      `json:"domain,omitempty"`
+}
+
+// SnapshotCompleteEvent tells that the sending of a snapshot has ended, with an error
+// where it failed.
+type SnapshotCompleteEvent struct {
+	EventHead
+	Stream string    `json:"stream"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Client APIClient `json:"client"`
+	Domain string    `json:"domain,omitempty"`
+	Error  string    `json:"error,omitempty"`
+}
+
+// RestoreCreateEvent tells that a stream is about to be restored.
+type RestoreCreateEvent struct {
+	EventHead
+	Stream string    `json:"stream"`
+	Client APIClient `json:"client"`
+	Domain string    `json:"domain,omitempty"`
+}
+
+// RestoreCompleteEvent tells that a restore has ended, well or not; Bytes were
+// uploaded.
+type RestoreCompleteEvent struct {
+	EventHead
+	Stream string    `json:"stream"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Bytes  int64     `json:"bytes"`
+	Client APIClient `json:"client"`
+	Domain string    `json:"domain,omitempty"`
 }
 
 // APIClient says who made a request.

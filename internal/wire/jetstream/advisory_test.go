@@ -30,9 +30,21 @@ func TestEventsHaveTheirSubjectsAndKeys(t *testing.T) {
 		"$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.C": {EventConsumerPause, func(h EventHead) any {
 			return &ConsumerPauseEvent{EventHead: h, Stream: "S", Consumer: "C"}
 		}, `"type":"io.nats.jetstream.advisory.v1.consumer_pause","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","consumer":"C","paused":false,"pause_until":"0001-01-01T00:00:00Z"`},
+		"$JS.EVENT.ADVISORY.STREAM.SNAPSHOT_CREATE.S": {EventSnapshotCreate, func(h EventHead) any {
+			return &SnapshotCreateEvent{EventHead: h, Stream: "S", State: StreamState{Msgs: 1}, Client: APIClient{Account: "A"}}
+		}, `"type":"io.nats.jetstream.advisory.v1.snapshot_create","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","state":` + string(Encode(StreamState{Msgs: 1})) + `,"client":{"acc":"A"}`},
+		"$JS.EVENT.ADVISORY.STREAM.SNAPSHOT_COMPLETE.S": {EventSnapshotComplete, func(h EventHead) any {
+			return &SnapshotCompleteEvent{EventHead: h, Stream: "S", Start: at.UTC(), End: at.UTC(), Error: "e"}
+		}, `"type":"io.nats.jetstream.advisory.v1.snapshot_complete","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","start":"1970-01-01T00:00:01.000000005Z","end":"1970-01-01T00:00:01.000000005Z","client":{"acc":""},"error":"e"`},
+		"$JS.EVENT.ADVISORY.STREAM.RESTORE_CREATE.S": {EventRestoreCreate, func(h EventHead) any {
+			return &RestoreCreateEvent{EventHead: h, Stream: "S", Domain: "d"}
+		}, `"type":"io.nats.jetstream.advisory.v1.restore_create","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","client":{"acc":""},"domain":"d"`},
+		"$JS.EVENT.ADVISORY.STREAM.RESTORE_COMPLETE.S": {EventRestoreComplete, func(h EventHead) any {
+			return &RestoreCompleteEvent{EventHead: h, Stream: "S", Start: at.UTC(), End: at.UTC(), Bytes: 7}
+		}, `"type":"io.nats.jetstream.advisory.v1.restore_complete","id":"i","timestamp":"1970-01-01T00:00:01.000000005Z","stream":"S","start":"1970-01-01T00:00:01.000000005Z","end":"1970-01-01T00:00:01.000000005Z","bytes":7,"client":{"acc":""}`},
 	} {
 		consumer := "C"
-		if c.event <= EventStreamUpdated {
+		if c.event < EventConsumerCreated {
 			consumer = ""
 		}
 		if got := string(c.event.AppendSubject(nil, "S", consumer)); got != subject {
