@@ -85,7 +85,10 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 	}
 	h := record.Header{Partition: p.id, Term: p.proposer.Term(), Base: d.base, Time: now, DedupFloor: floor}
 	f, packed := p.packer.Seal(h, area, d.kept)
-	b.spare = packed
+	if packed && !p.limits.Totals {
+		record.ReuseArea(area)
+	}
+	b.Area.Buf = nil
 	p.tip.lastTime, b.Time = now, now
 	fl := &Flight{batch: b, frame: f}
 	if b.Early != nil {

@@ -104,6 +104,7 @@ type Outcome struct {
 // Batch is what one reader staged for one partition, with the place for what
 // becomes of it. The partition owns it from Admit until Committed or Discarded.
 type Batch struct {
+	// Area is what was staged. From admission on only its Slots are there.
 	Area  record.Area
 	Conds []Conditions // one a record, or nil when no record has any
 	// InOrder has all records behind one that is refused refused, too, with the same
@@ -124,17 +125,11 @@ type Batch struct {
 	Time int64
 	// Outcomes has one for each record, from Committed on.
 	Outcomes []Outcome
-
-	spare bool // the frame has a copy of the area
 }
 
-// Reset empties the batch for another use. The area's bytes belong to the frame now,
-// so they are let go, unless that has a copy.
+// Reset empties the batch for another use. The area's bytes belong to the frame
+// now, so they are let go.
 func (b *Batch) Reset() {
-	if b.spare {
-		record.ReuseArea(b.Area.Buf)
-		b.spare = false
-	}
 	b.Area = record.Area{Slots: b.Area.Slots[:0]}
 	b.Conds = b.Conds[:0]
 	b.InOrder, b.Whole, b.Early = false, false, nil

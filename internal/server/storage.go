@@ -317,7 +317,7 @@ func (s *storage) relieve(ctx context.Context) {
 		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil {
 			return
 		}
-		s.checkpointMany(p.Oldest, relieversMost, s.checkpointFailed)
+		s.checkpointMany(p.Oldest, relievers(len(p.Oldest)), s.checkpointFailed)
 		if s.journal.Pressure().Files >= p.Files {
 			return
 		}
@@ -359,9 +359,17 @@ func (s *storage) close() error {
 	return errors.Join(append(errs, s.volume.Close(), s.lock.Close())...)
 }
 
-// relieversMost and saversMost are how many checkpoints are taken at a time while the
+// relieversLeast and saversMost are how many checkpoints are taken at a time while the
 // server runs and when it ends: the file system makes the syncs of many durable at once.
-const relieversMost, saversMost = 4, 16
+const relieversLeast, saversMost = 4, 16
+
+// relievers is how many checkpoints of some are taken at a time while the server runs.
+// Few large streams would only be in each other's way. Of many small ones each waits
+// for its syncs most of the time, and while they last the journal grows.
+func relievers(groups int) int {
+	const each = 16
+	return min(max(relieversLeast, groups/each), saversMost)
+}
 
 // checkpointAll checkpoints all that has changed.
 func (s *storage) checkpointAll() error {

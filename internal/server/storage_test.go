@@ -341,3 +341,11 @@ func TestAMissingCatalogIsNoEmptyOne(t *testing.T) {
 		t.Fatalf("files of the stream: %v, %v", logs, err)
 	}
 }
+
+func TestManySmallStreamsAreCheckpointedTogether(t *testing.T) {
+	for groups, want := range map[int]int{0: 4, 1: 4, 64: 4, 128: 8, 1000: 16} {
+		if got := relievers(groups); got != want {
+			t.Errorf("%d groups are checkpointed %d at a time, not %d", groups, got, want)
+		}
+	}
+}
