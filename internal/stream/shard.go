@@ -43,6 +43,7 @@ type Shard struct {
 	streams    map[*Stream]*streamState
 	out        consumer.Output
 	scratch    []byte
+	haul       haul // of the consumer that is stepped
 	spare      []event
 	spareAcks  []Ack
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -22,14 +21,12 @@ type source struct {
 	part    *partition.Partition
 	filter  []string
 	reader  *partition.Reader
-	views   []record.View // what this step found, in order, for its deliveries
-	arena   []byte        // where their bytes are, which the reader only lends
-	given   int           // how many of them went out
-	peeked  uint64        // what Peek found last; 0: none
-	size    int           // its size
-	stored  int64         // its time
-	scanned uint64        // no match from it on before peeked, or before the reader
-	run     run           // what was read in one go, up to the reader's position
+	haul    *haul  // the shard's
+	peeked  uint64 // what Peek found last; 0: none
+	size    int    // its size
+	stored  int64  // its time
+	scanned uint64 // no match from it on before peeked, or before the reader
+	run     run    // what was read in one go, up to the reader's position
 	budget  int
 	// skip is for last-per-subject: the sequences up to skipTo that count.
 	skip   []uint64
@@ -44,7 +41,7 @@ func (s *source) open(c *Consumer) {
 	s.close()
 	sh.forget(s)
 	cfg := c.Config()
-	s.part = c.stream.part
+	s.part, s.haul = c.stream.part, &sh.haul
 	s.filter = cfg.Filter
 	if len(s.filter) == 1 && s.filter[0] == ">" {
 		s.filter = nil
@@ -148,34 +145,15 @@ func (s *source) item() consumer.Item {
 // found notes a record that Peek goes on from.
 func (s *source) found(v *record.View) {
 	s.peeked, s.size, s.stored = v.Seq, recordSize(v), v.Time
-	kept := *v
-	if need := s.size; cap(s.arena)-len(s.arena) < need {
-		s.arena = make([]byte, 0, max(arenaSize, need))
-	}
-	keep := func(b []byte) []byte {
-		from := len(s.arena)
-		s.arena = append(s.arena, b...)
-		return s.arena[from:len(s.arena):len(s.arena)]
-	}
-	kept.Subject, kept.Header, kept.Data = keep(v.Subject), keep(v.Header), keep(v.Data)
-	kept.Key, kept.Attrs = nil, nil
-	if len(v.Reply) > 0 {
-		kept.Reply = bytes.Clone(v.Reply)
-	}
-	s.views = append(s.views, kept)
+	s.haul.keep(v, s.size)
 }
-
-// arenaSize is how many bytes of records a step gathers in one piece.
-const arenaSize = 128 << 10
 
 func recordSize(v *record.View) int { return len(v.Subject) + len(v.Header) + len(v.Data) }
 
 // begin starts a step.
 func (s *source) begin() {
 	s.budget = scanBudget
-	clear(s.views)
-	s.views, s.given = s.views[:0], 0
-	s.arena = s.arena[:0]
+	s.haul.empty()
 }
 
 func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
@@ -199,18 +177,14 @@ func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
 	case err != nil:
 		return consumer.Item{Seq: seq}, consumer.Found // not gone: delivering it says why it fails
 	}
-	s.views = append(s.views, v)
+	s.haul.views = append(s.haul.views, v)
 	return consumer.Item{Seq: seq, Size: recordSize(&v)}, consumer.Found
 }
 
-// record returns a record to be delivered. Deliveries come in the order in which
-// they were found, so that the next view is usually the one.
+// record returns a record to be delivered.
 func (s *source) record(seq uint64) (record.View, error) {
-	for i := s.given; i < len(s.views); i++ {
-		if s.views[i].Seq == seq {
-			s.given = i + 1
-			return s.views[i], nil
-		}
+	if v := s.haul.take(seq); v != nil {
+		return *v, nil
 	}
 	return s.part.Get(seq)
 }

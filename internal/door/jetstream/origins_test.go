@@ -396,7 +396,10 @@ func TestMirrorIsPromotedWhileItsOriginIsWritten(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					r.space.Publish(&broker.Message{Subject: []byte("o"), Data: []byte("x")})
+					for range 100 {
+						r.space.Publish(&broker.Message{Subject: []byte("o"), Data: []byte("x")})
+					}
+					r.publish("o", "x") // no faster than the disk
 				}
 			}
 		}()

@@ -37,7 +37,12 @@ func Subscribe(t testing.TB, s *broker.Space, pattern string) *Inbox {
 // SubscribeGroup listens on a pattern as a member of a queue group.
 func SubscribeGroup(t testing.TB, s *broker.Space, pattern, group string) *Inbox {
 	t.Helper()
-	i := &Inbox{Subject: pattern, C: make(chan Msg, 1<<16), space: s}
+	return subscribe(t, s, pattern, group, 1<<16)
+}
+
+// subscribe makes an inbox that holds so many messages; who sends more waits.
+func subscribe(t testing.TB, s *broker.Space, pattern, group string, room int) *Inbox {
+	i := &Inbox{Subject: pattern, C: make(chan Msg, room), space: s}
 	i.sub = &broker.Subscription{Subject: pattern, Queue: group, Kind: broker.KindClient, Sink: i}
 	s.Subscribe(i.sub)
 	t.Cleanup(i.Close)
@@ -93,10 +98,11 @@ func (i *Inbox) None(t testing.TB) {
 
 var inboxes atomic.Uint64
 
-// NewInbox listens on a subject that nobody else uses.
+// NewInbox listens on a subject that nobody else uses. It is for the answers to one
+// request: a test makes thousands of them, all of which stay until its end.
 func NewInbox(t testing.TB, s *broker.Space) *Inbox {
 	t.Helper()
-	return Subscribe(t, s, fmt.Sprintf("_INBOX.%d", inboxes.Add(1)))
+	return subscribe(t, s, fmt.Sprintf("_INBOX.%d", inboxes.Add(1)), "", 1<<10)
 }
 
 // Send publishes a message and asks for an answer, which comes to the inbox.
