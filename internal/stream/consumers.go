@@ -294,22 +294,27 @@ func (s *Stream) revive() {
 	}
 }
 
-// A consumer that nobody uses stays for longer than it says by a random time between
-// these: who comes back just in time finds it, and consumers that were left together
-// do not go together.
+// A pull consumer that nobody uses stays for longer than it says by a random time
+// between these: who comes back just in time finds it, and consumers that were left
+// together do not go together.
 const (
 	leastGrace = 100 * time.Millisecond
 	mostGrace  = time.Second
 )
+
+func grace(c *consumer.Config) time.Duration {
+	if c.InactiveThreshold <= 0 || c.Push != nil {
+		return 0
+	}
+	return leastGrace + rand.N(mostGrace-leastGrace)
+}
 
 // coreConfig is the configuration of a consumer's core, with what the dialect
 // knows.
 func (s *Stream) coreConfig(spec *consumerSpec) consumer.Config {
 	core := spec.Config.Core
 	core.NewPin = newPin
-	if core.InactiveThreshold > 0 {
-		core.InactiveThreshold += leastGrace + rand.N(mostGrace-leastGrace)
-	}
+	core.InactiveThreshold += grace(&core)
 	core.AckReplyLen = s.dialect.AckReplyLen(s.Name(), spec.Config.Name)
 	return core
 }
