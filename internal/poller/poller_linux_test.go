@@ -90,7 +90,7 @@ func (r *reader) Ready(s *Socket) Next {
 	case err != nil:
 		r.ended <- err
 		return Done
-	case n == len(b) || s.Ended():
+	case n == len(b) || n > 0 && s.Ended():
 		return Again
 	}
 	return r.next
