@@ -97,10 +97,12 @@ func (c *call) announce(response any) {
 }
 
 func (c *call) tellStream(e wire.Event) {
-	c.tell(e, c.Stream, "", func() []byte {
-		return wire.Encode(&wire.StreamActionEvent{
-			EventHead: e.Head(nuid.Next(), time.Now()), Stream: c.Stream, Action: e.Action(), Domain: c.o.Domain,
-		})
+	c.tell(e, c.Stream, "", func() []byte { return c.streamAction(e, c.Stream) })
+}
+
+func (a *accountAPI) streamAction(e wire.Event, name string) []byte {
+	return wire.Encode(&wire.StreamActionEvent{
+		EventHead: e.Head(nuid.Next(), time.Now()), Stream: name, Action: e.Action(), Domain: a.o.Domain,
 	})
 }
 

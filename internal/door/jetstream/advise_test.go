@@ -179,4 +179,5 @@ func TestSnapshotsAndRestoresAreAnnounced(t *testing.T) {
 	}
 	told(t, in, "ADVISORY.STREAM.RESTORE_CREATE.S", "advisory.v1.restore_create")
 	told(t, in, "ADVISORY.STREAM.RESTORE_COMPLETE.S", "advisory.v1.restore_complete")
+	told(t, in, "ADVISORY.STREAM.CREATED.S", "advisory.v1.stream_action")
 }

@@ -138,6 +138,7 @@ func (u *upload) run(ctx context.Context, sub *broker.Subscription) {
 		return
 	}
 	u.api.log.Info("stream restored", "stream", u.name, "account", u.api.space.Name(), "bytes", in.Offset())
+	u.created()
 	u.answer(wire.Encode(&wire.StreamCreateResponse{
 		Response: wire.KindStreamCreate.Head(nil), StreamInfo: u.api.streamInfo(s, false),
 	}))

@@ -65,3 +65,9 @@ func (t *transfer) restoreEnds(bytes int64) {
 		})
 	})
 }
+
+// created tells that the restored stream is there.
+func (t *transfer) created() {
+	e := wire.EventStreamCreated
+	t.api.tell(e, t.name, "", func() []byte { return t.api.streamAction(e, t.name) })
+}

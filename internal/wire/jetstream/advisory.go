@@ -205,8 +205,7 @@ type PinEvent struct {
 // unsupported.
 type BatchEvent struct {
 	EventHead
-	Account string `json:"account,omitempty"`
-	Stream  string `json:"stream"`
-	Batch   string `json:"batch"`
-	Reason  string `json:"reason"`
+	Stream string `json:"stream"`
+	Batch  string `json:"batch"`
+	Reason string `json:"reason"`
 }
