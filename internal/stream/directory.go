@@ -509,6 +509,17 @@ func (d *Directory) Count(account string) int {
 	return len(d.accounts[account])
 }
 
+// Consumers is the number of consumers of an account's streams.
+func (d *Directory) Consumers(account string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, s := range d.accounts[account] {
+		n += int(s.delivers.Load())
+	}
+	return n
+}
+
 // Usage returns what an account's streams hold. It looks at each of them.
 func (d *Directory) Usage(account string) Usage {
 	d.mu.Lock()
@@ -516,9 +527,7 @@ func (d *Directory) Usage(account string) Usage {
 	d.mu.Unlock()
 	u := Usage{Streams: len(all)}
 	for _, s := range all {
-		s.mu.Lock()
-		u.Consumers += len(s.consumers)
-		s.mu.Unlock()
+		u.Consumers += int(s.delivers.Load())
 		if b := s.part.Status().Bytes; s.Config().Memory {
 			u.Memory += b
 		} else {

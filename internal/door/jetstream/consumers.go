@@ -149,7 +149,7 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if werr := r.Decide(nil); werr != nil {
 		return nil, werr
 	}
-	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Usage(c.space.Name()).Consumers >= l {
+	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Consumers(c.space.Name()) >= l {
 		return nil, wire.Err(wire.CodeMaximumConsumers)
 	}
 	if werr := cfg.CheckQueue(config(s)); werr != nil {
