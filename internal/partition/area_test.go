@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"reflect"
 	"testing"
 	"unsafe"
 
@@ -37,5 +38,26 @@ func TestASmallAreaIsUsedAgainOnceItIsAdmitted(t *testing.T) {
 		if v, err := rd.Next(); err != nil || v.Seq != seq || string(v.Data) != "same" {
 			t.Fatalf("record %d is %d, %q, %v", seq, v.Seq, v.Data, err)
 		}
+	}
+}
+
+// A log that was busy once keeps no memory for frames that do not come.
+func TestACheckpointKeepsNoMemoryForFramesToCome(t *testing.T) {
+	r := newRig(t, Limits{})
+	for range 1000 {
+		b := &Batch{}
+		b.Area.Append(&record.Parts{Subject: []byte("a"), Data: make([]byte, 100)})
+		r.p.Admit(1, b)
+	}
+	r.sync()
+	var none record.Packer
+	if reflect.DeepEqual(r.p.packer, none) {
+		t.Fatal("a busy log packs nothing")
+	}
+	if err := r.p.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(r.p.packer, none) {
+		t.Error("memory is kept for frames to come")
 	}
 }

@@ -93,6 +93,7 @@ func (p *Partition) snapshot() *snapshot {
 	p.untrimmed = true
 	p.mu.Lock()
 	s := &snapshot{index: p.applied, subjects: p.freezeLocked()}
+	p.packer.Forget() // the log may be quiet from now on
 	p.mu.Unlock()
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -22,8 +22,8 @@ type Packer struct {
 	size   int // of the last chunk
 }
 
-// Forget lets the memory go that is kept for the frames to come: the log is quiet, or
-// begins anew.
+// Forget lets the memory go that is kept for the frames to come. The first of them get
+// little.
 func (p *Packer) Forget() { *p = Packer{} }
 
 // Seal is the function Seal, which takes the area over, or not: packed says that the

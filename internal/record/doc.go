@@ -10,7 +10,8 @@
 // of records), which admission writes when it has decided. Each record has a
 // checksum of its content alone; the head's checksum covers the records'
 // checksums. So one damaged bit costs one record, and a short read verifies only
-// what it returns.
+// what it returns. Small frames are copied once more, by a Packer, into a chunk of their
+// log: memory then holds little beside them, and the area serves the next batch at once.
 //
 // The package knows nothing of protocols: a header block is bytes. It is pure:
 // no I/O, no goroutine, no lock, no clock. Values are not safe for concurrent

@@ -7,7 +7,8 @@
 // # Who does what
 //
 //   - A Directory holds the streams of all accounts by name. It creates them
-//     through group 0 (meta) and is told by it what exists.
+//     through group 0 (meta) and is told by it what exists. Which subjects are taken
+//     it finds in a tree of them, so a creation costs the same among many streams.
 //   - A Stream subscribes an ingest at its subjects. Readers of connections stage
 //     their messages there, each in an area of its own, and hand the area to the
 //     partition once a read buffer.
