@@ -43,9 +43,12 @@ func TestFaultNothingAcknowledgedIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatalf("WEIR_FAULTS_FOR: %v", err)
 		}
-		for end := time.Now().Add(d); time.Now().Before(end) && !t.Failed(); {
-			runHistory(t, rand.Uint64())
+		first := rand.Uint64() >> 1
+		seed := first
+		for end := time.Now().Add(d); time.Now().Before(end) && !t.Failed(); seed++ {
+			runHistory(t, seed)
 		}
+		t.Logf("fresh seeds %d to %d", first, seed-1)
 		return
 	}
 	for seed := range uint64(faultSeeds) {

@@ -69,10 +69,11 @@ func TestFaultsLoseNothingAcknowledged(t *testing.T) {
 			t.Fatalf("WEIR_FAULTS_FOR: %v", err)
 		}
 		runs := 0
-		for seed := uint64(begin.UnixNano()); time.Since(begin) < long && one(seed); seed++ {
+		first := uint64(begin.UnixNano())
+		for seed := first; time.Since(begin) < long && one(seed); seed++ {
 			runs++
 		}
-		t.Logf("%d fresh seeds, %d steps, in %v: %v", runs, steps, time.Since(begin), seen)
+		t.Logf("%d fresh seeds from %d on, %d steps, in %v: %v", runs, first, steps, time.Since(begin), seen)
 		return
 	}
 	seeds := uint64(48)
