@@ -29,15 +29,21 @@ func invalid(m *nats.Msg) []string {
 	if schema == nil {
 		return nil
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(m.Data))
-	if err == nil {
-		err = schema.Validate(v)
-	}
+	err = violation(schema, m.Data)
 	if err != nil && !schemaIsWrong(head.Type, err) && !(head.Error != nil && strings.Contains(err.Error(), "subschemas 0, 1 matched")) {
 		// An error that has the keys of an answer, too, as nats-server sends it, is both.
 		return []string{fmt.Sprintf("schema %s: %v\n\t%s", head.Type, err, m.Data)}
 	}
 	return nil
+}
+
+// violation says what a schema does not allow in a JSON text.
+func violation(schema *jsonschema.Schema, text []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(v)
 }
 
 var compiled struct {

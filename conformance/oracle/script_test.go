@@ -66,7 +66,7 @@ func TestWeirAnswersLikeNATSServer(t *testing.T) {
 		}
 	})
 	if !t.Failed() && wholeRun() {
-		checkAllDifferencesAreNeeded(t)
+		differences.checkAllAreNeeded(t)
 		checkEveryRequestIsAsked(t)
 	}
 }
@@ -378,7 +378,7 @@ func (s *script) both(what string, taking bool, f func(d *side) ([]*nats.Msg, er
 			prefix = fmt.Sprint(i)
 		}
 		for _, u := range compare(prefix, a, b) {
-			if !explained(s.file, what, u.field) {
+			if !differences.explains(s.file, what, u.field) {
 				wrong = append(wrong, u.String())
 			}
 		}

@@ -1,0 +1,35 @@
+package oracle_test
+
+// managed are the differences that a user of the management library meets: the
+// script is the tour's name, the request the operation with its arguments.
+var managed = &table{entries: []difference{
+	{"*", "*", "*etadata._nats.level", "Weir shows the level of the API that it serves, which is lower"},
+	{"account", "*", "*api.level", "as above"},
+	{"account", "*MetaApiLevel*", "result0", "as above"},
+	{"account", "*JetStreamAccountInfo", "*.memory", "Weir's records have another overhead"},
+	{"*", "*", "*config.pause_until", "a pause until the time of zero is none, and not shown"},
+	{"pager", "*PageContents*", "*config.opt_start_time", "the library counts back from the time of the call"},
+	{"consumer_from_an_age", "*NewConsumer*", "*opt_start_time", "as above"},
+	{"consumer_from_an_age", "*NewConsumer*", "result0.StartTime", "as above"},
+	{"*", "*", "*.active", sometimes + "an origin of the same server is heard from the beginning"},
+	{"stream_lists", "Manager.StreamNames", "asked.0.answer.streams", "an empty list is an array, as the schemas demand, and not null"},
+	{"stream_options", "*QUEUE*", "*.state.consumer_count", sometimes + "what a copy reads by is not counted as a consumer"},
+	{"stream_options", "*SOURCED*", "asked.0.answer.sources.*", sometimes + "sources are shown in the order of the configuration"},
+	{"backups", "Stream.SnapshotToDirectory*", "*error", "directories of each server's own"},
+	{"backups", "SnapshotDataPath*", "*", "the library names the file by the server's version"},
+	{"backups", "Stream.SnapshotToBuffer*", "*", "a size of the window needs a level of the API that Weir does not say it has"},
+	{"backups", "*Restore*", "asked.*.answer.deliver_subject", "an error has no subject to send to"},
+	{"backups", "Manager.RestoreSnapshotFromBuffer*", "error*", "what is no backup is refused at its first chunk"},
+	{"backups_in_memory", "*SnapshotToBuffer*", "*", "the library asks no server of Weir's level for it"},
+	{"events", "*", "*api.level", "Weir shows the level of the API that it serves, which is lower"},
+	{"events", "*", "*.client.*", "advisories name the client's account only"},
+	{"events", "*", "*.API.*.body.request", "the request repeats what the server has shown of itself"},
+	{"events", "*take .STREAM.CREATED.S", "*body.bytes", "each server has a format of its own"},
+	{"events", "*take .ADVISORY.API", "*.STREAM.DELETED.S", sometimes + "nats-server may not tell that a stream is deleted"},
+	{"clusters", "*", "*answer", "a request that only a cluster's members or the system account may make fails at once, and not when the client has waited long enough"},
+	{"clusters", "*", "error", "as above"},
+	{"monitoring", "*checkAccount*", "*.api.level", "Weir shows the level of the API that it serves, which is lower"},
+	{"monitoring", "*checkAccount*", "*.api.total", "what copies ask of the API by themselves counts nowhere"},
+	{"monitoring", "*checkAccount*", "*consumers*", "what a copy reads by is not counted as a consumer"},
+	{"messages", "*Delete*", "*error.*", "one error for all messages that are not there"},
+}}
