@@ -18,8 +18,9 @@ func newImport(a *app) *cobra.Command {
 		`Copies streams with all that belongs to them from another server into this one, and
 verifies the copy. An import that was interrupted goes on where it was.`,
 		`  weir import jetstream --from nats://old.example:4222 --dry-run
-  weir import jetstream --from nats://old.example:4222`,
-		newImportJetStream(a))
+  weir import jetstream --from nats://old.example:4222
+  weir import stan /var/lib/nats-streaming`,
+		newImportJetStream(a), newImportStan(a))
 }
 
 // importFlags say where from, and what.

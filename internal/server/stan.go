@@ -76,7 +76,7 @@ func refuseOldStore(disk vfs.FS, dir string) error {
 			return fmt.Errorf("look for an older store: %w", err)
 		}
 	}
-	return fmt.Errorf("%s is a file store of NATS Streaming, which this server does not read in place: choose another directory", dir)
+	return fmt.Errorf("%s is a file store of NATS Streaming, which this server does not read in place: choose another directory, and `weir import stan` brings over what is in this one", dir)
 }
 
 // startStan begins to serve streaming clients, if it is to.

@@ -261,7 +261,14 @@ func (s *Stream) consumerSet(spec consumerSpec) (*Consumer, error) {
 	case !spec.Update && c != nil:
 		return nil, ErrExists
 	case c == nil:
-		return s.addConsumerLocked(spec, n, consumer.StartAt(spec.Config.Start)), nil
+		st := consumer.StartAt(spec.Config.Start)
+		if len(spec.State) > 0 {
+			if st, err = consumer.DecodeState(spec.State); err != nil {
+				return nil, err
+			}
+			spec.State = nil
+		}
+		return s.addConsumerLocked(spec, n, st), nil
 	}
 	s.shard.post(event{kind: evCall, call: func(now int64) {
 		if c.gone.Load() {

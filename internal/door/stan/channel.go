@@ -130,6 +130,9 @@ func (d *Door) make(ch *channel) {
 	ctx, cancel := d.context()
 	defer cancel()
 	s, err := d.streamFor(ctx, ch)
+	if err == nil {
+		err = d.configure(ctx, ch.name, s)
+	}
 	if err != nil {
 		d.log.Error("channel not made", "channel", ch.name, "error", err)
 		ch.failed = "stan: " + err.Error()

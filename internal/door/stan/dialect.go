@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/consumer"
@@ -14,33 +13,11 @@ import (
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/subject"
 	jswire "github.com/weirmq/weir/internal/wire/jetstream"
-)
-
-// Streams that are channels have these keys in their metadata: the channel's name,
-// and the cluster id of the door that made them. Whoever makes a stream with the
-// first one makes it that channel.
-const (
-	metaChannel = "weir.stan.channel"
-	metaCluster = "weir.stan.cluster"
+	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
 // streamDialect is that of the streams: JetStream's clients use them as any others.
 const streamDialect = "jetstream"
-
-// StreamName is the name of a channel's stream: the channel's, with a percent sign and
-// two hexadecimal digits in place of each byte that streams' names may not have.
-func StreamName(channel string) string {
-	var b strings.Builder
-	for i := range len(channel) {
-		switch c := channel[i]; {
-		case c <= ' ', c > '~', strings.IndexByte(`.*>/\%:`, c) >= 0:
-			fmt.Fprintf(&b, "%%%02X", c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
 
 // channelOf gives the channel that a stream is; false: it is none.
 func channelOf(s *stream.Stream) (name string, ok bool) {
@@ -48,23 +25,23 @@ func channelOf(s *stream.Stream) (name string, ok bool) {
 	if !isJS {
 		return "", false
 	}
-	name, ok = cfg.Metadata[metaChannel]
+	name, ok = cfg.Metadata[wire.MetaChannel]
 	return name, ok
 }
 
 // ours says whether this door made a stream.
 func (d *Door) ours(s *stream.Stream) bool {
 	cfg, ok := s.Native().(*jswire.StreamConfig)
-	return ok && cfg.Metadata[metaCluster] == d.o.Cluster
+	return ok && cfg.Metadata[wire.MetaCluster] == d.o.Cluster
 }
 
 // config is the configuration of a channel's stream.
 func (d *Door) config(channel string) stream.Config {
 	l := d.o.Limits.Of(channel)
 	js := &jswire.StreamConfig{
-		Name: StreamName(channel), Description: "channel " + channel, Replicas: 1, MaxConsumers: -1,
+		Name: wire.StreamName(channel), Description: "channel " + channel, Replicas: 1, MaxConsumers: -1,
 		MaxMsgs: orNone(l.MaxMsgs), MaxBytes: orNone(l.MaxBytes), MaxAge: l.MaxAge, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
-		AllowDirect: true, Metadata: map[string]string{metaChannel: channel, metaCluster: d.o.Cluster, jswire.MetaCapture: jswire.CaptureNone},
+		AllowDirect: true, Metadata: wire.ChannelMetadata(channel, d.o.Cluster),
 	}
 	if d.o.Memory {
 		js.Storage = jswire.StorageMemory
@@ -120,7 +97,7 @@ func (d *Door) streamFor(ctx context.Context, ch *channel) (*stream.Stream, erro
 	}
 	s, err := d.dir.Create(ctx, d.space.Name(), d.config(ch.name))
 	if errors.Is(err, stream.ErrExists) {
-		return nil, fmt.Errorf("stream %q exists and is not this channel", StreamName(ch.name))
+		return nil, fmt.Errorf("stream %q exists and is not this channel", wire.StreamName(ch.name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make channel: %w", err)
@@ -129,14 +106,14 @@ func (d *Door) streamFor(ctx context.Context, ch *channel) (*stream.Stream, erro
 }
 
 // storeName is the name of the stream that holds the clients.
-func (d *Door) storeName() string { return "STAN-CLIENTS-" + StreamName(d.o.Cluster) }
+func (d *Door) storeName() string { return "STAN-CLIENTS-" + wire.StreamName(d.o.Cluster) }
 
 // storeConfig is its configuration: a record a client, the subject is its id.
 func (d *Door) storeConfig() stream.Config {
 	js := &jswire.StreamConfig{
 		Name: d.storeName(), Description: "clients of the streaming server " + d.o.Cluster, Replicas: 1, MaxConsumers: -1,
 		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: 1, MaxMsgSize: -1,
-		Metadata: map[string]string{metaCluster: d.o.Cluster, jswire.MetaCapture: jswire.CaptureNone},
+		Metadata: map[string]string{wire.MetaCluster: d.o.Cluster, jswire.MetaCapture: jswire.CaptureNone},
 	}
 	if d.o.Memory {
 		js.Storage = jswire.StorageMemory

@@ -89,11 +89,8 @@ func (d *Door) readChannel(ctx context.Context, name string, s *stream.Stream) e
 	ch.state.Store(channelOpen)
 	close(ch.ready)
 	d.list(ch)
-	if want := d.config(name); d.ours(s) && !alike(s.Config(), &want) {
-		if err := s.Update(ctx, want); err != nil {
-			return fmt.Errorf("apply the configured limits: %w", err)
-		}
-		d.log.Info("channel configured anew", "channel", name)
+	if err := d.configure(ctx, name, s); err != nil {
+		return err
 	}
 	for _, c := range s.Consumers() {
 		doc, ok := c.Native().(*subscription)
@@ -107,6 +104,21 @@ func (d *Door) readChannel(ctx context.Context, name string, s *stream.Stream) e
 	if ch.active == 0 {
 		d.watchIdle(ch)
 	}
+	return nil
+}
+
+// configure gives a channel's stream the limits that are configured now, if the door
+// made it, or an import for it. One that is stored elsewhere than the door stores now
+// stays as it is.
+func (d *Door) configure(ctx context.Context, name string, s *stream.Stream) error {
+	want := d.config(name)
+	if !d.ours(s) || s.Config().Memory != want.Memory || alike(s.Config(), &want) {
+		return nil
+	}
+	if err := s.Update(ctx, want); err != nil {
+		return fmt.Errorf("apply the configured limits: %w", err)
+	}
+	d.log.Info("channel configured anew", "channel", name)
 	return nil
 }
 

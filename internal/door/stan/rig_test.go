@@ -138,7 +138,8 @@ func (r *rig) absent(id string) *peer {
 	r.t.Helper()
 	p := &peer{r: r, id: id, conn: "conn-" + id + fmt.Sprint(time.Now().UnixNano())}
 	p.beats = streamtest.NewInbox(r.t, r.space)
-	p.acks = streamtest.NewInbox(r.t, r.space)
+	// With room for all that a test publishes before it looks.
+	p.acks = streamtest.Subscribe(r.t, r.space, "_INBOX.acks."+p.conn)
 	if resp := p.request(); resp.Error != "" {
 		r.t.Fatalf("connect %s: %s", id, resp.Error)
 	}

@@ -14,8 +14,9 @@ type subscriptions struct {
 	discover, pings, publish, subscribe, unsubscribe, subClose, close *broker.Subscription
 	// inboxes gets acknowledgements and the answers to heartbeats. Subscriptions of an
 	// older server have inboxes elsewhere: these have subscriptions of their own.
-	inboxes *broker.Subscription
-	all     []*broker.Subscription
+	inboxes  *broker.Subscription
+	all      []*broker.Subscription
+	adoption func() // ends taking durables over
 }
 
 // listen subscribes the door at its subjects, unless another server is there.
@@ -41,6 +42,7 @@ func (d *Door) listen(ctx context.Context) error {
 			return err
 		}
 	}
+	d.subs.adoption = d.space.Serve(wire.AdoptSubject(d.o.Cluster), adopter{d})
 	if d.o.Network == nil {
 		return nil
 	}
@@ -51,6 +53,9 @@ func (d *Door) listen(ctx context.Context) error {
 
 // deafen ends listening.
 func (d *Door) deafen() {
+	if d.subs.adoption != nil {
+		d.subs.adoption()
+	}
 	for _, s := range d.subs.all {
 		d.net.Unsubscribe(s)
 	}

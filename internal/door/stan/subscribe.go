@@ -133,12 +133,12 @@ func describe(r *wire.SubscriptionRequest) (*subscription, string) {
 		if doc.IsDurable {
 			doc.Queue = r.DurableName + ":" + r.QGroup
 		}
-		return doc, "q-" + StreamName(doc.Queue)
+		return doc, "q-" + wire.StreamName(doc.Queue)
 	case doc.IsDurable:
 		doc.Durable = r.DurableName
-		return doc, "d-" + StreamName(r.ClientID) + ":" + StreamName(r.DurableName)
+		return doc, "d-" + wire.StreamName(r.ClientID) + ":" + wire.StreamName(r.DurableName)
 	}
-	return doc, "s-" + StreamName(r.ClientID) + ":" + nuid.Next()
+	return doc, "s-" + wire.StreamName(r.ClientID) + ":" + nuid.Next()
 }
 
 // startOf gives the first sequence that a new subscription gets.

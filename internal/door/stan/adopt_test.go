@@ -1,0 +1,88 @@
+package stan
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/weirmq/weir/internal/stream/streamtest"
+	wire "github.com/weirmq/weir/internal/wire/stan"
+)
+
+func (r *rig) adopt(q *wire.Adoption) wire.Adopted {
+	r.t.Helper()
+	b, err := json.Marshal(q)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var a wire.Adopted
+	if err := json.Unmarshal(streamtest.Request(r.t, r.space, wire.AdoptSubject("tc"), nil, b).Data, &a); err != nil {
+		r.t.Fatal(err)
+	}
+	return a
+}
+
+func TestAdoptedDurablesGoOnWhereTheyStood(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	p.put("foo", numbers(6)...)
+	q := wire.Adoption{Channel: "foo", Client: "me", Durable: "d", MaxInFlight: 10, AckWait: 30, LastSent: 4, Pending: []uint64{2, 4}}
+	if a := r.adopt(&q); a != (wire.Adopted{LastSent: 4, Pending: 2}) {
+		t.Fatalf("%+v", a)
+	}
+	if a := r.adopt(&q); a != (wire.Adopted{LastSent: 4, Pending: 2, Kept: true}) {
+		t.Fatalf("again: %+v", a)
+	}
+	g := wire.Adoption{Channel: "foo", Durable: "d", Queue: "q", MaxInFlight: 10, AckWait: 30, LastSent: 99, Pending: []uint64{1, 98}}
+	if a := r.adopt(&g); a != (wire.Adopted{LastSent: 6, Pending: 1}) {
+		t.Fatalf("a group: %+v", a)
+	}
+	n := wire.Adoption{Channel: "foo", Client: "me", Durable: "new", LastSent: 0}
+	if a := r.adopt(&n); a != (wire.Adopted{}) {
+		t.Fatalf("nothing was sent: %+v", a)
+	}
+	r.restart()
+	p.r = r
+	subs := r.door.Subscriptions(context.Background(), "foo")
+	if len(subs) != 3 || !subs[0].Offline || subs[0].Client != "me" {
+		t.Errorf("%+v", subs)
+	}
+	s := p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "d", StartPosition: wire.First})
+	for _, seq := range []uint64{2, 4} {
+		if m := s.want(seq); !m.Redelivered {
+			t.Errorf("message %d comes as if for the first time", seq)
+		}
+	}
+	if m := s.want(5, 6); m.Redelivered {
+		t.Error("message 6 comes again")
+	}
+	s = p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "d", QGroup: "q", StartPosition: wire.First})
+	s.want(1)
+	s.quiet()
+	p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "new"}).want(1, 2, 3, 4, 5, 6)
+}
+
+func TestDurablesThatCannotBeAreNotAdopted(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.MaxChannels, o.Limits.MaxSubs = 1, 1 })
+	ok := wire.Adoption{Channel: "foo", Client: "me", Durable: "d", LastSent: 4}
+	if a := r.adopt(&ok); a.Error != "" {
+		t.Fatal(a.Error)
+	}
+	for want, q := range map[string]wire.Adoption{
+		wire.InvalidSubject:     {Channel: "a..b", Client: "me", Durable: "d"},
+		"needs a name":          {Channel: "foo", Client: "me"},
+		"and a client":          {Channel: "foo", Client: "m.e", Durable: "x"},
+		wire.InvalidDurableName: {Channel: "foo", Durable: "d:e", Queue: "q"},
+		"not in order":          {Channel: "foo", Client: "me", Durable: "e", Pending: []uint64{2, 1}},
+		wire.TooManySubs:        {Channel: "foo", Client: "me", Durable: "e"},
+		wire.TooManyChannels:    {Channel: "bar", Client: "me", Durable: "e"},
+	} {
+		if a := r.adopt(&q); !strings.Contains(a.Error, want) {
+			t.Errorf("%+v: %q, want %q", q, a.Error, want)
+		}
+	}
+	if got := string(streamtest.Request(t, r.space, wire.AdoptSubject("tc"), nil, []byte("{")).Data); !strings.Contains(got, "error") {
+		t.Error(got)
+	}
+}
