@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/stream/streamtest"
+	jswire "github.com/weirmq/weir/internal/wire/jetstream"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
@@ -61,6 +62,15 @@ func TestAdoptedDurablesGoOnWhereTheyStood(t *testing.T) {
 	s.want(1)
 	s.quiet()
 	p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "new"}).want(1, 2, 3, 4, 5, 6)
+}
+
+// TestAnImportMakesTheStreamsThatTheDoorMakes holds what a channel's metadata says
+// against what the streams' protocol knows.
+func TestAnImportMakesTheStreamsThatTheDoorMakes(t *testing.T) {
+	m := wire.ChannelMetadata("foo", "tc")
+	if m[jswire.MetaCapture] != jswire.CaptureNone || m[wire.MetaChannel] != "foo" || m[wire.MetaCluster] != "tc" {
+		t.Errorf("%v", m)
+	}
 }
 
 func TestDurablesThatCannotBeAreNotAdopted(t *testing.T) {

@@ -16,6 +16,9 @@
 // package remote connects to one. What streams and consumers send goes through the
 // account's space all the same, under a prefix that leads there.
 //
+// Durables of another server come in as a request of Weir's own (adopt.go), which an
+// import makes behind a channel's stream: each begins where it stood there.
+//
 // # Order
 //
 // All subjects lead to one sink, so that what one connection sends is taken in
