@@ -141,7 +141,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of, Batches: js.Batches,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
-		Outlet:   r.newOutlet,
+		Outlet:   func() stream.Outlet { return r.newOutlet(js.Domain) },
 		Shards:   runtime.NumCPU(), Log: r.log,
 	})
 	if js.Enabled {

@@ -120,11 +120,11 @@ type outlets struct {
 	stan *standoor.Outlet // nil: there is no such door
 }
 
-func (r *rooms) newOutlet() stream.Outlet {
+func (r *rooms) newOutlet(domain string) stream.Outlet {
 	if r.stan == nil {
-		return new(jsdoor.Outlet)
+		return &jsdoor.Outlet{Domain: domain}
 	}
-	return &outlets{stan: r.stan.NewOutlet()}
+	return &outlets{Outlet: jsdoor.Outlet{Domain: domain}, stan: r.stan.NewOutlet()}
 }
 
 func streaming(c *stream.Consumer) bool { return c.Config().Dialect == standoor.DialectName }

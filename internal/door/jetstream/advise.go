@@ -25,7 +25,7 @@ func (o *Outlet) Advise(p *broker.Publisher, c *stream.Consumer, a *consumer.Adv
 	if !c.Stream().Listened(o.to) {
 		return
 	}
-	head := e.Head(nuid.Next(), time.Now())
+	head := e.Head(nuid.Next(), time.Now(), o.Domain)
 	var body any
 	switch a.Kind {
 	case consumer.AdvisoryAcked:
@@ -55,13 +55,13 @@ func (o *Outlet) Advise(p *broker.Publisher, c *stream.Consumer, a *consumer.Adv
 func (o *Outlet) Deleted(p *broker.Publisher, c *stream.Consumer) {
 	o.to = wire.EventConsumerDeleted.AppendSubject(o.to[:0], c.Stream().Name(), c.Name())
 	if c.Stream().Listened(o.to) {
-		p.Publish(&broker.Message{Subject: o.to, Data: consumerAction(wire.EventConsumerDeleted, c.Stream().Name(), c.Name())})
+		p.Publish(&broker.Message{Subject: o.to, Data: consumerAction(wire.EventConsumerDeleted, c.Stream().Name(), c.Name(), o.Domain)})
 	}
 }
 
-func consumerAction(e wire.Event, streamName, name string) []byte {
+func consumerAction(e wire.Event, streamName, name, domain string) []byte {
 	return wire.Encode(&wire.ConsumerActionEvent{
-		EventHead: e.Head(nuid.Next(), time.Now()), Stream: streamName, Consumer: name, Action: e.Action(),
+		EventHead: e.Head(nuid.Next(), time.Now(), domain), Stream: streamName, Consumer: name, Action: e.Action(),
 	})
 }
 
@@ -81,12 +81,12 @@ func (c *call) announce(response any) {
 	switch r := response.(type) {
 	case *wire.ConsumerCreateResponse:
 		c.tell(wire.EventConsumerCreated, c.Stream, r.Name, func() []byte {
-			return consumerAction(wire.EventConsumerCreated, c.Stream, r.Name)
+			return consumerAction(wire.EventConsumerCreated, c.Stream, r.Name, c.o.Domain)
 		})
 	case *wire.ConsumerPauseResponse:
 		c.tell(wire.EventConsumerPause, c.Stream, c.Consumer, func() []byte {
 			e := &wire.ConsumerPauseEvent{
-				EventHead: wire.EventConsumerPause.Head(nuid.Next(), time.Now()), Stream: c.Stream, Consumer: c.Consumer, Paused: r.Paused,
+				EventHead: wire.EventConsumerPause.Head(nuid.Next(), time.Now(), c.o.Domain), Stream: c.Stream, Consumer: c.Consumer, Paused: r.Paused,
 			}
 			if r.Paused {
 				e.PauseUntil = r.PauseUntil
@@ -102,7 +102,7 @@ func (c *call) tellStream(e wire.Event) {
 
 func (a *accountAPI) streamAction(e wire.Event, name string) []byte {
 	return wire.Encode(&wire.StreamActionEvent{
-		EventHead: e.Head(nuid.Next(), time.Now()), Stream: name, Action: e.Action(), Domain: a.o.Domain,
+		EventHead: e.Head(nuid.Next(), time.Now(), a.o.Domain), Stream: name, Action: e.Action(),
 	})
 }
 
@@ -118,9 +118,9 @@ func (c *call) audit(r *broker.Request, response []byte) {
 		return
 	}
 	c.space.Publish(&broker.Message{Subject: auditSubject, Data: wire.Encode(&wire.APIEvent{
-		EventHead: wire.EventAPI.Head(nuid.Next(), time.Now()), Server: c.o.ServerName,
+		EventHead: wire.EventAPI.Head(nuid.Next(), time.Now(), c.o.Domain), Server: c.o.ServerName,
 		Client: wire.APIClient{Account: c.space.Name()}, Subject: r.Subject, Request: string(c.body),
-		Response: string(response), Domain: c.o.Domain,
+		Response: string(response),
 	})})
 }
 

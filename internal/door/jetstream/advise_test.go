@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/stream/streamtest"
 )
 
@@ -180,4 +181,29 @@ func TestSnapshotsAndRestoresAreAnnounced(t *testing.T) {
 	told(t, in, "ADVISORY.STREAM.RESTORE_CREATE.S", "advisory.v1.restore_create")
 	told(t, in, "ADVISORY.STREAM.RESTORE_COMPLETE.S", "advisory.v1.restore_complete")
 	told(t, in, "ADVISORY.STREAM.CREATED.S", "advisory.v1.stream_action")
+}
+
+func TestWhatShardsTellNamesTheDomain(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>")
+	r.consumer("S", "c")
+	s := r.Streams.Find("A", "S")
+	c := s.Consumer("c")
+	in := streamtest.Subscribe(t, r.space, "$JS.EVENT.>")
+	o, p := &Outlet{Domain: "hub"}, broker.NewPublisher(r.space, broker.PublisherOptions{})
+	check := func(what string) {
+		t.Helper()
+		p.HandOver()
+		if m := in.Next(t); !strings.Contains(string(m.Data), `"domain":"hub"`) {
+			t.Errorf("%s: %s", what, m.Data)
+		}
+	}
+	for kind := range adviceEvents {
+		o.Advise(p, c, &consumer.Advisory{Kind: consumer.AdvisoryKind(kind), Seq: 1, DSeq: 1, Delivered: 1})
+		check(string(adviceEvents[kind].AppendSubject(nil, "S", "c")))
+	}
+	o.Deleted(p, c)
+	check("deleted")
+	o.Abandoned(p, s, "b", stream.AbandonedTimeout)
+	check("abandoned")
 }

@@ -145,6 +145,6 @@ func (o *Outlet) Abandoned(p *broker.Publisher, s *stream.Stream, id string, why
 		return
 	}
 	p.Publish(&broker.Message{Subject: o.to, Data: wire.Encode(&wire.BatchEvent{
-		EventHead: e.Head(nuid.Next(), time.Now()), Stream: s.Name(), Batch: id, Reason: abandonReasons[why],
+		EventHead: e.Head(nuid.Next(), time.Now(), o.Domain), Stream: s.Name(), Batch: id, Reason: abandonReasons[why],
 	})})
 }

@@ -11,6 +11,8 @@ import (
 // Outlet writes what consumers send to JetStream clients. It keeps scratch bytes,
 // so each shard has one of its own.
 type Outlet struct {
+	Domain string // of the server, for what it tells; set at construction
+
 	reply, to, header, pinned []byte
 }
 

@@ -257,7 +257,7 @@ func streamDelete(c *call) (any, *wire.Error) {
 	}
 	for _, con := range consumers {
 		c.tell(wire.EventConsumerDeleted, c.Stream, con.Name(), func() []byte {
-			return consumerAction(wire.EventConsumerDeleted, c.Stream, con.Name())
+			return consumerAction(wire.EventConsumerDeleted, c.Stream, con.Name(), c.o.Domain)
 		})
 	}
 	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil

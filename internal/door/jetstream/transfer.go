@@ -25,7 +25,7 @@ func (t *transfer) snapshotBegins(state *wire.StreamState) {
 	e := wire.EventSnapshotCreate
 	t.api.tell(e, t.name, "", func() []byte {
 		return wire.Encode(&wire.SnapshotCreateEvent{
-			EventHead: e.Head(nuid.Next(), time.Now()), Stream: t.name, State: *state, Client: t.client(), Domain: t.api.o.Domain,
+			EventHead: e.Head(nuid.Next(), time.Now(), t.api.o.Domain), Stream: t.name, State: *state, Client: t.client(),
 		})
 	})
 }
@@ -36,7 +36,7 @@ func (t *transfer) snapshotEnds(err error) {
 	t.api.tell(e, t.name, "", func() []byte {
 		end := time.Now().UTC()
 		body := &wire.SnapshotCompleteEvent{
-			EventHead: e.Head(nuid.Next(), end), Stream: t.name, Start: t.start, End: end, Client: t.client(), Domain: t.api.o.Domain,
+			EventHead: e.Head(nuid.Next(), end, t.api.o.Domain), Stream: t.name, Start: t.start, End: end, Client: t.client(),
 		}
 		if err != nil {
 			body.Error = err.Error()
@@ -50,7 +50,7 @@ func (t *transfer) restoreBegins() {
 	e := wire.EventRestoreCreate
 	t.api.tell(e, t.name, "", func() []byte {
 		return wire.Encode(&wire.RestoreCreateEvent{
-			EventHead: e.Head(nuid.Next(), t.start), Stream: t.name, Client: t.client(), Domain: t.api.o.Domain,
+			EventHead: e.Head(nuid.Next(), t.start, t.api.o.Domain), Stream: t.name, Client: t.client(),
 		})
 	})
 }
@@ -61,7 +61,7 @@ func (t *transfer) restoreEnds(bytes int64) {
 	t.api.tell(e, t.name, "", func() []byte {
 		end := time.Now().UTC()
 		return wire.Encode(&wire.RestoreCompleteEvent{
-			EventHead: e.Head(nuid.Next(), end), Stream: t.name, Start: t.start, End: end, Bytes: bytes, Client: t.client(), Domain: t.api.o.Domain,
+			EventHead: e.Head(nuid.Next(), end, t.api.o.Domain), Stream: t.name, Start: t.start, End: end, Bytes: bytes, Client: t.client(),
 		})
 	})
 }

@@ -69,16 +69,17 @@ func (e Event) AppendSubject(dst []byte, stream, consumer string) []byte {
 	return dst
 }
 
-// EventHead begins the body of every event.
+// EventHead begins the body of every event. Domain is that of the server, if it has one.
 type EventHead struct {
-	Type string    `json:"type"`
-	ID   string    `json:"id"`
-	Time time.Time `json:"timestamp"`
+	Type   string    `json:"type"`
+	ID     string    `json:"id"`
+	Time   time.Time `json:"timestamp"`
+	Domain string    `json:"domain,omitempty"`
 }
 
 // Head gives the beginning of the event's body; id is never given twice.
-func (e Event) Head(id string, at time.Time) EventHead {
-	return EventHead{Type: "io.nats.jetstream." + events[e].name, ID: id, Time: at.UTC()}
+func (e Event) Head(id string, at time.Time, domain string) EventHead {
+	return EventHead{Type: "io.nats.jetstream." + events[e].name, ID: id, Time: at.UTC(), Domain: domain}
 }
 
 // Action says what was done to a stream or consumer.
@@ -89,7 +90,6 @@ type StreamActionEvent struct {
 	EventHead
 	Stream string `json:"stream"`
 	Action string `json:"action"`
-	Domain string `json:"domain,omitempty"`
 }
 
 // ConsumerActionEvent tells that a consumer was created or deleted.
@@ -140,7 +140,6 @@ type APIEvent struct {
 	Subject  string    `json:"subject"`
 	Request  string    `json:"request,omitempty"`
 	Response string    `json:"response"`
-	Domain   string    `json:"domain,omitempty"`
 }
 
 // SnapshotCreateEvent tells that a stream's snapshot is about to be sent.
@@ -149,7 +148,6 @@ type SnapshotCreateEvent struct {
 	Stream string      `json:"stream"`
 	State  StreamState `json:"state"`
 	Client APIClient   `json:"client"`
-	Domain string      `json:"domain,omitempty"`
 }
 
 // SnapshotCompleteEvent tells that the sending of a snapshot has ended, with an error
@@ -160,7 +158,6 @@ type SnapshotCompleteEvent struct {
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
 	Client APIClient `json:"client"`
-	Domain string    `json:"domain,omitempty"`
 	Error  string    `json:"error,omitempty"`
 }
 
@@ -169,7 +166,6 @@ type RestoreCreateEvent struct {
 	EventHead
 	Stream string    `json:"stream"`
 	Client APIClient `json:"client"`
-	Domain string    `json:"domain,omitempty"`
 }
 
 // RestoreCompleteEvent tells that a restore has ended, well or not; Bytes were
@@ -181,7 +177,6 @@ type RestoreCompleteEvent struct {
 	End    time.Time `json:"end"`
 	Bytes  int64     `json:"bytes"`
 	Client APIClient `json:"client"`
-	Domain string    `json:"domain,omitempty"`
 }
 
 // APIClient says who made a request.
