@@ -365,14 +365,18 @@ func (d *duel) priority() *Priority {
 	return &Priority{Policy: policy, Groups: []string{"g"}, Timeout: 2000}
 }
 
-func (d *duel) run(steps int) {
+func (d *duel) run(steps int) { d.play(steps, d.input, d.step) }
+
+// play gives input, and has it stepped now and then and at the end; then the replica
+// must have the same state.
+func (d *duel) play(steps int, input, step func()) {
 	for range steps {
-		d.input()
+		input()
 		if d.rnd.IntN(3) == 0 {
-			d.step()
+			step()
 		}
 	}
-	d.step()
+	step()
 	d.catchUp(len(d.records))
 	sameState(d.t, "live and replica", d.c.State(), d.replica.State())
 }

@@ -165,17 +165,7 @@ func (d *pushDuel) pushConfig(subject string) Config {
 	return cfg
 }
 
-func (d *pushDuel) run(steps int) {
-	for range steps {
-		d.input()
-		if d.rnd.IntN(3) == 0 {
-			d.step()
-		}
-	}
-	d.step()
-	d.catchUp(len(d.records))
-	sameState(d.t, "live and replica", d.c.State(), d.replica.State())
-}
+func (d *pushDuel) run(steps int) { d.play(steps, d.input, d.step) }
 
 func (d *pushDuel) input() {
 	d.now += d.rnd.Int64N(120)

@@ -157,6 +157,12 @@ type creation struct {
 // the same name gives ErrExists, also one whose creation is under way: that is
 // waited for.
 func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consumer, error) {
+	return s.createConsumer(ctx, cfg, nil)
+}
+
+// createConsumer makes a consumer that begins at an encoded state; nil: where its
+// configuration says.
+func (s *Stream) createConsumer(ctx context.Context, cfg ConsumerConfig, state []byte) (*Consumer, error) {
 	if _, err := s.openConsumer(&cfg); err != nil {
 		return nil, err
 	}
@@ -172,7 +178,7 @@ func (s *Stream) CreateConsumer(ctx context.Context, cfg ConsumerConfig) (*Consu
 	s.nextID++
 	id := s.nextID
 	s.mu.Unlock()
-	return s.setConsumer(ctx, consumerSpec{ID: id, Created: time.Now().UnixNano(), Config: cfg})
+	return s.setConsumer(ctx, consumerSpec{ID: id, Created: time.Now().UnixNano(), Config: cfg, State: state})
 }
 
 // reserveConsumer claims a name, and a place among the stream's consumers, for a

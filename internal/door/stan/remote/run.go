@@ -65,7 +65,7 @@ func (c *Client) again(ctx context.Context) bool {
 func (c *Client) use(ctx context.Context, l *link) error {
 	g, failed := errgroup.WithContext(ctx)
 	written := make(chan struct{})
-	g.Go(func() error { return c.read(l) })
+	g.Go(func() error { return c.read(failed, l) })
 	g.Go(func() error {
 		defer close(written)
 		return c.write(failed, ctx, l)
@@ -140,6 +140,7 @@ func (c *Client) say(line func([]byte) []byte) {
 // reader is what reading keeps.
 type reader struct {
 	*Client
+	ctx       context.Context // of the connection
 	link      *link
 	publisher *broker.Publisher
 	head      []byte // subject and reply
@@ -150,9 +151,9 @@ type reader struct {
 // mostStaged is how many bytes are handed over at once.
 const mostStaged = 1 << 20
 
-// read takes what the server sends, until the connection ends.
-func (c *Client) read(l *link) error {
-	r := &reader{Client: c, link: l, publisher: broker.NewPublisher(c.inbound, broker.PublisherOptions{Echo: true})}
+// read takes what the server sends, until the connection ends, as ctx does then.
+func (c *Client) read(ctx context.Context, l *link) error {
+	r := &reader{Client: c, ctx: ctx, link: l, publisher: broker.NewPublisher(c.inbound, broker.PublisherOptions{Echo: true})}
 	defer r.publisher.Release()
 	for {
 		if l.in.Buffered() == 0 || r.staged >= mostStaged {
@@ -219,13 +220,13 @@ const (
 	firstPause = time.Millisecond
 )
 
-// wait offers a message again until there is room, or too much time has passed.
+// wait offers a message again until there is room, too much time has passed, or the
+// connection ends.
 func (r *reader) wait(m *broker.Message) {
 	r.publisher.HandOver()
 	r.staged = 0
 	pause := firstPause
-	for end := time.Now().Add(stall); time.Now().Before(end); pause = min(2*pause, 64*firstPause) {
-		time.Sleep(pause)
+	for end := time.Now().Add(stall); time.Now().Before(end) && rest(r.ctx, pause); pause = min(2*pause, 64*firstPause) {
 		if r.publisher.Again(m) {
 			return
 		}
