@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -142,21 +140,10 @@ func (f *importFlags) wants(stream string) bool {
 
 // imported is what became of one stream.
 type imported struct {
-	Stream    string   `json:"stream"`
-	Messages  uint64   `json:"messages"`
-	Bytes     uint64   `json:"bytes"`
-	FirstSeq  uint64   `json:"first_seq"`
-	LastSeq   uint64   `json:"last_seq"`
+	Stream string `json:"stream"`
+	fate
 	Consumers []string `json:"consumers,omitempty"`
 	Resumed   uint64   `json:"resumed,omitempty"` // messages that an earlier run had gathered
-	Digest    string   `json:"digest,omitempty"`
-	Verified  bool     `json:"verified"`
-	Notes     []string `json:"notes,omitempty"` // what was not carried over as it was
-	Error     string   `json:"error,omitempty"`
-}
-
-func (r *imported) note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // importJetStream copies the chosen streams, one after the other. One that fails does
@@ -178,34 +165,24 @@ func (a *app) importJetStream(ctx context.Context, f *importFlags) error {
 		return fmt.Errorf("%s has no such streams", redact(f.from))
 	}
 	var all []*imported
-	var failed error
-	for _, s := range streams {
-		m := &importing{app: a, flags: f, src: src, info: s, out: &imported{Stream: s.Name(), FirstSeq: s.State.FirstSeq, LastSeq: s.State.LastSeq}}
-		err := m.run(ctx)
-		all = append(all, m.out)
-		if err != nil {
-			m.out.Error = plainText(err)
-			failed = errors.Join(failed, fmt.Errorf("import stream %s: %w", s.Name(), err))
-		}
-		if ctx.Err() != nil {
-			break
+	copies := func(yield func(string, copying) bool) {
+		for _, s := range streams {
+			m := &importing{app: a, flags: f, src: src, info: s, out: &imported{Stream: s.Name()}}
+			m.out.FirstSeq, m.out.LastSeq = s.State.FirstSeq, s.State.LastSeq
+			all = append(all, m.out)
+			if !yield(s.Name(), m) {
+				return
+			}
 		}
 	}
-	if err := a.showImported(all, f.dryRun, time.Since(start)); err != nil {
-		return err
-	}
-	if failed != nil && !f.dryRun {
-		a.note("\nThe same command goes on where this one has ended.")
-	}
-	return failed
+	return a.copyAll(ctx, "stream", f.dryRun, copies, func() error { return a.showImported(all, f.dryRun, time.Since(start)) })
 }
 
 func (a *app) showImported(all []*imported, dryRun bool, took time.Duration) error {
 	if a.asJSON {
 		return a.printJSON(all)
 	}
-	t := newTable("STREAM", ">MESSAGES", ">BYTES", ">FIRST", ">LAST", ">CONSUMERS", "RESULT")
-	var messages, bytes uint64
+	t := newFates("STREAM", "CONSUMERS")
 	for _, r := range all {
 		result := "verified"
 		switch {
@@ -216,23 +193,7 @@ func (a *app) showImported(all []*imported, dryRun bool, took time.Duration) err
 		case r.Resumed > 0:
 			result = fmt.Sprintf("verified, %s of an earlier run", thousands(r.Resumed))
 		}
-		messages += r.Messages
-		bytes += r.Bytes
-		t.add(r.Stream, thousands(r.Messages), humanBytes(r.Bytes), thousands(r.FirstSeq), thousands(r.LastSeq), thousands(len(r.Consumers)), result)
+		t.add(r.Stream, &r.fate, len(r.Consumers), result)
 	}
-	t.total(plural(uint64(len(all)), "stream", "streams"), thousands(messages), humanBytes(bytes), "", "", "", humanDuration(took))
-	if err := t.print(a.out, a.bold); err != nil {
-		return err
-	}
-	var notes strings.Builder
-	for _, r := range all {
-		for _, n := range r.Notes {
-			fmt.Fprintf(&notes, "%s: %s\n", r.Stream, n)
-		}
-	}
-	if notes.Len() == 0 {
-		return nil
-	}
-	_, err := fmt.Fprintf(a.out, "\n%s\n%s", a.bold("Not carried over, or not as it was:"), notes.String())
-	return err
+	return t.print(a, "stream", "streams", took)
 }

@@ -78,6 +78,9 @@ func (m *importing) run(ctx context.Context) (err error) {
 	return m.finish(ctx)
 }
 
+// outcome is part of copying.
+func (m *importing) outcome() *fate { return &m.out.fate }
+
 // progressOf shows how far a phase is.
 func (m *importing) progressOf(phase string) progress {
 	p := m.newProgress(m.asJSON)
@@ -272,48 +275,17 @@ func (m *importing) each(do func(*record.View) error) error {
 	})
 }
 
-// busyFor is how long weir may take to give an earlier run's upload up.
-const busyFor = 20 * time.Second
-
 // load makes the stream in weir.
 func (m *importing) load(ctx context.Context) error {
 	config, err := json.Marshal(m.doc)
 	if err != nil {
 		return fmt.Errorf("encode its settings: %w", err)
 	}
-	for end := time.Now().Add(busyFor); ; pause(ctx, 500*time.Millisecond) {
-		err := m.upload(ctx, config)
-		var refusal *jetstream.APIError
-		if err == nil {
-			return nil
-		}
-		busy := errors.As(err, &refusal) && refusal.ErrorCode == nameTaken
-		if !busy || ctx.Err() != nil || time.Now().After(end) {
-			return fmt.Errorf("make it in weir: %w", err)
-		}
-	}
-}
-
-// nameTaken is the code of the answer to a restore for which there is a stream, or
-// another restore that is under way.
-const nameTaken jetstream.ErrorCode = 10130
-
-func (m *importing) upload(ctx context.Context, config json.RawMessage) error {
-	r, w := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.CloseWithError(m.write(w))
-	}()
-	var size int64
+	u := &upload{stream: m.info.Name(), config: config, what: m.info.Name(), write: m.write}
 	for _, p := range m.spool.parts {
-		size += p.size
+		u.size += p.size
 	}
-	u := &uploader{app: m.app, ctx: ctx, size: size, in: r, what: m.info.Name() + ", storing: "}
-	err := u.restore(m.info.Name(), config)
-	r.CloseWithError(errors.New("the upload has ended"))
-	<-done
-	return err
+	return m.makeStream(ctx, u)
 }
 
 // write writes what was gathered as one backup.

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,22 +60,11 @@ func newImportStan(a *app) *cobra.Command {
 
 // importedChannel is what became of one channel.
 type importedChannel struct {
-	Channel  string   `json:"channel"`
-	Stream   string   `json:"stream"`
-	Messages uint64   `json:"messages"`
-	Bytes    uint64   `json:"bytes"`
-	FirstSeq uint64   `json:"first_seq"`
-	LastSeq  uint64   `json:"last_seq"`
+	Channel string `json:"channel"`
+	Stream  string `json:"stream"`
+	fate
 	Durables []string `json:"durables,omitempty"`
 	There    bool     `json:"there,omitempty"` // from an earlier run
-	Digest   string   `json:"digest,omitempty"`
-	Verified bool     `json:"verified"`
-	Notes    []string `json:"notes,omitempty"`
-	Error    string   `json:"error,omitempty"`
-}
-
-func (r *importedChannel) note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // importStan copies the chosen channels, one after the other. One that fails does not
@@ -100,34 +87,23 @@ func (a *app) importStan(ctx context.Context, f *importStanFlags) error {
 		return err
 	}
 	var all []*importedChannel
-	var failed error
-	for _, name := range channels {
-		m := &importingChannel{app: a, flags: f, old: old, name: name, out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
-		err := m.run(ctx)
-		all = append(all, m.out)
-		if err != nil {
-			m.out.Error = plainText(err)
-			failed = errors.Join(failed, fmt.Errorf("import channel %s: %w", name, err))
-		}
-		if ctx.Err() != nil {
-			break
+	copies := func(yield func(string, copying) bool) {
+		for _, name := range channels {
+			m := &importingChannel{app: a, flags: f, old: old, name: name, out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
+			all = append(all, m.out)
+			if !yield(name, m) {
+				return
+			}
 		}
 	}
-	if err := a.showImportedChannels(all, f.dryRun, time.Since(start)); err != nil {
-		return err
-	}
-	if failed != nil && !f.dryRun {
-		a.note("\nThe same command goes on where this one has ended.")
-	}
-	return failed
+	return a.copyAll(ctx, "channel", f.dryRun, copies, func() error { return a.showImportedChannels(all, f.dryRun, time.Since(start)) })
 }
 
 func (a *app) showImportedChannels(all []*importedChannel, dryRun bool, took time.Duration) error {
 	if a.asJSON {
 		return a.printJSON(all)
 	}
-	t := newTable("CHANNEL", ">MESSAGES", ">BYTES", ">FIRST", ">LAST", ">DURABLES", "RESULT")
-	var messages, bytes uint64
+	t := newFates("CHANNEL", "DURABLES")
 	for _, r := range all {
 		result := "verified"
 		switch {
@@ -140,25 +116,9 @@ func (a *app) showImportedChannels(all []*importedChannel, dryRun bool, took tim
 		case r.There:
 			result = "verified, of an earlier run"
 		}
-		messages += r.Messages
-		bytes += r.Bytes
-		t.add(r.Channel, thousands(r.Messages), humanBytes(r.Bytes), thousands(r.FirstSeq), thousands(r.LastSeq), thousands(len(r.Durables)), result)
+		t.add(r.Channel, &r.fate, len(r.Durables), result)
 	}
-	t.total(plural(uint64(len(all)), "channel", "channels"), thousands(messages), humanBytes(bytes), "", "", "", humanDuration(took))
-	if err := t.print(a.out, a.bold); err != nil {
-		return err
-	}
-	var notes strings.Builder
-	for _, r := range all {
-		for _, n := range r.Notes {
-			fmt.Fprintf(&notes, "%s: %s\n", r.Channel, n)
-		}
-	}
-	if notes.Len() == 0 {
-		return nil
-	}
-	_, err := fmt.Fprintf(a.out, "\n%s\n%s", a.bold("Not carried over, or not as it was:"), notes.String())
-	return err
+	return t.print(a, "channel", "channels", took)
 }
 
 // adopt hands a durable over to weir, where it may be from an earlier run.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -57,7 +56,7 @@ func (m *importingChannel) run(ctx context.Context) error {
 	}
 	if !m.out.There {
 		if err := m.load(ctx); err != nil {
-			return fmt.Errorf("make it in weir: %w", err)
+			return err
 		}
 	}
 	if err := m.verify(ctx); err != nil {
@@ -71,6 +70,9 @@ func (m *importingChannel) run(ctx context.Context) error {
 	m.out.Verified = true
 	return nil
 }
+
+// outcome is part of copying.
+func (m *importingChannel) outcome() *fate { return &m.out.fate }
 
 // skip judges a damaged record.
 func (m *importingChannel) skip(d damage) error {
@@ -167,17 +169,7 @@ func (m *importingChannel) load(ctx context.Context) error {
 	if m.head.Stream, err = json.Marshal(map[string]any{"name": m.out.Stream, "dialect": "jetstream", "doc": config}); err != nil {
 		return fmt.Errorf("encode its settings: %w", err)
 	}
-	r, w := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		w.CloseWithError(m.write(w))
-	}()
-	u := &uploader{app: m.app, ctx: ctx, in: r, size: int64(m.head.Bytes), what: m.name + ", storing: "}
-	err = u.restore(m.out.Stream, config)
-	r.CloseWithError(errors.New("the upload has ended"))
-	<-done
-	return err
+	return m.makeStream(ctx, &upload{stream: m.out.Stream, config: config, what: m.name, size: int64(m.head.Bytes), write: m.write})
 }
 
 // write writes the messages as a backup.
@@ -195,47 +187,26 @@ func (m *importingChannel) write(w io.Writer) error {
 // verify reads the stream back and compares it with the old store. What was published
 // since an earlier run follows; what the limits have removed since comes before.
 func (m *importingChannel) verify(ctx context.Context) error {
-	st, err := m.dst.state(ctx, m.out.Stream)
+	first, err := m.dst.reaches(ctx, m.out.Stream, m.head.Last)
 	if err != nil {
-		return fmt.Errorf("look at the copy: %w", err)
-	}
-	if st.LastSeq < m.head.Last {
-		return fmt.Errorf("the copy ends at sequence %d instead of %d", st.LastSeq, m.head.Last)
+		return err
 	}
 	from := m.head.First
 	if m.out.There {
-		from = max(from, st.FirstSeq)
+		from = max(from, first)
 	}
 	if n := from - m.head.First; n > 0 {
 		m.out.note("the first %s are removed by weir's limits", plural(n, "sequence", "sequences"))
 	}
 	c := &comparison{now: time.Now()}
-	next, stop := iter.Pull2(m.from(from))
-	defer stop()
-	c.next = next
-	c.advance()
 	p := m.newProgress(m.asJSON)
 	p.what = m.name + ", verifying: "
-	defer p.clear()
-	var n uint64
-	if m.head.Records > 0 {
-		err = m.dst.read(ctx, m.out.Stream, from, m.head.Last, jetstream.LimitsPolicy, func(v *record.View) error {
-			n++
-			p.showCount(n, max(n, m.head.Records))
-			return c.see(v)
-		})
-	}
-	if err == nil {
-		err = c.end()
-	}
-	if err != nil {
-		return fmt.Errorf("read the copy back: %w", err)
+	of := &copied{dst: m.dst, stream: m.out.Stream, first: from, last: m.head.Last, records: m.head.Records, policy: jetstream.LimitsPolicy}
+	if err := c.readBack(ctx, of, m.from(from), p); err != nil {
+		return err
 	}
 	m.out.Digest = c.sum.String()
-	if c.wrong > 0 {
-		return fmt.Errorf("the copy differs from the old store in %s: %s", plural(c.wrong, "message", "messages"), strings.Join(c.examples, ", "))
-	}
-	return nil
+	return c.verdict("the old store")
 }
 
 // from gives the messages of the old store from a sequence on, one at a time.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -157,32 +156,15 @@ func timeToLive(header []byte) (time.Duration, bool) {
 
 // verify reads the copy back and compares it with what was gathered.
 func (m *importing) verify(ctx context.Context) error {
-	st, err := m.dst.state(ctx, m.info.Name())
+	first, err := m.dst.reaches(ctx, m.info.Name(), m.head.Last)
 	if err != nil {
-		return fmt.Errorf("look at the copy: %w", err)
-	}
-	if st.LastSeq < m.head.Last {
-		return fmt.Errorf("the copy ends at sequence %d instead of %d", st.LastSeq, m.head.Last)
+		return err
 	}
 	known := &m.info.known
 	c := &comparison{maxAge: known.MaxAge, interest: known.Retention == jetstream.InterestPolicy, now: time.Now()}
-	next, stop := iter.Pull2(m.gathered())
-	defer stop()
-	c.next = next
-	c.advance()
-	p := m.progressOf("verifying")
-	defer p.clear()
-	var n uint64
-	err = m.dst.read(ctx, m.info.Name(), max(st.FirstSeq, 1), m.head.Last, known.Retention, func(v *record.View) error {
-		n++
-		p.showCount(n, max(n, m.head.Records))
-		return c.see(v)
-	})
-	if err == nil {
-		err = c.end()
-	}
-	if err != nil {
-		return fmt.Errorf("read the copy back: %w", err)
+	of := &copied{dst: m.dst, stream: m.info.Name(), first: max(first, 1), last: m.head.Last, records: m.head.Records, policy: known.Retention}
+	if err := c.readBack(ctx, of, m.gathered(), m.progressOf("verifying")); err != nil {
+		return err
 	}
 	m.out.Digest = c.sum.String()
 	if c.expired > 0 {
@@ -191,10 +173,7 @@ func (m *importing) verify(ctx context.Context) error {
 	if c.unwanted > 0 {
 		m.out.note("%s are left out: no consumer that was carried over needs them", plural(c.unwanted, "message", "messages"))
 	}
-	if c.wrong > 0 {
-		return fmt.Errorf("the copy differs from the source in %s: %s", plural(c.wrong, "message", "messages"), strings.Join(c.examples, ", "))
-	}
-	return nil
+	return c.verdict("the source")
 }
 
 // errStop ends the reading of what was gathered.
