@@ -5,7 +5,9 @@
 // valid for one generation of the table, stages each message with every
 // destination and hands all of it over at once. A Sink is a destination; its
 // Stage takes what one publisher sends to it. The broker owns neither bytes nor
-// format: each sink stages in its own. Services are sinks whose requests are
+// format: each sink stages in its own. Publishers that one goroutine serves in turn
+// may share a Round: a sink that gathers keeps there what they stage, and is handed it
+// once for all, before anything that does not gather. Services are sinks whose requests are
 // copied and handled by a fixed pool of goroutines.
 //
 // Spaces may have of each other what assembly says. A stream import has the

@@ -10,12 +10,15 @@
 // arrival and each Wake after the last call began, and never after it said Done.
 // It is called on the loop while connections bring little at a time; one that
 // brings much, or has to wait, gets a goroutine for as long as that lasts, so that
-// no connection keeps the others of a loop waiting.
+// no connection keeps the others of a loop waiting. What the Inputs of a loop share is
+// its Round, which ends before the loop waits; until then none of those that took part
+// is called anywhere else, so that what they do later comes after it.
 //
 // Goroutines: one for each loop, and one for each socket that is served apart, which
-// ends when its Input says that it brings little again, or is done; Close joins all. Locks: loop.mu and Socket.mu, never together, never during a
-// wait or a callback. Doors call it. Where there is no epoll, Open says so and
-// doors read with one goroutine for each connection.
+// ends when its Input says that it brings little again, or is done; Close joins all.
+// Locks: loop.mu and Socket.mu, never together, never during a wait or a callback.
+// Doors call it. Where there is no epoll, Open says so and doors read with one
+// goroutine for each connection.
 //
 // Source: epoll(7), edge-triggered.
 package poller

@@ -11,7 +11,8 @@
 //     it finds in a tree of them, so a creation costs the same among many streams.
 //   - A Stream subscribes an ingest at its subjects. Readers of connections stage
 //     their messages there, each in an area of its own, and hand the area to the
-//     partition once a read buffer.
+//     partition once a read buffer. Those that share a broker.Round stage in one area,
+//     and the replies know where each one's begin.
 //   - Outcomes come back on the journal's goroutine, which writes the replies
 //     with a publisher of its own, an account each. Where nothing had to be
 //     stored, the stream's shard writes them.
