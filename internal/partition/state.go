@@ -71,7 +71,8 @@ func (p *Partition) Checkpoint() error {
 }
 
 // Clean says that nothing has taken effect since the last checkpoint, and that its
-// subject index is good: after a restart there is nothing to replay or to make again. What was trimmed since may still take space.
+// subject index is good: after a restart there is nothing to replay or to make again.
+// What was trimmed since may still take space.
 func (p *Partition) Clean() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
