@@ -193,7 +193,7 @@ func (s *Stream) reserveConsumer(ctx context.Context, name string) (done func(),
 			err = ErrNotFound
 		case s.consumers[name] != nil:
 			err = ErrExists
-		case other == nil && limit > 0 && len(s.consumers)+len(s.creating) >= limit:
+		case other == nil && limit > 0 && s.promisedLocked() >= limit:
 			err = ErrMaxConsumers
 		}
 		if err != nil {
@@ -219,6 +219,18 @@ func (s *Stream) reserveConsumer(ctx context.Context, name string) (done func(),
 		s.mu.Unlock()
 		close(mine)
 	}, nil
+}
+
+// promisedLocked counts the consumers and those on their way. One that exists while
+// its creator has not been told yet is both, and counts once.
+func (s *Stream) promisedLocked() int {
+	n := len(s.consumers)
+	for name := range s.creating {
+		if s.consumers[name] == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // UpdateConsumer changes a consumer's configuration; its position stays. One that
