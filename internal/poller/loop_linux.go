@@ -18,8 +18,10 @@ const (
 
 // Poller has the loops. Its methods may be called by any goroutine.
 type Poller struct {
-	loops []*loop
-	wg    sync.WaitGroup
+	loops   []*loop
+	wg      sync.WaitGroup
+	manners manners
+	polite  sync.WaitGroup // the goroutine of manners
 
 	mu   sync.Mutex
 	next int // guarded by mu: loop of the next socket
@@ -36,6 +38,7 @@ type loop struct {
 	at, n  int // events[at:n] are not handled yet
 	round  Round
 	served []served // in this round
+	window window
 
 	mu      sync.Mutex
 	sockets map[int32]*Socket // guarded by mu, by descriptor
@@ -56,7 +59,8 @@ type turn struct {
 // Open starts n loops, each with a round of its own; round may be nil. The error is
 // ErrUnsupported where there is no epoll.
 func Open(n int, round func() Round) (*Poller, error) {
-	p := &Poller{}
+	p := &Poller{manners: manners{change: make(chan struct{}, 1)}}
+	p.polite.Go(p.manners.run)
 	for range n {
 		l, err := p.openLoop()
 		if err != nil {
@@ -98,6 +102,8 @@ func (p *Poller) Close() error {
 		}
 	}
 	p.wg.Wait()
+	close(p.manners.change)
+	p.polite.Wait()
 	for _, l := range p.loops {
 		errs = append(errs, unix.Close(l.wakeup), unix.Close(l.epoll))
 	}
@@ -186,6 +192,9 @@ func (l *loop) run() {
 			// A descriptor that was closed and opened meanwhile gets an event too
 			// many, which does no harm.
 			if s := l.socket(ev.Fd); s != nil {
+				if l.window.count(s) {
+					l.p.manners.tell(l.window.crowded)
+				}
 				s.event(ev.Events, t)
 			}
 			if t.lost {

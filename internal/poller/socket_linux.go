@@ -28,6 +28,7 @@ type Socket struct {
 	remote net.Addr
 	input  Input
 	loop   *loop
+	window uint32 // one more than the loop's window of the last event; only the loop
 
 	state atomic.Int32
 	ended atomic.Bool // the peer has said that it sends no more, or the stream broke
