@@ -14,9 +14,15 @@
 // its Round, which ends before the loop waits; until then none of those that took part
 // is called anywhere else, so that what they do later comes after it.
 //
-// Goroutines: one for each loop, and one for each socket that is served apart, which
-// ends when its Input says that it brings little again, or is done; Close joins all.
-// Locks: loop.mu and Socket.mu, never together, never during a wait or a callback.
+// While a loop serves many clients at once, the threads of the whole process wait for a
+// free processor when they are woken instead of taking it from somebody (manners): with
+// clients on the same machine that saves two switches of threads for each message.
+//
+// Goroutines: one for each loop, one for the manners, and one for each socket that is
+// served apart, which ends when its Input says that it brings little again, or is done;
+// Close joins all.
+// Locks: loop.mu, Socket.mu and manners.mu, never together, never during a wait or a
+// callback.
 // Doors call it. Where there is no epoll, Open says so and doors read with one
 // goroutine for each connection.
 //
