@@ -165,7 +165,7 @@ const originals = "repair-"
 // lookIdentity holds the identity against what the journal's files say.
 func (l *looker) lookIdentity(*seglog.Volume) error {
 	d := Damage{Kind: KindIdentity, File: server.IdentityFile, Cost: CostServer}
-	b, err := readFile(l.disk, l.path(server.IdentityFile))
+	b, err := vfs.ReadFile(l.disk, l.path(server.IdentityFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.Detail = "it is missing"
@@ -241,7 +241,7 @@ func (l *looker) lookCatalog(*seglog.Volume) error {
 }
 
 func (l *looker) readCatalog(name string) ([]byte, error) {
-	b, err := readFile(l.sealed, l.path(name))
+	b, err := vfs.ReadFile(l.sealed, l.path(name))
 	if err != nil {
 		return nil, err
 	}

@@ -107,21 +107,3 @@ func recognise(fsys vfs.FS, dir string) error {
 	}
 	return ErrNotOurs
 }
-
-// readFile reads a small file.
-func readFile(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := fsys.OpenRead(name)
-	if err != nil {
-		return nil, err
-	}
-	size, err := f.Size()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	b := make([]byte, size)
-	n, err := f.ReadAt(b, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return b[:n], errors.Join(err, f.Close())
-}

@@ -70,7 +70,7 @@ func kindOf(file string) string {
 // and the data of entries.
 func journalBytes(t testing.TB, disk *faultfs.FS, file string) (out []target) {
 	t.Helper()
-	b, err := readFile(disk, file)
+	b, err := vfs.ReadFile(disk, file)
 	must(t, err)
 	var heads []int64
 	for off := 0; off+4096 <= len(b); off += 4096 {

@@ -11,6 +11,7 @@ import (
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seglog"
 	"github.com/weirmq/weir/internal/server"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // quarantineFile lists what a repair could not bring back: sealed JSON.
@@ -59,7 +60,7 @@ func decodeQuarantine(b []byte) (*quarantine, error) {
 // lookQuarantine reads the list.
 func (l *looker) lookQuarantine(*seglog.Volume) error {
 	l.quarantine = &quarantine{Version: quarantineVersion}
-	b, err := readFile(l.disk, l.path(quarantineFile))
+	b, err := vfs.ReadFile(l.disk, l.path(quarantineFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -239,7 +239,7 @@ func (r *repairer) keyFiles() error {
 			if name == d.File {
 				continue
 			}
-			b, err := readFile(r.fs, r.path(name))
+			b, err := vfs.ReadFile(r.fs, r.path(name))
 			if err == nil {
 				err = r.write(r.fs, d.File, b)
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirmq/weir/internal/vfs"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
 )
 
@@ -122,7 +123,7 @@ func TestARepairAsksAndKeepsTheOriginals(t *testing.T) {
 	disk := stopped(t)
 	name := "data/streams/16-1/1.seg"
 	must(t, disk.Corrupt(name, 3, 1))
-	bad, err := readFile(disk, name)
+	bad, err := vfs.ReadFile(disk, name)
 	must(t, err)
 	before := tree(t, disk, dir)
 	no := errors.New("no")
@@ -137,7 +138,7 @@ func TestARepairAsksAndKeepsTheOriginals(t *testing.T) {
 	if !strings.HasPrefix(r.Originals, originals) || len(r.Rebuilt) != 1 || len(r.Quarantined)+len(r.Lost) != 0 {
 		t.Fatalf("%+v", r)
 	}
-	kept, err := readFile(disk, path.Join(dir, r.Originals, "streams/16-1/1.seg"))
+	kept, err := vfs.ReadFile(disk, path.Join(dir, r.Originals, "streams/16-1/1.seg"))
 	if err != nil || string(kept) != string(bad) {
 		t.Fatalf("the original: %d bytes, %v", len(kept), err)
 	}
@@ -149,7 +150,7 @@ func TestARepairAsksAndKeepsTheOriginals(t *testing.T) {
 
 func TestWhatIsQuarantinedIsSaidAndNothingElse(t *testing.T) {
 	disk := stopped(t)
-	b, err := readFile(disk, "data/streams/16-1/1.seg")
+	b, err := vfs.ReadFile(disk, "data/streams/16-1/1.seg")
 	must(t, err)
 	at := int64(strings.Index(string(b), payload("ORDERS", 7)))
 	must(t, disk.Corrupt("data/streams/16-1/1.seg", at, 1))
@@ -171,7 +172,7 @@ func TestWhatIsQuarantinedIsSaidAndNothingElse(t *testing.T) {
 // find is where a text lies in a file.
 func find(t *testing.T, disk *faultfs.FS, file, text string) int64 {
 	t.Helper()
-	b, err := readFile(disk, file)
+	b, err := vfs.ReadFile(disk, file)
 	must(t, err)
 	i := strings.Index(string(b), text)
 	if i < 0 {
@@ -184,7 +185,7 @@ func find(t *testing.T, disk *faultfs.FS, file, text string) int64 {
 func journalWith(t *testing.T, disk *faultfs.FS, text string) string {
 	t.Helper()
 	for file := range tree(t, disk, "data/journal") {
-		b, err := readFile(disk, file)
+		b, err := vfs.ReadFile(disk, file)
 		must(t, err)
 		if strings.Contains(string(b), text) {
 			return file

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirmq/weir/internal/multiraft"
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // metaProposer puts the catalog's changes into group 0.
@@ -84,7 +85,7 @@ func (s *storage) restoreCatalog() error {
 }
 
 func (s *storage) readCatalog(name string) ([]byte, error) {
-	b, err := readFile(s.o.FS, path.Join(s.o.Dir, name))
+	b, err := vfs.ReadFile(s.o.FS, path.Join(s.o.Dir, name))
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,9 @@ func (k *keyStore) keep(now, main, spare []byte) error {
 	return nil
 }
 
-func (k *keyStore) read(name string) ([]byte, error) { return readFile(k.fs, path.Join(k.dir, name)) }
+func (k *keyStore) read(name string) ([]byte, error) {
+	return vfs.ReadFile(k.fs, path.Join(k.dir, name))
+}
 
 // encryptionKeys are the keys about encryption in a jetstream block.
 var encryptionKeys = block{

@@ -29,7 +29,7 @@ var KeyFiles = []string{keyFile, keyFileCopy}
 // ReadKeys opens the store keys in one of KeyFiles with a configured key. It
 // writes nothing. The error is fs.ErrNotExist where nothing is encrypted.
 func ReadKeys(fsys vfs.FS, dir, name, key string) (*atrest.Keyring, error) {
-	b, err := readFile(fsys, path.Join(dir, name))
+	b, err := vfs.ReadFile(fsys, path.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}

@@ -55,24 +55,6 @@ func writeFile(fsys vfs.FS, name string, b []byte) error {
 	return fsys.SyncDir(path.Dir(name))
 }
 
-func readFile(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := fsys.OpenRead(name)
-	if err != nil {
-		return nil, err
-	}
-	size, err := f.Size()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	b := make([]byte, size)
-	if size > 0 {
-		if _, err := f.ReadAt(b, 0); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	}
-	return b, f.Close()
-}
-
 // makeDir makes a directory and what is missing above it, durably: a crash must
 // not take away what was acknowledged with the directory's own name.
 func makeDir(fsys vfs.FS, dir string) error {

@@ -245,7 +245,7 @@ func (s *storage) replay(e journal.Entry) error {
 // files of another one are refused.
 func (s *storage) identity() (uint64, error) {
 	name := path.Join(s.o.Dir, "identity")
-	b, err := readFile(s.disk, name)
+	b, err := vfs.ReadFile(s.disk, name)
 	if err == nil {
 		if len(b) != 8 {
 			return 0, fmt.Errorf("%s has %d bytes, not 8: %w", name, len(b), record.ErrDamaged)

@@ -53,20 +53,7 @@ func readFile(fs *faultfs.FS, name string) (b []byte, err error) {
 	if info, err := fs.Stat(name); err != nil || info.Dir {
 		return nil, nil
 	}
-	f, err := fs.OpenRead(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	b = make([]byte, size)
-	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
-		return nil, err
-	}
-	return b, nil
+	return vfs.ReadFile(fs, name)
 }
 
 // encode gives a checksum, the state and frames.

@@ -58,3 +58,22 @@ type File interface {
 	Size() (int64, error)
 	Name() string
 }
+
+// ReadFile reads all of a small file. What ends before its length says so gives the
+// bytes that are there.
+func ReadFile(fs FS, name string) ([]byte, error) {
+	f, err := fs.OpenRead(name)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b[:n], errors.Join(err, f.Close())
+}
