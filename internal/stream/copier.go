@@ -291,6 +291,25 @@ func (sh *Shard) retry(c *copier, err error, now int64) {
 	c.wait = min(2*c.wait, retryLast)
 }
 
+// ahead is how many batches of a copier may be on their way into the log.
+func (c *copier) ahead() int {
+	if c.mirror {
+		return copyAhead
+	}
+	return 1
+}
+
+// holdCopy says whether the copier's stream has too much on its way, and looks again
+// in a moment then.
+func (sh *Shard) holdCopy(c *copier, now int64) bool {
+	if !c.stream.overloaded() {
+		return false
+	}
+	c.blocked = true
+	sh.wheel.Set(&c.timer, now+int64(10*time.Millisecond))
+	return true
+}
+
 // copyOn lets a copier copy some of what is there.
 func (sh *Shard) copyOn(c *copier, now int64) {
 	c.dirty = false
@@ -311,16 +330,7 @@ func (sh *Shard) copyOn(c *copier, now int64) {
 	if c.origin.Load() == nil && !sh.find(c, now) {
 		return
 	}
-	most := 1
-	if c.mirror {
-		most = copyAhead
-	}
-	if c.inFlight >= most {
-		return
-	}
-	if c.stream.overloaded() {
-		c.blocked = true
-		sh.wheel.Set(&c.timer, now+int64(10*time.Millisecond))
+	if c.inFlight >= c.ahead() || sh.holdCopy(c, now) {
 		return
 	}
 	b := &copyBatch{}

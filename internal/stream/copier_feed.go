@@ -142,16 +142,7 @@ func (sh *Shard) copyFed(c *copier, now int64) {
 	default:
 		sh.wheel.Set(&c.timer, c.fed.heard+feedPatience)
 	}
-	most := 1
-	if c.mirror {
-		most = copyAhead
-	}
-	if c.inFlight >= most {
-		return
-	}
-	if c.stream.overloaded() {
-		c.blocked = true
-		sh.wheel.Set(&c.timer, now+int64(10*time.Millisecond))
+	if c.inFlight >= c.ahead() || sh.holdCopy(c, now) {
 		return
 	}
 	b := &copyBatch{}
@@ -170,7 +161,7 @@ func (sh *Shard) copyFed(c *copier, now int64) {
 		sh.touchCopy(c)
 	case err != nil && c.fed.feed != nil:
 		sh.lose(c, err, now)
-	case len(c.fed.queue) > 0 && c.inFlight < most:
+	case len(c.fed.queue) > 0 && c.inFlight < c.ahead():
 		sh.touchCopy(c)
 	case c.fed.full && len(c.fed.queue) == 0 && c.inFlight == 0:
 		c.closeFeed()
