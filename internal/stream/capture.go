@@ -36,6 +36,8 @@ type Member struct {
 	Family string `json:"family"`
 	Index  int    `json:"index"`
 	Count  int    `json:"count"`
+	// Dealt: the members have the same subjects, and each message goes to one of them.
+	Dealt bool `json:"dealt,omitempty"`
 }
 
 // Capturer is a dialect that stores messages otherwise than as they came. Where a

@@ -102,8 +102,8 @@ func (d *Directory) claimLocked(s *Stream) {
 		all = &claims{}
 		d.claimed[s.spec.Account] = all
 	}
-	all.add(c.Subjects)
-	s.claims = c.Subjects
+	s.claims = c.captures()
+	all.add(s.claims)
 }
 
 func (d *Directory) unclaimLocked(s *Stream) {

@@ -336,7 +336,7 @@ func (d *Directory) Create(ctx context.Context, account string, c Config) (*Stre
 	if err != nil {
 		return nil, err
 	}
-	if err := d.reserveSubjects(account, s, c.Subjects); err != nil {
+	if err := d.reserveSubjects(account, s, c.captures()); err != nil {
 		d.o.Opener.Drop(&spec, s.part)
 		return nil, err
 	}
@@ -363,7 +363,7 @@ func (d *Directory) reserveName(ctx context.Context, account, name string) (done
 	k := [2]string{account, name}
 	for {
 		d.mu.Lock()
-		if d.accounts[account][name] != nil || d.restoring[k] != nil {
+		if d.takenLocked(account, name) || d.restoring[k] != nil {
 			d.mu.Unlock()
 			return nil, ErrExists
 		}

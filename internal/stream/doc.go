@@ -25,6 +25,9 @@
 //     each on its shard. It reads the origin's log and is woken when that grows.
 //   - One goroutine of the Directory removes the files of deleted streams, once
 //     nothing of them is in flight.
+//   - The members of a family are streams that are one to its users. Where they have
+//     their subjects together the first one subscribes for all, and its sink deals each
+//     message to the member that the dialect names (family_deal.go).
 //   - Messages of an atomic batch are gathered beside the log, whoever sends them,
 //     until it is complete; then they are handed over as one. Messages of a fast batch
 //     are stored as others are; the shard tells it how far it is.

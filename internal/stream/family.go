@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +16,13 @@ import (
 // order of their numbers; one alone is just a stream. It returns when that is
 // durable. Where a name is taken the error is ErrExists.
 func (d *Directory) CreateFamily(ctx context.Context, account string, members []Config) ([]*Stream, error) {
+	if len(members) > 1 {
+		done, err := d.reserveName(ctx, account, strings.TrimSuffix(members[0].Name, PartitionName("", 0)))
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+	}
 	out := make([]*Stream, len(members))
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
@@ -55,6 +63,33 @@ func (d *Directory) DropFamily(ctx context.Context, members []*Stream) error {
 		return fmt.Errorf("delete the partitions of stream %q: %w", members[0].Config().Member.Family, err)
 	}
 	return nil
+}
+
+// UpdateFamily changes the members of a family, whose configurations are given in the
+// order of their numbers, the first member first. It returns when that is durable. After
+// an error some may have changed: the same update can be made again.
+func (d *Directory) UpdateFamily(ctx context.Context, members []*Stream, to []Config) error {
+	if err := members[0].Update(ctx, to[0]); err != nil {
+		return err
+	}
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i := 1; i < len(members); i++ {
+		wg.Go(func() { errs[i] = members[i].Update(ctx, to[i]) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// takenLocked says whether a stream, or a family, has a name. The directory's lock is
+// held.
+func (d *Directory) takenLocked(account, name string) bool {
+	all := d.accounts[account]
+	if all[name] != nil {
+		return true
+	}
+	s := all[PartitionName(name, 0)]
+	return s != nil && s.Config().Member != nil
 }
 
 // findPartial notes, before anything is served, the members of families that are not

@@ -50,7 +50,7 @@ func (d *Directory) Restore(ctx context.Context, account string, c Config) (*Res
 	if err != nil {
 		return nil, err
 	}
-	if err := d.reserveSubjects(account, s, c.Subjects); err != nil {
+	if err := d.reserveSubjects(account, s, c.captures()); err != nil {
 		d.o.Opener.Drop(&spec, s.part)
 		return nil, err
 	}

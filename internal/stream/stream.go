@@ -117,7 +117,7 @@ func (s *Stream) attach() {
 	c := s.config.Load()
 	var subjects []string
 	if !c.Gate.Paused {
-		subjects = c.Subjects
+		subjects = c.captures()
 	}
 	s.mu.Lock()
 	old := slices.Clone(s.subs)
@@ -128,7 +128,7 @@ func (s *Stream) attach() {
 			subs, old = append(subs, old[i]), slices.Delete(old, i, i+1)
 			continue
 		}
-		sub := &broker.Subscription{Subject: subj, Queue: c.Queue, Sink: s, Kind: broker.KindStream}
+		sub := &broker.Subscription{Subject: subj, Queue: c.Queue, Sink: s.sink(), Kind: broker.KindStream}
 		subs, added = append(subs, sub), append(added, sub)
 	}
 	s.subs = subs
@@ -171,7 +171,7 @@ func (s *Stream) Update(ctx context.Context, c Config) error {
 
 // update is Update while no other one is under way.
 func (s *Stream) update(ctx context.Context, c Config) error {
-	if err := s.dir.reserveSubjects(s.spec.Account, s, c.Subjects); err != nil {
+	if err := s.dir.reserveSubjects(s.spec.Account, s, c.captures()); err != nil {
 		return err
 	}
 	defer s.dir.releaseSubjects(s)

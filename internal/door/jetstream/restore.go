@@ -44,6 +44,9 @@ func streamRestore(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.Config.StreamConfig
+	if werr := checkRestoredPartitions(cfg); werr != nil {
+		return nil, werr
+	}
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
 	}

@@ -13,7 +13,7 @@ import (
 func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 	s := c.dir.Find(c.space.Name(), c.Stream)
 	if s == nil {
-		return nil, wire.Err(wire.CodeStreamNotFound)
+		return nil, c.notFound(wire.CodeStreamNotFound)
 	}
 	return s, nil
 }
@@ -43,6 +43,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 		Whole: cfg.AllowAtomicPublish, Fast: cfg.AllowBatchPublish, Async: cfg.PersistMode == wire.PersistAsync,
 	}
 	setCompaction(&c.Limits, cfg)
+	setMember(&c, cfg)
 	c.Mapping, c.Republish = mappings(cfg)
 	d.setOrigins(&c, cfg)
 	return c
@@ -70,8 +71,17 @@ func streamCreate(c *call) (any, *wire.Error) {
 	if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
 		return existing(c, s, cfg)
 	}
+	if f := c.family(cfg.Name); f != nil {
+		return existingFamily(c, f, cfg)
+	}
+	if werr := cfg.CheckPartitions(); werr != nil {
+		return nil, werr
+	}
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
+	}
+	if cfg.Partitions() > 1 {
+		return familyCreate(c, cfg)
 	}
 	s, err := c.dir.Create(c.ctx, c.space.Name(), c.neutral(cfg))
 	switch {
@@ -102,16 +112,20 @@ func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Err
 // roomForStream holds a new stream against the account's limits.
 func (c *call) roomForStream(cfg *wire.StreamConfig) *wire.Error {
 	l := c.account.JetStream
-	if l.MaxStreams > 0 && c.dir.Count(c.space.Name()) >= l.MaxStreams {
+	n := 1
+	if _, _, member := cfg.Partition(); !member {
+		n = cfg.Partitions()
+	}
+	if l.MaxStreams > 0 && c.dir.Count(c.space.Name())+n > l.MaxStreams {
 		return wire.Err(wire.CodeMaximumStreams)
 	}
 	if cfg.MaxBytes <= 0 {
 		return nil
 	}
-	if cfg.Storage == wire.StorageMemory && l.MaxMemory >= 0 && cfg.MaxBytes > l.MaxMemory {
+	if cfg.Storage == wire.StorageMemory && l.MaxMemory >= 0 && cfg.MaxBytes > l.MaxMemory/int64(n) {
 		return wire.Err(wire.CodeMemoryResourcesExceeded)
 	}
-	if cfg.Storage == wire.StorageFile && l.MaxStorage >= 0 && cfg.MaxBytes > l.MaxStorage {
+	if cfg.Storage == wire.StorageFile && l.MaxStorage >= 0 && cfg.MaxBytes > l.MaxStorage/int64(n) {
 		return wire.Err(wire.CodeStorageResourcesExceeded)
 	}
 	return nil
@@ -134,6 +148,9 @@ func streamUpdate(c *call) (any, *wire.Error) {
 	if r.Name != c.Stream {
 		return nil, wire.Err(wire.CodeStreamMismatch)
 	}
+	if f := c.family(c.Stream); f != nil {
+		return familyUpdate(c, f, &r.StreamConfig)
+	}
 	s, werr := c.lookupStream()
 	if werr != nil {
 		return nil, werr
@@ -143,6 +160,12 @@ func streamUpdate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
+		return nil, werr
+	}
+	if name, _, member := config(s).Partition(); member {
+		return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", "it is a partition of the stream "+name+", which is changed as a whole")
+	}
+	if werr := config(s).CheckPartitionsUpdate(cfg); werr != nil {
 		return nil, werr
 	}
 	if werr := config(s).CheckUpdate(cfg); werr != nil {
@@ -175,6 +198,9 @@ func (c *call) listed() (wire.StreamListRequest, []*stream.Stream, *wire.Error) 
 	}
 	var out []*stream.Stream
 	for _, s := range c.dir.List(c.space.Name()) {
+		if m := s.Config().Member; r.Subject != "" && m != nil && m.Dealt && m.Index > 0 {
+			continue // who asks whose a subject is gets the stream, not its partitions
+		}
 		if r.Wants(s.Config().Subjects) {
 			out = append(out, s)
 		}
@@ -190,7 +216,11 @@ func streamNames(c *call) (any, *wire.Error) {
 	from, to, page := wire.Page(len(streams), r.Offset, wire.NamesLimit)
 	names := []string{}
 	for _, s := range streams[from:to] {
-		names = append(names, s.Name())
+		name := s.Name()
+		if f, _, member := config(s).Partition(); member && r.Subject != "" {
+			name = f
+		}
+		names = append(names, name)
 	}
 	return &wire.StreamNamesResponse{Response: c.Kind.Head(nil), Paged: page, Streams: names}, nil
 }
@@ -203,7 +233,7 @@ func streamList(c *call) (any, *wire.Error) {
 	from, to, page := wire.Page(len(streams), r.Offset, wire.ListLimit)
 	infos := []*wire.StreamInfo{}
 	for _, s := range streams[from:to] {
-		i := c.streamInfo(s, true)
+		i := c.infoOf(s, r.Subject != "")
 		i.Domain = c.o.Domain
 		infos = append(infos, i)
 	}
@@ -217,6 +247,9 @@ func streamInfo(c *call) (any, *wire.Error) {
 	var r wire.StreamInfoRequest
 	if werr := c.decoder.Optional(c.body, &r); werr != nil {
 		return nil, werr
+	}
+	if f := c.family(c.Stream); f != nil {
+		return familyInfo(c, f, &r)
 	}
 	s, werr := c.lookupStream()
 	if werr != nil {
@@ -244,13 +277,16 @@ func streamInfo(c *call) (any, *wire.Error) {
 }
 
 func streamDelete(c *call) (any, *wire.Error) {
+	if f := c.family(c.Stream); f != nil {
+		return familyDelete(c, f)
+	}
 	s, werr := c.lookupStream()
 	if werr != nil {
 		return nil, werr
 	}
 	consumers := s.Consumers()
 	if m := s.Config().Member; m != nil {
-		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", "it is a partition of the stream "+m.Family+", which is deleted as a whole through the door that made it")
+		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", partOf(m))
 	}
 	if err := c.dir.Drop(c.ctx, s); err != nil {
 		return nil, c.failed(wire.CodeStreamDelete, err)
@@ -267,6 +303,9 @@ func streamPurge(c *call) (any, *wire.Error) {
 	r, werr := c.decoder.DecodePurge(c.body)
 	if werr != nil {
 		return nil, werr
+	}
+	if f := c.family(c.Stream); f != nil {
+		return familyPurge(c, f, &r)
 	}
 	s, werr := c.lookupStream()
 	if werr != nil {

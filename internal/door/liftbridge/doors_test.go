@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"hash/crc32"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,5 +238,41 @@ func TestAPartitionIsNotDeletedWithoutTheOthers(t *testing.T) {
 	}
 	if r.door.find("A", "one") != nil {
 		t.Fatal("it is found still")
+	}
+}
+
+func TestPartitionsOfAJetStreamStreamAreSubscribedTo(t *testing.T) {
+	r := newRig(t)
+	var made struct{ Error any }
+	r.request("STREAM.CREATE.js", map[string]any{
+		"name": "js", "subjects": []string{"js.>"}, "storage": "memory", "metadata": map[string]string{"weir.partitions": "3"},
+	}, &made)
+	if made.Error != nil {
+		t.Fatal(made.Error)
+	}
+	acks := r.listen("acks")
+	for i := range 9 {
+		header := fmt.Appendf(nil, "NATS/1.0\r\nWeir-Key: k%d\r\n\r\n", i)
+		r.space.Publish(&broker.Message{Subject: []byte("js.a"), Reply: []byte("acks"), Header: header, Data: []byte("x")})
+		acks.next(t)
+	}
+	meta, err := r.FetchMetadata(r.ctx(), &pb.FetchMetadataRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(meta.StreamMetadata, func(s *pb.StreamMetadata) bool { return s.Name == "js" })
+	if i < 0 || len(meta.StreamMetadata[i].Partitions) != 3 {
+		t.Fatal(meta)
+	}
+	n := 0
+	for p := range int32(3) {
+		for _, m := range r.read("js", p) {
+			if n++; int32(crc32.ChecksumIEEE(m.Key)%3) != p {
+				t.Errorf("key %s is in partition %d", m.Key, p)
+			}
+		}
+	}
+	if n != 9 {
+		t.Fatal(n)
 	}
 }

@@ -58,6 +58,7 @@ func (d *Door) familyOf(s *stream.Stream) *family {
 	if m == nil {
 		return f
 	}
+	f.name = m.Family
 	for k := int32(1); k < int32(m.Count); k++ {
 		p := d.dir.Find(s.Account(), wire.PartitionName(f.name, k))
 		if p == nil {
