@@ -13,6 +13,8 @@ acknowledged in time. Several clients can share one.`,
   weir consumer ls ORDERS
   weir consumer report --sort to-come
   weir consumer next ORDERS billing --count 10
-  weir sub --stream ORDERS --consumer billing`,
-		newConsumerAdd(a), newConsumerLs(a), newConsumerReport(a), newConsumerInfo(a), newConsumerNext(a), newConsumerRm(a))
+  weir sub --stream ORDERS --consumer billing
+  weir consumer from-durable orders billing --client c1 --durable billing`,
+		newConsumerAdd(a), newConsumerLs(a), newConsumerReport(a), newConsumerInfo(a), newConsumerNext(a), newConsumerRm(a),
+		newConsumerFromDurable(a))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,14 +20,30 @@ func newConsumerInfo(a *app) *cobra.Command {
 		Args:    arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withStreams(cmd, func(ctx context.Context, js jetstream.JetStream) error {
-				c, err := js.Consumer(ctx, args[0], args[1])
+				info, err := consumerInfo(ctx, js, args[0], args[1])
 				if err != nil {
 					return fmt.Errorf("consumer %s of stream %s: %w", args[1], args[0], err)
 				}
-				return a.showConsumer(c.CachedInfo())
+				return a.showConsumer(info)
 			})
 		},
 	}
+}
+
+// consumerInfo describes a consumer of either kind.
+func consumerInfo(ctx context.Context, js jetstream.JetStream, stream, name string) (*jetstream.ConsumerInfo, error) {
+	c, err := js.Consumer(ctx, stream, name)
+	if err == nil {
+		return c.CachedInfo(), nil
+	}
+	if !errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return nil, err
+	}
+	p, err := js.PushConsumer(ctx, stream, name)
+	if err != nil {
+		return nil, err
+	}
+	return p.CachedInfo(), nil
 }
 
 func (a *app) showConsumer(info *jetstream.ConsumerInfo) error {

@@ -118,7 +118,7 @@ func (c *Consumer) Info() Info {
 	in := Info{
 		Delivered: c.delivered, Floor: c.floor,
 		LastDelivered: c.lastDelivered, LastAcked: c.lastAcked,
-		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len, Bound: c.push.bound, Pin: c.pull.pin,
+		AckPending: c.tab.live, Waiting: c.pull.waiting.len + c.pull.fresh.len, Bound: c.push.bound || c.spread.attended(), Pin: c.pull.pin,
 	}
 	if c.cfg.MaxDeliver != 1 {
 		in.Redelivered = c.tab.redelivered + int(c.exhausted.Count())

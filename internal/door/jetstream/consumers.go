@@ -159,7 +159,11 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if err := start(s, cfg, &n); err != nil {
 		return nil, c.failed(wire.CodeConsumerCreate, err)
 	}
-	con, err := s.CreateConsumer(c.ctx, n)
+	at, werr := c.continued(s, cfg, &n)
+	if werr != nil {
+		return nil, werr
+	}
+	con, err := s.CreateConsumerAt(c.ctx, n, at)
 	switch {
 	case errors.Is(err, stream.ErrExists):
 		if old := s.Consumer(cfg.KnownName()); old != nil {
@@ -172,6 +176,8 @@ func consumerCreate(c *call) (any, *wire.Error) {
 		return nil, wire.Err(wire.CodeStreamNotFound)
 	case err != nil:
 		return nil, c.consumerFailed(err)
+	case at != nil:
+		return c.created(con)
 	}
 	return c.begun(con)
 }

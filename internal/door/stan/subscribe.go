@@ -133,10 +133,10 @@ func describe(r *wire.SubscriptionRequest) (*subscription, string) {
 		if doc.IsDurable {
 			doc.Queue = r.DurableName + ":" + r.QGroup
 		}
-		return doc, "q-" + wire.StreamName(doc.Queue)
+		return doc, wire.QueueName(doc.Queue)
 	case doc.IsDurable:
 		doc.Durable = r.DurableName
-		return doc, "d-" + wire.StreamName(r.ClientID) + ":" + wire.StreamName(r.DurableName)
+		return doc, wire.DurableName(r.ClientID, r.DurableName)
 	}
 	return doc, "s-" + wire.StreamName(r.ClientID) + ":" + nuid.Next()
 }

@@ -34,6 +34,7 @@ func (c *ConsumerConfig) Validate(o ConsumerOptions) *Error {
 		c.checkDirect,
 		c.checkFilters,
 		c.checkStart,
+		c.checkContinues,
 		c.checkSampling,
 		c.checkHeartbeat,
 		c.checkMetadata,

@@ -39,3 +39,12 @@ func StreamName(channel string) string {
 	}
 	return b.String()
 }
+
+// DurableName is the name of the consumer that is a client's durable.
+func DurableName(client, durable string) string {
+	return "d-" + StreamName(client) + ":" + StreamName(durable)
+}
+
+// QueueName is the name of the consumer that is a queue group. A durable one is called
+// DURABLE:GROUP.
+func QueueName(group string) string { return "q-" + StreamName(group) }
