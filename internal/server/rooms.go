@@ -9,11 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	wirejs "github.com/weirmq/weir/internal/wire/jetstream"
+
 	"github.com/nats-io/nkeys"
 	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
+	leafdoor "github.com/weirmq/weir/internal/door/leaf"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	standoor "github.com/weirmq/weir/internal/door/stan"
@@ -30,7 +33,7 @@ import (
 // gate their features by.
 const (
 	Version     = "0.1.0-dev"
-	NATSVersion = "2.12.0"
+	NATSVersion = "2.14.0"
 )
 
 // rooms are all rooms of a running server, in the order in which they are built.
@@ -53,10 +56,11 @@ type rooms struct {
 	// stanAccount is where stan serves; stanRemote where its clients are, if not there.
 	stanAccount string
 	stanRemote  *remote.Client
-	lift        *liftdoor.Door // nil without Liftbridge
+	lift        *liftdoor.Door // nil without streams
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
 	nats        *natsdoor.Door
+	leaf        *leafdoor.Door // nil: this server is nobody's leaf node
 
 	liftAccount, liftAddr string // of the door for Liftbridge's clients
 
@@ -83,7 +87,7 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 			return nil, errors.Join(err, r.close(context.Background()))
 		}
 	}
-	if err := r.buildNATS(c); err != nil {
+	if err := errors.Join(r.buildNATS(c), r.buildLeaf(c)); err != nil {
 		return nil, errors.Join(err, r.close(context.Background()))
 	}
 	return r, nil
@@ -142,7 +146,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
 		Outlet:   func() stream.Outlet { return r.newOutlet(js.Domain) },
-		Shards:   runtime.NumCPU(), Log: r.log,
+		Shards:   runtime.NumCPU(), Log: r.log, Deleted: r.streamDeleted,
 	})
 	if js.Enabled {
 		r.js = jsdoor.New(jsdoor.Options{
@@ -151,7 +155,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		})
 		r.js.Start(r.streams)
 	}
-	if err := s.recover(r.streams); err != nil || !c.Liftbridge.Enabled {
+	if err := s.recover(r.streams); err != nil {
 		return err
 	}
 	return r.buildLiftbridge(c)
@@ -210,7 +214,7 @@ func (r *rooms) buildNATS(c *Config) error {
 		Info: wire.Info{
 			ServerID: r.id, ServerName: r.name, Version: NATSVersion, Go: runtime.Version(),
 			Headers: !c.NoHeaderSupport, JetStream: c.JetStream.Enabled, Domain: c.JetStream.Domain,
-			APILevel: 2, XKey: xpub, WeirVersion: Version,
+			APILevel: wirejs.APILevel, XKey: xpub, WeirVersion: Version,
 		},
 		Limits: natsLimits(c), Auth: keeper, TLS: secure, Log: r.log, Poller: r.poller,
 	})
@@ -232,6 +236,12 @@ func (r *rooms) start(ctx context.Context) {
 		r.running.Go(func() error { return r.stan.Run(ctx) })
 	}
 	r.streams.Serve()
+	r.running.Go(func() error {
+		if err := r.lift.Run(ctx); err != nil {
+			r.log.Error("consumer groups are not coordinated", "error", err)
+		}
+		return nil
+	})
 	for _, a := range r.accounts.All() {
 		r.serveAccount(a)
 	}

@@ -122,7 +122,7 @@ func TestRefusalsOfPublishes(t *testing.T) {
 }
 
 func TestRequiredAPILevel(t *testing.T) {
-	for v, ok := range map[string]bool{"0": true, "2": true, "3": false, "x": false, "-1": false} {
+	for v, ok := range map[string]bool{"0": true, "4": true, "5": false, "x": false, "-1": false} {
 		if err := RequiredAPILevel(block("Nats-Required-Api-Level: " + v)); (err == nil) != ok {
 			t.Errorf("%q: %v", v, err)
 		}

@@ -7,8 +7,8 @@ import (
 )
 
 // APILevel is the level of the API that this server serves; clients gate features
-// by it. 2 is what NATS 2.12 has.
-const APILevel = 2
+// by it. 4 is what NATS 2.14 has.
+const APILevel = 4
 
 // Keys of metadata that belong to the server.
 const (

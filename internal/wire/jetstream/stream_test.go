@@ -262,7 +262,7 @@ func TestVersionIsShownButNotStored(t *testing.T) {
 		t.Fatalf("%v", c.Metadata)
 	}
 	shown := WithVersion(c.Metadata, "2.12.0")
-	if shown["_nats.ver"] != "2.12.0" || shown["_nats.level"] != "2" || len(shown) != 4 || len(c.Metadata) != 2 {
+	if shown["_nats.ver"] != "2.12.0" || shown["_nats.level"] != "4" || len(shown) != 4 || len(c.Metadata) != 2 {
 		t.Fatalf("%v of %v", shown, c.Metadata)
 	}
 }
