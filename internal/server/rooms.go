@@ -9,14 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	wirejs "github.com/weirmq/weir/internal/wire/jetstream"
-
 	"github.com/nats-io/nkeys"
 	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
-	leafdoor "github.com/weirmq/weir/internal/door/leaf"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	standoor "github.com/weirmq/weir/internal/door/stan"
@@ -25,6 +22,7 @@ import (
 	"github.com/weirmq/weir/internal/poller"
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/vfs"
+	wirejs "github.com/weirmq/weir/internal/wire/jetstream"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 	"golang.org/x/sync/errgroup"
 )
@@ -56,11 +54,10 @@ type rooms struct {
 	// stanAccount is where stan serves; stanRemote where its clients are, if not there.
 	stanAccount string
 	stanRemote  *remote.Client
-	lift        *liftdoor.Door // nil without streams
+	lift        *liftdoor.Door // nil without Liftbridge
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
 	nats        *natsdoor.Door
-	leaf        *leafdoor.Door // nil: this server is nobody's leaf node
 
 	liftAccount, liftAddr string // of the door for Liftbridge's clients
 
@@ -87,7 +84,7 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 			return nil, errors.Join(err, r.close(context.Background()))
 		}
 	}
-	if err := errors.Join(r.buildNATS(c), r.buildLeaf(c)); err != nil {
+	if err := r.buildNATS(c); err != nil {
 		return nil, errors.Join(err, r.close(context.Background()))
 	}
 	return r, nil
@@ -146,7 +143,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
 		Outlet:   func() stream.Outlet { return r.newOutlet(js.Domain) },
-		Shards:   runtime.NumCPU(), Log: r.log, Deleted: r.streamDeleted,
+		Shards:   runtime.NumCPU(), Log: r.log,
 	})
 	if js.Enabled {
 		r.js = jsdoor.New(jsdoor.Options{
@@ -155,7 +152,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		})
 		r.js.Start(r.streams)
 	}
-	if err := s.recover(r.streams); err != nil {
+	if err := s.recover(r.streams); err != nil || !c.Liftbridge.Enabled {
 		return err
 	}
 	return r.buildLiftbridge(c)
@@ -236,12 +233,6 @@ func (r *rooms) start(ctx context.Context) {
 		r.running.Go(func() error { return r.stan.Run(ctx) })
 	}
 	r.streams.Serve()
-	r.running.Go(func() error {
-		if err := r.lift.Run(ctx); err != nil {
-			r.log.Error("consumer groups are not coordinated", "error", err)
-		}
-		return nil
-	})
 	for _, a := range r.accounts.All() {
 		r.serveAccount(a)
 	}
