@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newImport(a *app) *cobra.Command {
@@ -17,17 +18,24 @@ func newImport(a *app) *cobra.Command {
 verifies the copy. An import that was interrupted goes on where it was.`,
 		`  weir import jetstream --from nats://old.example:4222 --dry-run
   weir import jetstream --from nats://old.example:4222
-  weir import stan /var/lib/nats-streaming`,
+  weir import stan /var/lib/nats-streaming
+  weir import stan --from nats://old.example:4222 --monitor http://old.example:8222`,
 		newImportJetStream(a), newImportStan(a))
+}
+
+// fromFlags say of which server, and who asks it.
+type fromFlags struct {
+	from, user, pass, token, creds, nkey string
+	ca, cert, key                        string
 }
 
 // importFlags say where from, and what.
 type importFlags struct {
-	from, user, pass, token, creds, nkey string
-	ca, cert, key, domain                string
-	streams, without                     []string
-	work                                 string
-	dryRun, keep, noConsumers            bool
+	fromFlags
+	domain                    string
+	streams, without          []string
+	work                      string
+	dryRun, keep, noConsumers bool
 }
 
 const importLong = `Copies streams from a running NATS server (--from) into a running weir (--server):
@@ -65,8 +73,8 @@ func newImportJetStream(a *app) *cobra.Command {
 		if f.from == "" {
 			return usagef(cmd, "say which server to copy from: --from nats://HOST:4222")
 		}
-		if (f.cert == "") != (f.key == "") {
-			return usagef(cmd, "--from-cert and --from-key belong together")
+		if err := f.check(cmd); err != nil {
+			return err
 		}
 		for _, pattern := range f.streams {
 			if _, err := path.Match(pattern, ""); err != nil {
@@ -78,8 +86,7 @@ func newImportJetStream(a *app) *cobra.Command {
 	return cmd
 }
 
-func (f *importFlags) bind(cmd *cobra.Command) {
-	flags := cmd.Flags()
+func (f *fromFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&f.from, "from", "", "`URL` of the server to copy from, several with commas")
 	flags.StringVar(&f.user, "from-user", "", "user name there")
 	flags.StringVar(&f.pass, "from-password", "", "password there (WEIR_FROM_PASSWORD)")
@@ -89,6 +96,19 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.ca, "from-ca", "", "`file` with the authority that its certificate is of")
 	flags.StringVar(&f.cert, "from-cert", "", "`file` with a client certificate for there")
 	flags.StringVar(&f.key, "from-key", "", "`file` with the key of --from-cert")
+}
+
+// check says what does not fit.
+func (f *fromFlags) check(cmd *cobra.Command) error {
+	if (f.cert == "") != (f.key == "") {
+		return usagef(cmd, "--from-cert and --from-key belong together")
+	}
+	return nil
+}
+
+func (f *importFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.fromFlags.bind(flags)
 	flags.StringVar(&f.domain, "from-domain", "", "JetStream `domain` there")
 	flags.StringArrayVar(&f.streams, "stream", nil, "only streams of this `name`; * stands for any part of it")
 	flags.StringSliceVar(&f.without, "without", nil, "leave these `settings` of streams out, by their names in JSON")
@@ -99,7 +119,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 }
 
 // options connect to the server that is copied from.
-func (f *importFlags) options(a *app, closed func(error)) ([]nats.Option, error) {
+func (f *fromFlags) options(a *app, closed func(error)) ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name("weir import"), nats.Timeout(a.timeout), nats.NoReconnect(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what matters shows in what does not come

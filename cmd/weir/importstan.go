@@ -11,49 +11,76 @@ import (
 )
 
 type importStanFlags struct {
-	dir, cluster, key   string
-	channels            []string
-	skipDamaged, dryRun bool
+	fromFlags
+	dir, cluster, encryption string
+	fromCluster, monitor     string
+	work                     string
+	channels                 []string
+	skipDamaged, dryRun      bool
+	keep                     bool
 }
 
-const importStanLong = `Copies the channels of a NATS Streaming server from its file store in DIR into a
-running weir (--server) that serves streaming clients: messages with their sequences
-and times, durables and durable queue groups with what they have not acknowledged.
-Each channel becomes a stream in one go: nobody sees half of one. Then it is read back
-and compared, message by message, and the durables are made.
+const importStanLong = `Copies the channels of a NATS Streaming server into a running weir (--server) that
+serves streaming clients: messages with their sequences and times, durables and durable
+queue groups with what they have not acknowledged. Each channel becomes a stream in one
+go: nobody sees half of one. Then it is read back and compared, message by message, and
+the durables are made.
 
-Stop the old server before. DIR is only read. Every record's checksum is verified; one
-that is damaged ends the import of its channel with its file and place, unless
---skip-damaged leaves such records out and names them.
+From its file store in DIR: stop the old server before. DIR is only read. Every record's
+checksum is verified; one that is damaged ends the import of its channel with its file
+and place, unless --skip-damaged leaves such records out and names them.
 
-Whatever ends an import, the same command goes on: channels that are there are verified,
-and durables that are there stay as they are. Applications connect to weir again with
-their client ids and go on where their durables stood.
+From a running server (--from), of whatever store: as a subscriber of each channel.
+--monitor, where it has its /streaming/channelsz, tells of all channels, their counts and
+durables; without it --channel names the channels, and durables are left out. Messages
+are gathered in --work first. Durables are carried over when their applications have
+ended: what one has not acknowledged it is asked for by subscribing in its client's name,
+which leaves its position as it was.
+
+Whatever ends an import, the same command goes on: what was gathered stays until it is
+verified, channels that are there are verified, and durables that are there stay as they
+are. Applications connect to weir again with their client ids and go on where their
+durables stood.
 
 Exit status: 0 all is there and verified, 1 not.`
 
 const importStanExample = `  weir import stan /var/lib/nats-streaming --dry-run
   weir import stan /var/lib/nats-streaming
-  weir import stan /var/lib/nats-streaming -s nats://new.example:4222 --channel orders --channel billing.eu`
+  weir import stan /var/lib/nats-streaming -s nats://new.example:4222 --channel orders --channel billing.eu
+  weir import stan --from nats://old.example:4222 --monitor http://old.example:8222 -s nats://new.example:4222`
 
 func newImportStan(a *app) *cobra.Command {
 	var f importStanFlags
 	cmd := &cobra.Command{
-		Use:     "stan DIR",
-		Short:   "Copy channels and durables from NATS Streaming's file store",
+		Use:     "stan [DIR]",
+		Short:   "Copy channels and durables from NATS Streaming: its file store, or a running server",
 		Long:    importStanLong,
 		Example: importStanExample,
-		Args:    arguments(1, 1),
+		Args:    arguments(0, 1),
 	}
 	flags := cmd.Flags()
+	f.bind(flags)
+	flags.StringVar(&f.fromCluster, "from-cluster", "", "`id` of the old server's cluster, where --monitor does not tell")
+	flags.StringVar(&f.monitor, "monitor", "", "`URL` of the old server's monitoring: http://HOST:8222")
 	flags.StringVar(&f.cluster, "cluster", "", "`id` of the cluster that weir serves, where it is not the old one's")
-	flags.StringVar(&f.key, "encryption-key", "", "key that the old server encrypted with (NATS_STREAMING_ENCRYPTION_KEY)")
+	flags.StringVar(&f.encryption, "encryption-key", "", "key that the old server encrypted DIR with (NATS_STREAMING_ENCRYPTION_KEY)")
+	flags.StringVar(&f.work, "work", "weir-import", "`directory` that messages of --from are gathered in")
 	flags.StringArrayVar(&f.channels, "channel", nil, "only the channel of this `name`; may be given again")
-	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "leave damaged records out and name them")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "read everything, say what would be copied, and change nothing")
+	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "leave damaged records of DIR out and name them")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and change nothing; of DIR, read everything")
+	flags.BoolVar(&f.keep, "keep", false, "keep what was gathered, also once it is verified")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if (len(args) == 0) == (f.from == "") {
+			return usagef(cmd, "say where from: the directory DIR, or --from nats://HOST:4222")
+		}
+		if err := f.check(cmd); err != nil {
+			return err
+		}
+		if f.from != "" {
+			return a.importStanFrom(cmd.Context(), &f)
+		}
 		f.dir = args[0]
-		return a.importStan(cmd.Context(), &f)
+		return a.importStanDir(cmd.Context(), &f)
 	}
 	return cmd
 }
@@ -67,10 +94,8 @@ type importedChannel struct {
 	There    bool     `json:"there,omitempty"` // from an earlier run
 }
 
-// importStan copies the chosen channels, one after the other. One that fails does not
-// keep the others from being copied.
-func (a *app) importStan(ctx context.Context, f *importStanFlags) error {
-	start := time.Now()
+// importStanDir copies channels from a directory.
+func (a *app) importStanDir(ctx context.Context, f *importStanFlags) error {
 	old, err := openOldStore(f.dir)
 	if err != nil {
 		return err
@@ -81,15 +106,22 @@ func (a *app) importStan(ctx context.Context, f *importStanFlags) error {
 	if f.cluster == "" {
 		return fmt.Errorf("%s/server.dat names no cluster: --cluster says which one weir serves", f.dir)
 	}
-	old.key = orEnv(f.key, a.getenv, "NATS_STREAMING_ENCRYPTION_KEY")
+	old.key = orEnv(f.encryption, a.getenv, "NATS_STREAMING_ENCRYPTION_KEY")
 	channels, err := old.chosen(f.channels)
 	if err != nil {
 		return err
 	}
+	return a.importStan(ctx, f, channels, func(name string) channelSource { return fileChannel{old, name} })
+}
+
+// importStan copies channels, one after the other. One that fails does not keep the
+// others from being copied.
+func (a *app) importStan(ctx context.Context, f *importStanFlags, channels []string, source func(string) channelSource) error {
+	start := time.Now()
 	var all []*importedChannel
 	copies := func(yield func(string, copying) bool) {
 		for _, name := range channels {
-			m := &importingChannel{app: a, flags: f, old: old, name: name, out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
+			m := &importingChannel{app: a, flags: f, old: source(name), name: name, out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
 			all = append(all, m.out)
 			if !yield(name, m) {
 				return

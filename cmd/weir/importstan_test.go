@@ -203,3 +203,41 @@ func TestADryRunOfAnImportReadsEverything(t *testing.T) {
 		t.Errorf("%d, %s, %s", status, out, errs)
 	}
 }
+
+func TestAnImportSaysWhatItNeedsToKnow(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                "say where from",
+		"dir --from nats://x:1":           "say where from",
+		"--from nats://x:1":               "--monitor says where",
+		"--from nats://x:1 --channel c":   "--from-cluster names it",
+		"--from nats://x:1 --monitor x":   "is no address",
+		"--from nats://x:1 --from-cert c": "belong together",
+		"--from nats://x:1 --monitor http://127.0.0.1:1 --timeout 1s": "ask the monitoring",
+	} {
+		status, _, errs := command(t, "", append([]string{"import", "stan"}, strings.Fields(line)...)...)
+		if status == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%q: %d, %s", line, status, errs)
+		}
+	}
+}
+
+// TestDurablesAreReadFromTheMonitoring has plain durables, members of a group, one that
+// is in use, and a subscription that is none.
+func TestDurablesAreReadFromTheMonitoring(t *testing.T) {
+	z := &oldChannelz{Name: "c", Subs: []oldSubz{
+		{Client: "a", Durable: "d", IsDurable: true, IsOffline: true, LastSent: 5, Pending: 2, MaxInFlight: 7, AckWait: 9},
+		{Client: "a", Queue: "qd:q", IsDurable: true, LastSent: 4},
+		{Client: "b", Queue: "qd:q", IsDurable: true, LastSent: 4},
+		{Client: "b", Queue: "plain"},
+	}}
+	all, other, used := durablesOf(z)
+	if len(all) != 2 || other != 1 || len(used) != 1 || used[0] != "qd of the queue group q" {
+		t.Fatalf("%v, %d, %v", all, other, used)
+	}
+	if q := all[0]; q.Client != "a" || q.Durable != "d" || q.LastSent != 5 || q.pending != 2 || q.MaxInFlight != 7 || q.AckWait != 9 {
+		t.Errorf("%+v", q)
+	}
+	if q := all[1]; q.Durable != "qd" || q.Queue != "q" || q.LastSent != 4 {
+		t.Errorf("%+v", q)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -234,3 +235,26 @@ func (s *oldStore) durables(channel string, skip func(damage) error) (all []*wir
 	}
 	return all, passing, nil
 }
+
+// fileChannel is a channel of an oldStore.
+type fileChannel struct {
+	*oldStore
+	name string
+}
+
+func (c fileChannel) plan(_ context.Context, m *importingChannel) error { return m.survey() }
+
+func (c fileChannel) gather(context.Context, *importingChannel) error { return nil }
+
+func (c fileChannel) messages(skip func(damage) error, each func(*record.View) error) error {
+	return c.oldStore.messages(c.name, skip, each)
+}
+
+func (c fileChannel) durables(skip func(damage) error) ([]*wire.Adoption, int, error) {
+	return c.oldStore.durables(c.name, skip)
+}
+
+func (c fileChannel) last() uint64 { return 0 }
+func (c fileChannel) done() error  { return nil }
+func (c fileChannel) close() error { return nil }
+func (c fileChannel) text() string { return "NATS Streaming, cluster " + c.cluster }

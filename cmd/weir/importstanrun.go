@@ -16,11 +16,32 @@ import (
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
+// channelSource is where a channel comes from: files, or a running server.
+type channelSource interface {
+	// plan says what would be copied, without a change anywhere.
+	plan(ctx context.Context, m *importingChannel) error
+	// gather brings here what is not at hand.
+	gather(ctx context.Context, m *importingChannel) error
+	// messages gives all messages in order. Views are valid during the call only. skip is
+	// told of damaged records, and leaves them out where it returns nil.
+	messages(skip func(damage) error, each func(*record.View) error) error
+	// durables gives what the durables had, and how many subscriptions were none.
+	durables(skip func(damage) error) (all []*wire.Adoption, passing int, err error)
+	// last is the channel's last sequence where it is known without its message, else 0.
+	last() uint64
+	// done is told that all is in weir, and verified.
+	done() error
+	// close ends the use of what gather has opened.
+	close() error
+	// text names the source.
+	text() string
+}
+
 // importingChannel is the import of one channel. It is used by one goroutine.
 type importingChannel struct {
 	*app
 	flags *importStanFlags
-	old   *oldStore
+	old   channelSource
 	name  string
 	out   *importedChannel
 	dst   *origin
@@ -35,13 +56,13 @@ type importingChannel struct {
 func streamOfChannel(channel string) string { return wire.StreamName(channel) }
 
 // run does the import, or what is left of it.
-func (m *importingChannel) run(ctx context.Context) error {
+func (m *importingChannel) run(ctx context.Context) (err error) {
 	m.named = map[string]bool{}
 	if !wire.ValidChannel(m.name) {
 		return errors.New("it is no name of a channel")
 	}
-	if err := m.survey(); err != nil || m.flags.dryRun {
-		return err
+	if m.flags.dryRun {
+		return m.old.plan(ctx, m)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -52,6 +73,13 @@ func (m *importingChannel) run(ctx context.Context) error {
 	defer nc.Close()
 	m.dst = &origin{nc: nc, js: js, prefix: "$JS.API.", timeout: max(m.timeout, snapshotPatience)}
 	if m.out.There, err = m.there(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.old.close()) }()
+	if err := m.old.gather(ctx, m); err != nil {
+		return err
+	}
+	if err := m.survey(); err != nil {
 		return err
 	}
 	if !m.out.There {
@@ -68,7 +96,7 @@ func (m *importingChannel) run(ctx context.Context) error {
 		}
 	}
 	m.out.Verified = true
-	return nil
+	return m.old.done()
 }
 
 // outcome is part of copying.
@@ -92,14 +120,15 @@ func (m *importingChannel) survey() error {
 	p.what = m.name + ", reading: "
 	defer p.clear()
 	h := &m.head
-	*h = backup.Head{Made: time.Now().UnixNano(), Server: "NATS Streaming, cluster " + m.old.cluster, Created: time.Now().UnixNano(), Foreign: true}
-	err := m.old.messages(m.name, m.skip, func(v *record.View) error {
+	*h = backup.Head{Made: time.Now().UnixNano(), Server: m.old.text(), Created: time.Now().UnixNano(), Foreign: true}
+	h.Last = m.old.last()
+	err := m.old.messages(m.skip, func(v *record.View) error {
 		if h.Records == 0 {
 			h.First = v.Seq
 		}
 		h.Records++
 		h.Bytes += v.Size()
-		h.Last, h.LastTime = v.Seq, v.Time
+		h.Last, h.LastTime = max(h.Last, v.Seq), v.Time
 		p.show(h.Records, h.Bytes)
 		return nil
 	})
@@ -110,17 +139,22 @@ func (m *importingChannel) survey() error {
 		h.First = h.Last + 1
 	}
 	passing := 0
-	if m.durables, passing, err = m.old.durables(m.name, m.skip); err != nil {
+	if m.durables, passing, err = m.old.durables(m.skip); err != nil {
 		return err
 	}
-	for _, q := range m.durables {
+	m.tell(m.durables, passing)
+	m.out.Messages, m.out.Bytes, m.out.FirstSeq, m.out.LastSeq = h.Records, h.Bytes, h.First, h.Last
+	return nil
+}
+
+// tell notes what there is beside messages.
+func (m *importingChannel) tell(durables []*wire.Adoption, passing int) {
+	for _, q := range durables {
 		m.out.Durables = append(m.out.Durables, durableName(q))
 	}
 	if passing > 0 {
 		m.out.note("%s without a durable name: their clients subscribe again", plural(uint64(passing), "subscription", "subscriptions"))
 	}
-	m.out.Messages, m.out.Bytes, m.out.FirstSeq, m.out.LastSeq = h.Records, h.Bytes, h.First, h.Last
-	return nil
 }
 
 // config is what the stream is made with. The limits that weir is configured with
@@ -178,7 +212,7 @@ func (m *importingChannel) write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := m.old.messages(m.name, m.skip, out.Record); err != nil {
+	if err := m.old.messages(m.skip, out.Record); err != nil {
 		return err
 	}
 	return out.Close()
@@ -206,13 +240,13 @@ func (m *importingChannel) verify(ctx context.Context) error {
 		return err
 	}
 	m.out.Digest = c.sum.String()
-	return c.verdict("the old store")
+	return c.verdict("the old server")
 }
 
 // from gives the messages of the old store from a sequence on, one at a time.
 func (m *importingChannel) from(first uint64) iter.Seq2[*record.View, error] {
 	return func(yield func(*record.View, error) bool) {
-		err := m.old.messages(m.name, m.skip, func(v *record.View) error {
+		err := m.old.messages(m.skip, func(v *record.View) error {
 			if v.Seq >= first && !yield(v, nil) {
 				return errStop
 			}
