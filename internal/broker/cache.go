@@ -59,12 +59,19 @@ type cache struct {
 type entry struct {
 	key    string // the subject, or its prefix
 	plain  []target
-	queues [][]target
-	all    []target // what plain and queues are parts of
+	queues []group
+	all    []target // what plain and the groups' members are parts of
 	weight int
 	exact  bool // of one subject only, and kept
 	judged bool // denied is settled
 	denied bool
+}
+
+// group is a queue group of an entry.
+type group struct {
+	name    string
+	members []target
+	near    int // so many of the members, the first ones, are of this server
 }
 
 // target is one subscription of an entry.
@@ -140,10 +147,29 @@ func (e *entry) fill(r *routing.Result[*Subscription], n int) {
 	e.queues = e.queues[:0]
 	for i := range r.Queues {
 		from := len(all)
-		all = appendTargets(all, r.Queues[i].Members)
-		e.queues = append(e.queues, all[from:len(all):len(all)])
+		near := 0
+		for _, s := range r.Queues[i].Members {
+			if !s.Far {
+				all = append(all, target{sub: s})
+				near++
+			}
+		}
+		if near < len(r.Queues[i].Members) {
+			all = appendFar(all, r.Queues[i].Members)
+		}
+		e.queues = append(e.queues, group{r.Queues[i].Name, all[from:len(all):len(all)], near})
 	}
 	e.all = all
+}
+
+// appendFar appends those that are not of this server.
+func appendFar(to []target, subs []*Subscription) []target {
+	for _, s := range subs {
+		if s.Far {
+			to = append(to, target{sub: s})
+		}
+	}
+	return to
 }
 
 func appendTargets(to []target, subs []*Subscription) []target {

@@ -10,6 +10,10 @@
 // once for all, before anything that does not gather. Services are sinks whose requests are
 // copied and handled by a fixed pool of goroutines.
 //
+// A link to another server is a sink, too. Its subscriptions are Far: of a queue group it
+// gets what no member here takes. What comes over it names the groups that it is for
+// (Message.Groups). A Follower is told of all that is subscribed, to say so there.
+//
 // Spaces may have of each other what assembly says. A stream import has the
 // subscriptions of one stand in the table of the other, as shadows, so that routing
 // is the same for all and costs nothing where nothing is imported. A service import
@@ -23,7 +27,7 @@
 // met before allocates nothing here.
 //
 // Goroutines: those of Workers, joined by Workers.Close. Locks: a worker pool's,
-// the registry's, the watches' and each service import's, all leaves: nothing is
+// the registry's, the watches', the followers' and each service import's, all leaves: nothing is
 // called with them held. The one over a subscription's shadows is held while they
 // are subscribed, which takes locks of other spaces only, as imports form no cycle. Streams,
 // doors, links and telling rooms call it.

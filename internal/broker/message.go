@@ -31,10 +31,26 @@ type Message struct {
 	// protocol, which knows its type; nil: nothing. Data says the same to others.
 	Note any
 
+	// Groups are the queue groups that get the message; nil: all of them.
+	Groups *Groups
+
 	// Memo, where not nil, is room that belongs to this pair of subject and
 	// subscription. A stage may keep there what it builds of the two. Only the
 	// publisher's goroutine touches it. Set by Publisher.
 	Memo *[]byte
+}
+
+// Groups are names of queue groups. There may be none.
+type Groups struct{ Names [][]byte }
+
+// has says whether a group is among them.
+func (g *Groups) has(name string) bool {
+	for _, n := range g.Names {
+		if string(n) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Size is what the message weighs: subject, reply, header block and data.

@@ -181,7 +181,9 @@ func (p *Publisher) Deliver(m *Message) *Result {
 		p.offer(&e.plain[i], memo)
 	}
 	for i := range e.queues {
-		p.choose(e.queues[i], memo)
+		if m.Groups == nil || m.Groups.has(e.queues[i].name) {
+			p.choose(&e.queues[i], memo)
+		}
 	}
 	p.result.Full = len(p.full) > 0
 	p.staged += m.Size() * p.fanout
@@ -258,17 +260,45 @@ func (p *Publisher) offer(t *target, memo bool) bool {
 }
 
 // choose offers the message to one member of a queue group, from a random one on.
-func (p *Publisher) choose(members []target, memo bool) {
-	n := len(members)
-	i := p.random(n)
-	for range n {
+// Those of other servers get what none of this one takes.
+func (p *Publisher) choose(g *group, memo bool) {
+	if g.near > 0 && p.anyOf(g.members[:g.near], p.random(g.near), memo) {
+		return
+	}
+	if far := g.members[g.near:]; len(far) > 0 {
+		p.anyOf(far, p.weighted(far), memo)
+	}
+}
+
+// anyOf offers the message to members, from i on, until one takes it.
+func (p *Publisher) anyOf(members []target, i int, memo bool) bool {
+	for range members {
 		if p.offer(&members[i], memo) {
-			return
+			return true
 		}
-		if i++; i == n {
+		if i++; i == len(members) {
 			i = 0
 		}
 	}
+	return false
+}
+
+// weighted gives the index of one of members, each as likely as its weight says.
+func (p *Publisher) weighted(members []target) int {
+	if len(members) == 1 {
+		return 0
+	}
+	total := 0
+	for i := range members {
+		total += members[i].sub.Weight()
+	}
+	at := p.random(total)
+	for i := range members {
+		if at -= members[i].sub.Weight(); at < 0 {
+			return i
+		}
+	}
+	return len(members) - 1 // a weight has fallen meanwhile
 }
 
 // random gives a number below n, each as likely as the others.

@@ -52,7 +52,7 @@ func (r *relay) again() (v Verdict, ok bool) {
 
 // deliver stages the message with those that the inner publisher's Route found.
 func (r *relay) deliver() Verdict {
-	r.message.Memo = nil
+	r.message.Memo, r.message.Groups = nil, nil
 	result := r.inner.Deliver(&r.message)
 	switch {
 	case result.Full:

@@ -18,6 +18,8 @@ type Space struct {
 
 	publishers sync.Pool // of *Publisher, for those that publish now and then
 
+	followers followers
+
 	watched  atomic.Int64 // watches; 0: Subscribe and Unsubscribe need not look
 	watchMu  sync.Mutex
 	watchers map[string]map[*watch]struct{} // guarded by watchMu, by subject
@@ -40,6 +42,7 @@ func (s *Space) Subscribe(sub *Subscription) {
 	sub.ended.Store(false)
 	s.table.Add(sub.Subject, sub.Queue, sub)
 	s.cast(sub)
+	s.followers.tell(sub)
 	s.changed(sub.Subject)
 }
 
@@ -48,6 +51,7 @@ func (s *Space) Unsubscribe(sub *Subscription) {
 	sub.ended.Store(true) // before cast looks for imports, see there
 	s.table.Remove(sub.Subject, sub.Queue, sub)
 	s.cast(sub)
+	s.followers.tell(sub)
 	s.changed(sub.Subject)
 }
 

@@ -100,7 +100,7 @@ func (s *Space) cast(sub *Subscription) {
 
 func newShadow(sub *Subscription, im *StreamImport, pattern string) *Subscription {
 	return &Subscription{
-		Subject: pattern, Queue: sub.Queue, SID: sub.SID, Kind: sub.Kind,
+		Subject: pattern, Queue: sub.Queue, SID: sub.SID, Kind: sub.Kind, Far: sub.Far,
 		Sink: &importSink{of: sub, mapping: im.Mapping},
 	}
 }

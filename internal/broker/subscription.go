@@ -22,7 +22,11 @@ type Subscription struct {
 	SID     string // the client's name for it; empty where there is no client
 	Sink    Sink
 	Kind    Kind
+	// Far says that others subscribe, on the other side of a link. Of a queue group
+	// they get what no member of this server takes.
+	Far bool
 
+	weight    atomic.Int32
 	filtered  atomic.Bool
 	max       atomic.Uint64
 	delivered atomic.Uint64
@@ -42,6 +46,16 @@ func (s *Subscription) listens(subject []byte) bool {
 	}
 	return false
 }
+
+// Ended says whether it is not subscribed, or not any more.
+func (s *Subscription) Ended() bool { return s.ended.Load() }
+
+// SetWeight says how many members of the queue group stand behind a subscription
+// that is Far. It may change while subscribed.
+func (s *Subscription) SetWeight(n int32) { s.weight.Store(n) }
+
+// Weight is what SetWeight was last told, 1 at least.
+func (s *Subscription) Weight() int { return int(max(1, s.weight.Load())) }
 
 // Filter says whether each delivery has to be judged, because permissions deny
 // part of what the pattern matches. It may change while subscribed.
