@@ -160,19 +160,11 @@ type answer[T any] struct {
 func ask[T any](ctx context.Context, h *Host, f func(ctx context.Context) (T, error)) (T, error) {
 	var none T
 	back := make(chan answer[T], 1)
-	h.mu.Lock()
-	if h.stopped {
-		h.mu.Unlock()
-		return none, ErrStopped
-	}
-	h.queue = append(h.queue, func(ctx context.Context) {
+	if !h.enqueue(func(ctx context.Context) {
 		v, err := f(ctx)
 		back <- answer[T]{v, err}
-	})
-	h.mu.Unlock()
-	select {
-	case h.wake <- struct{}{}:
-	default:
+	}) {
+		return none, ErrStopped
 	}
 	select {
 	case a := <-back:
@@ -182,6 +174,22 @@ func ask[T any](ctx context.Context, h *Host, f func(ctx context.Context) (T, er
 	case <-h.ended:
 		return none, ErrStopped
 	}
+}
+
+// enqueue has f run by Run; false: the host has stopped.
+func (h *Host) enqueue(f func(ctx context.Context)) bool {
+	h.mu.Lock()
+	if h.stopped {
+		h.mu.Unlock()
+		return false
+	}
+	h.queue = append(h.queue, f)
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // Join makes a consumer a member, see Coordinator.Join.

@@ -17,6 +17,7 @@ import (
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	"github.com/weirmq/weir/internal/listen"
+	"github.com/weirmq/weir/internal/stream"
 )
 
 // LiftbridgeConfig is Liftbridge's gRPC interface.
@@ -117,7 +118,8 @@ func liftDialect(c *Config) liftdoor.Dialect {
 	return liftdoor.Dialect{Dialect: jsdoor.Dialect{Domain: c.JetStream.Domain}, MaxMessage: c.Liftbridge.Door.MaxMessage}
 }
 
-// buildLiftbridge makes the door for Liftbridge's clients.
+// buildLiftbridge makes the door for Liftbridge's clients. It is there also where they
+// are not served: NATS clients have consumer groups, too.
 func (r *rooms) buildLiftbridge(c *Config) error {
 	o := c.Liftbridge.Door
 	o.ID, o.Account, o.Space, o.Auth, o.Log = c.Liftbridge.ServerID, c.Liftbridge.Account, r.space, liftKeeper{r}, r.log
@@ -128,14 +130,31 @@ func (r *rooms) buildLiftbridge(c *Config) error {
 		}
 		o.ID = strconv.FormatUint(n, 36)
 	}
-	var err error
-	if o.TLS, err = c.Liftbridge.tls(); err != nil {
-		return err
+	if c.Liftbridge.Enabled {
+		var err error
+		if o.TLS, err = c.Liftbridge.tls(); err != nil {
+			return err
+		}
 	}
 	r.liftAccount = o.Account
 	r.lift = liftdoor.New(o)
 	r.lift.Start(r.streams)
 	return nil
+}
+
+// streamDeleted tells the consumer groups.
+func (r *rooms) streamDeleted(s *stream.Stream) {
+	if r.lift != nil { // replay is over
+		r.lift.StreamDeleted(s)
+	}
+}
+
+// serveGroups answers an account's NATS clients about consumer groups.
+func (r *rooms) serveGroups(name string) {
+	r.ended = append(r.ended, r.lift.ServeGroups(r.spaces.Get(name), func() bool {
+		a := r.accounts.Find(name)
+		return a != nil && a.JetStream.Enabled
+	}))
 }
 
 // tls reads the certificates; nil where there are none.
@@ -169,7 +188,7 @@ func (l *LiftbridgeConfig) tls() (*tls.Config, error) {
 // startLiftbridge binds the address and begins to serve.
 func (p *process) startLiftbridge() error {
 	l, r := &p.config.Liftbridge, p.rooms
-	if r.lift == nil {
+	if r.lift == nil || !l.Enabled {
 		return nil
 	}
 	host := l.Listen

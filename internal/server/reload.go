@@ -73,6 +73,7 @@ func (r *rooms) reload(c *Config) error {
 func (r *rooms) serveAccount(a *account.Account) {
 	if r.js != nil {
 		r.ended = append(r.ended, r.js.Serve(r.spaces.Get(a.Name), r.accountOf(a.Name)))
+		r.serveGroups(a.Name)
 	}
 }
 

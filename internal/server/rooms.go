@@ -54,7 +54,7 @@ type rooms struct {
 	// stanAccount is where stan serves; stanRemote where its clients are, if not there.
 	stanAccount string
 	stanRemote  *remote.Client
-	lift        *liftdoor.Door // nil without Liftbridge
+	lift        *liftdoor.Door // nil without streams
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
 	nats        *natsdoor.Door
@@ -143,7 +143,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
 		Outlet:   func() stream.Outlet { return r.newOutlet(js.Domain) },
-		Shards:   runtime.NumCPU(), Log: r.log,
+		Shards:   runtime.NumCPU(), Log: r.log, Deleted: r.streamDeleted,
 	})
 	if js.Enabled {
 		r.js = jsdoor.New(jsdoor.Options{
@@ -152,7 +152,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		})
 		r.js.Start(r.streams)
 	}
-	if err := s.recover(r.streams); err != nil || !c.Liftbridge.Enabled {
+	if err := s.recover(r.streams); err != nil {
 		return err
 	}
 	return r.buildLiftbridge(c)
@@ -233,6 +233,12 @@ func (r *rooms) start(ctx context.Context) {
 		r.running.Go(func() error { return r.stan.Run(ctx) })
 	}
 	r.streams.Serve()
+	r.running.Go(func() error {
+		if err := r.lift.Run(ctx); err != nil {
+			r.log.Error("consumer groups are not coordinated", "error", err)
+		}
+		return nil
+	})
 	for _, a := range r.accounts.All() {
 		r.serveAccount(a)
 	}

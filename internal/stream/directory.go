@@ -49,6 +49,9 @@ type Options struct {
 	// Outlet makes an outlet: each shard, and the journal's goroutine, has its own.
 	Outlet func() Outlet
 	Shards int
+	// Deleted hears of streams that are deleted, on the journal's goroutine; it must not
+	// block. nil: nobody does.
+	Deleted func(s *Stream)
 	// Batches bound the batches of all streams.
 	Batches BatchLimits
 	Log     *slog.Logger
@@ -258,6 +261,9 @@ func (d *Directory) Dropped(spec meta.Spec) {
 	s.closed.Store(true)
 	s.dropped.Store(true)
 	s.detach()
+	if d.o.Deleted != nil {
+		d.o.Deleted(s)
+	}
 	s.tellFollowers()
 	s.tail.wake()
 	for _, c := range s.Consumers() {

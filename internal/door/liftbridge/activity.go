@@ -48,6 +48,7 @@ func (d *Door) prepareActivity(ctx context.Context) error {
 
 // own returns a stream of the door's own, and makes it at its first use.
 func (d *Door) own(ctx context.Context, p *newStream) (made bool, f *family, err error) {
+	defer d.naming.hold(d.o.Account, p.set.Name)()
 	if f = d.find(d.o.Account, p.set.Name); f != nil {
 		return false, f, nil
 	}

@@ -3,6 +3,7 @@ package liftbridge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -56,29 +57,60 @@ func (d *Door) cursor(ctx context.Context, stream, id string, n int32, action st
 	if f := d.find(c.Account, stream); f != nil && f.part(n) != nil && !c.reads(f.subjectOf(n)) {
 		return nil, refused(stream, action)
 	}
-	var f *family
-	if d.o.Cursors > 0 {
-		f = d.find(d.o.Account, cursorsStream)
-	}
-	if f == nil {
+	p, err := d.placeOf(ctx, c.Account, stream, id, n)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, errNoCursors):
 		return nil, status.Error(codes.Internal, "Cursors stream does not exist")
+	case errors.Is(err, errLongCursor):
+		return nil, status.Error(codes.InvalidArgument, "cursorId is too long")
+	}
+	return nil, status.Errorf(codes.Internal, "Failed to resume stream: %v", err)
+}
+
+// Why a cursor has no place.
+var (
+	errNoCursors  = errors.New("cursors are turned off")
+	errLongCursor = errors.New("the name of the cursor is too long")
+)
+
+// placeOf finds the place of an account's cursor, and resumes the partition that it is
+// kept in.
+func (d *Door) placeOf(ctx context.Context, account, stream, id string, n int32) (*cursorPlace, error) {
+	f := d.cursorFamily()
+	if f == nil {
+		return nil, errNoCursors
 	}
 	key := wire.CursorKey(id, stream, n)
 	p := &cursorPlace{family: f, number: wire.CursorPartition(key, len(f.parts)), key: []byte(key)}
-	token := wire.CursorToken(key)
-	if c.Account != d.o.Account {
-		token = wire.CursorToken(c.Account) + "." + token // accounts know nothing of one another
-	}
-	p.subject = []byte(f.subjectOf(p.number) + "." + token)
+	p.subject = []byte(d.cursorSubjects(account, f, p.number) + wire.CursorToken(key))
 	if len(p.subject) > record.MaxSubject {
-		return nil, status.Error(codes.InvalidArgument, "cursorId is too long")
+		return nil, errLongCursor
 	}
 	if f.parts[p.number].Config().Gate.Paused {
 		if err := d.resume(ctx, d.o.Account, f, p.number); err != nil {
-			return nil, status.Errorf(codes.Internal, "Failed to resume stream: %v", err)
+			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// cursorFamily is the stream that cursors are kept in; nil: there is none.
+func (d *Door) cursorFamily() *family {
+	if d.o.Cursors <= 0 {
+		return nil
+	}
+	return d.find(d.o.Account, cursorsStream)
+}
+
+// cursorSubjects begins the subjects of an account's cursors in a partition. Accounts
+// know nothing of one another.
+func (d *Door) cursorSubjects(account string, f *family, n int32) string {
+	if account == d.o.Account {
+		return f.subjectOf(n) + "."
+	}
+	return f.subjectOf(n) + "." + wire.CursorToken(account) + "."
 }
 
 // SetCursor implements pb.APIServer.
@@ -87,18 +119,9 @@ func (d *Door) SetCursor(ctx context.Context, req *pb.SetCursorRequest) (*pb.Set
 	if err != nil {
 		return nil, err
 	}
-	value, err := proto.Marshal(&pb.SetCursorRequest{
+	err = p.store(ctx, &pb.SetCursorRequest{
 		Stream: req.Stream, Partition: req.Partition, CursorId: req.CursorId, Offset: req.Offset,
 	})
-	if err != nil {
-		return nil, status.Errorf(codes.Internal, "cursor not set: %v", err)
-	}
-	o, err := p.family.parts[p.number].Put(ctx, &record.Parts{
-		Subject: p.subject, Header: wire.AppendHeaderBlock(nil, p.key, nil), Data: value, Key: p.key,
-	}, nil)
-	if err == nil {
-		err = refusalError(o)
-	}
 	switch {
 	case err == nil:
 		return &pb.SetCursorResponse{}, nil
@@ -108,23 +131,47 @@ func (d *Door) SetCursor(ctx context.Context, req *pb.SetCursorRequest) (*pb.Set
 	return nil, status.Errorf(codes.Internal, "cursor not set: %v", err)
 }
 
-// FetchCursor implements pb.APIServer.
-func (d *Door) FetchCursor(ctx context.Context, req *pb.FetchCursorRequest) (*pb.FetchCursorResponse, error) {
-	p, err := d.cursor(ctx, req.Stream, req.CursorId, req.Partition, "FetchCursor")
+// store sets a cursor. It returns when that is durable.
+func (p *cursorPlace) store(ctx context.Context, cursor *pb.SetCursorRequest) error {
+	value, err := proto.Marshal(cursor)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("encode a cursor: %w", err)
 	}
+	o, err := p.family.parts[p.number].Put(ctx, &record.Parts{
+		Subject: p.subject, Header: wire.AppendHeaderBlock(nil, p.key, nil), Data: value, Key: p.key,
+	}, nil)
+	if err != nil {
+		return err
+	}
+	return refusalError(o)
+}
+
+// load reads a cursor: its offset. false: it was never set.
+func (p *cursorPlace) load() (offset int64, set bool, err error) {
 	v, err := p.family.parts[p.number].Partition().LastOf(string(p.subject))
 	if errors.Is(err, partition.ErrNotFound) {
-		return &pb.FetchCursorResponse{Offset: none}, nil
+		return none, false, nil
 	}
 	var kept pb.SetCursorRequest
 	if err == nil {
 		err = proto.Unmarshal(v.Data, &kept)
 	}
 	if err != nil {
+		return none, false, fmt.Errorf("read a cursor: %w", err)
+	}
+	return kept.Offset, true, nil
+}
+
+// FetchCursor implements pb.APIServer.
+func (d *Door) FetchCursor(ctx context.Context, req *pb.FetchCursorRequest) (*pb.FetchCursorResponse, error) {
+	p, err := d.cursor(ctx, req.Stream, req.CursorId, req.Partition, "FetchCursor")
+	if err != nil {
+		return nil, err
+	}
+	offset, _, err := p.load()
+	if err != nil {
 		d.log.Error("cursor not read", "stream", req.Stream, "cursor", req.CursorId, "error", err)
 		return nil, status.Errorf(codes.Internal, "cursor not read: %v", err)
 	}
-	return &pb.FetchCursorResponse{Offset: kept.Offset}, nil
+	return &pb.FetchCursorResponse{Offset: offset}, nil
 }

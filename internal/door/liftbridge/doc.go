@@ -7,6 +7,11 @@
 // headers are a header block that NATS clients read, the key a field of the record
 // besides. So every other door reads and writes the same log.
 //
+// Consumer groups and cursors are for NATS clients, too: ServeGroups answers their
+// requests under $WEIR.API.GROUP (groupapi.go) from the same state, also where gRPC is
+// not served. What these make for the first time then are the streams that groups and
+// cursors are kept in.
+//
 // What a stream was created with stands in the metadata of its JetStream
 // configuration, where JetStream's users see and change it (settings.go).
 //
@@ -20,8 +25,8 @@
 // # Goroutines
 //
 // gRPC has one for each call. A PublishAsync call has two more, one that publishes
-// what came in and one that sends what came back; Shutdown joins those that outlive it. Serve joins
-// the hosts of the consumer groups and the loop that pauses idle partitions.
+// what came in and one that sends what came back; Shutdown joins those that outlive it. Run is
+// the host of the consumer groups; Serve joins the loop that pauses idle partitions.
 //
 // # Locks
 //

@@ -147,12 +147,32 @@ func (d *Door) Advertise(host string, port int) {
 	d.advertised.Store(&address{host, int32(port)})
 }
 
+// Run coordinates the consumer groups until ctx ends or Shutdown, when streams are
+// served. Without Serve the groups are those of NATS clients.
+func (d *Door) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer cancel()
+		return d.groups.Run(ctx)
+	})
+	g.Go(func() error {
+		select {
+		case <-d.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
 // Serve answers calls that come in at ln until Shutdown, after Prepare.
 func (d *Door) Serve(ln net.Listener) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.groups.Run(ctx) })
 	g.Go(func() error { return d.pauseIdle(ctx) })
 	g.Go(func() error {
 		defer cancel()

@@ -125,6 +125,19 @@ func (d *Door) prepareGroups(ctx context.Context) error {
 	return err
 }
 
+// StreamDeleted tells the groups of a stream that is deleted, through whichever door. It
+// does not block.
+func (d *Door) StreamDeleted(s *stream.Stream) {
+	if m := s.Config().Member; m != nil && m.Index > 0 {
+		return // the first one stands for all
+	}
+	name := wire.UnescapeName(s.Name())
+	if m := s.Config().Member; m != nil {
+		name = m.Family
+	}
+	d.groups.StreamGone(s.Account(), name)
+}
+
 // groupSubject begins the subjects under which groups are kept.
 const groupSubject = "$WEIR.GROUPS"
 
@@ -148,6 +161,9 @@ func (s groupStore) stream() (*stream.Stream, error) {
 
 // Save implements group.Store.
 func (s groupStore) Save(ctx context.Context, k group.Key, st group.State) error {
+	if err := s.door.prepareGroups(ctx); err != nil {
+		return err
+	}
 	in, err := s.stream()
 	if err != nil {
 		return err
@@ -171,6 +187,9 @@ func (s groupStore) Save(ctx context.Context, k group.Key, st group.State) error
 // Load implements group.Store.
 func (s groupStore) Load(ctx context.Context, f func(group.Key, group.State)) error {
 	in, err := s.stream()
+	if errors.Is(err, stream.ErrNotFound) {
+		return nil // there never was a group
+	}
 	if err != nil {
 		return err
 	}

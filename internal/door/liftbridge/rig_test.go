@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,10 @@ type rig struct {
 	t     *testing.T
 	space *broker.Space
 	door  *Door
+	// noStreams: the account may not have streams, so no groups either.
+	noStreams atomic.Bool
 	o     Options
+	at    *atomic.Pointer[Door] // the door that hears of deleted streams
 	end   func()
 }
 
@@ -49,8 +53,13 @@ func testOptions() Options {
 	}
 }
 
-func nodeOptions(o *Options) streamtest.Options {
+func nodeOptions(o *Options, at *atomic.Pointer[Door]) streamtest.Options {
 	return streamtest.Options{
+		Deleted: func(s *stream.Stream) {
+			if d := at.Load(); d != nil {
+				d.StreamDeleted(s)
+			}
+		},
 		Dialects: map[string]stream.Dialect{
 			jsdoor.DialectName: jsdoor.Dialect{},
 			DialectName:        Dialect{Dialect: jsdoor.Dialect{}, MaxMessage: o.MaxMessage},
@@ -70,16 +79,19 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	for _, f := range change {
 		f(&o)
 	}
-	return serve(t, streamtest.Start(t, nodeOptions(&o)), o)
+	at := new(atomic.Pointer[Door])
+	return serve(t, streamtest.Start(t, nodeOptions(&o, at)), o, at)
 }
 
 // serve lets a door serve the streams of a node.
-func serve(t *testing.T, n *streamtest.Node, o Options) *rig {
+func serve(t *testing.T, n *streamtest.Node, o Options, at *atomic.Pointer[Door]) *rig {
 	t.Helper()
-	r := &rig{Node: n, t: t, space: n.Space("A"), o: o}
+	r := &rig{Node: n, t: t, space: n.Space("A"), o: o, at: at}
 	o.Space = n.Space
 	r.door = New(o)
 	r.door.Start(n.Streams)
+	at.Store(r.door)
+	stopGroups := r.door.ServeGroups(r.space, func() bool { return !r.noStreams.Load() })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +100,8 @@ func serve(t *testing.T, n *streamtest.Node, o Options) *rig {
 	if err := r.door.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
+	go func() { served <- r.door.Run(context.Background()) }()
 	go func() { served <- r.door.Serve(ln) }()
 	conn, err := grpc.NewClient(ln.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -101,11 +114,14 @@ func serve(t *testing.T, n *streamtest.Node, o Options) *rig {
 			return
 		}
 		ended = true
+		stopGroups()
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		r.door.Shutdown(ctx)
-		if err := <-served; err != nil {
-			t.Error("serve:", err)
+		for range cap(served) {
+			if err := <-served; err != nil {
+				t.Error("serve:", err)
+			}
 		}
 		conn.Close()
 	}
@@ -115,7 +131,7 @@ func serve(t *testing.T, n *streamtest.Node, o Options) *rig {
 
 func (r *rig) restart() *rig {
 	r.end()
-	return serve(r.t, r.Restart(), r.o)
+	return serve(r.t, r.Restart(), r.o, r.at)
 }
 
 // crash ends the node at once; nothing that was not synced is left.
@@ -123,7 +139,7 @@ func (r *rig) crash(seed uint64) *rig {
 	r.t.Helper()
 	n := r.Crash(faultfs.DropUnsynced, seed)
 	r.end()
-	return serve(r.t, n, r.o)
+	return serve(r.t, n, r.o, r.at)
 }
 
 func (r *rig) ctx() context.Context {

@@ -25,6 +25,8 @@ type Options struct {
 	Outlet   func() stream.Outlet
 	// Serve begins to answer requests in an account's space, for doors.
 	Serve func(d *stream.Directory, s *broker.Space) (stop func())
+	// Deleted hears of streams that are deleted, see stream.Options.
+	Deleted func(s *stream.Stream)
 	// Accounts that exist; none: "A".
 	Accounts []string
 	Budget   func(account string, memory bool) partition.Budget
@@ -82,6 +84,7 @@ func Start(t testing.TB, o Options) *Node {
 	n.Catalog = n.disk.catalog
 	n.Streams = stream.New(stream.Options{
 		Catalog: n.Catalog, Opener: n.disk, Space: n.Space, Budget: o.Budget, Dialects: o.Dialects, Foreign: o.Foreign, Outlet: o.Outlet, Shards: 2, Log: log, Batches: o.Batches,
+		Deleted: o.Deleted,
 	})
 	if err := n.disk.recover(n.Streams); err != nil {
 		t.Fatal(err)
