@@ -19,6 +19,34 @@ type oldDurable struct {
 	pending int
 }
 
+// oldInboxes begins the inboxes of imports, by which those of one that was killed are
+// known.
+const oldInboxes = "_INBOX.weir-import"
+
+// ours says whether a subscription is an import's.
+func (s *oldSubz) ours() bool { return strings.HasPrefix(s.Inbox, oldInboxes+".") }
+
+// free ends the sessions of imports that were killed while they had asked a durable.
+func (c *liveChannel) free(ctx context.Context) error {
+	found := false
+	for i := range c.state.Subs {
+		sub := &c.state.Subs[i]
+		if !sub.IsDurable || sub.IsOffline || !sub.ours() {
+			continue
+		}
+		s, err := openSession(ctx, c.nc, c.cluster, sub.Client, c.session.timeout) // takes the place of who does not answer
+		if err != nil {
+			return fmt.Errorf("end what an earlier import has begun: %w", err)
+		}
+		s.close(ctx)
+		found = true
+	}
+	if !found {
+		return nil
+	}
+	return c.look(ctx)
+}
+
 // durablesOf gives the durables of a channel as far as the monitoring tells, how many
 // subscriptions are none, and which durables are in use.
 func durablesOf(z *oldChannelz) (all []*oldDurable, other int, used []string) {
@@ -26,7 +54,9 @@ func durablesOf(z *oldChannelz) (all []*oldDurable, other int, used []string) {
 	for i := range z.Subs {
 		s := &z.Subs[i]
 		if !s.IsDurable {
-			other++
+			if !s.ours() {
+				other++
+			}
 			continue
 		}
 		q := &oldDurable{pending: s.Pending, Adoption: wire.Adoption{

@@ -44,7 +44,7 @@ func (a *app) importStanFrom(ctx context.Context, f *importStanFlags) error {
 	if err != nil {
 		return err
 	}
-	if s.nc, err = nats.Connect(f.from, opts...); err != nil {
+	if s.nc, err = nats.Connect(f.from, append(opts, nats.CustomInboxPrefix(oldInboxes))...); err != nil {
 		return fmt.Errorf("cannot connect to %s: %w", redact(f.from), err)
 	}
 	defer s.nc.Close()
@@ -204,6 +204,9 @@ func (c *liveChannel) settle(ctx context.Context, m *importingChannel) error {
 	}
 	if n != c.state.Msgs {
 		return fmt.Errorf("%d messages were gathered where the old server has %d: remove %s to begin anew", n, c.state.Msgs, c.spool.dir)
+	}
+	if err := c.free(ctx); err != nil {
+		return err
 	}
 	all, other, used := durablesOf(c.state)
 	if len(used) > 0 {

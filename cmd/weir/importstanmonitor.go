@@ -31,6 +31,7 @@ type oldChannelz struct {
 // oldSubz is what it tells of a subscription, or of a member of a queue group.
 type oldSubz struct {
 	Client      string `json:"client_id"`
+	Inbox       string `json:"inbox"`
 	Durable     string `json:"durable_name"`
 	Queue       string `json:"queue_name"` // of a durable group DURABLE:GROUP
 	IsDurable   bool   `json:"is_durable"`
