@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
 
 // errServe stands for a server that has said itself why it ended.
@@ -85,6 +86,9 @@ var advices = []advice{
 	{isError(jetstream.ErrDigestMismatch), "what came is not what was stored: try again, and if it stays so, store the object again"},
 	{isError(jetstream.ErrStreamNotFound), "`weir stream ls` lists the streams"},
 	{isError(jetstream.ErrConsumerNotFound), "`weir consumer ls STREAM` lists its consumers, `weir consumer add` makes one"},
+	{isGroupRefusal(wire.CodeGroupNotFound), "`weir group ls` lists the groups"},
+	{isGroupRefusal(wire.CodeGroupHasMembers), "that can be done when its members have left or expired; `weir group info` shows them"},
+	{isGroupRefusal(wire.CodeGroupUnknownStream), "`weir stream ls` lists the streams"},
 	{isError(jetstream.ErrJetStreamNotEnabled), "durable streams are off on this server: start it with -js or a jetstream block"},
 	{isError(jetstream.ErrJetStreamNotEnabledForAccount), "durable streams are off for this account"},
 	{isError(jetstream.ErrNoStreamResponse), "no stream captures this subject: `weir stream add NAME SUBJECT` makes one"},

@@ -62,6 +62,10 @@ func TestWrongUsageExitsWithTwoAndNamesTheHelp(t *testing.T) {
 		"consumer rm S C":                   "--force",
 		"consumer add S C --deliver never":  "no position",
 		"consumer next S C --nak --term":    "exclude each other",
+		"group reset g":                     "no position",
+		"group reset g --to 0":              "no position",
+		"group reset g --to last":           "--force",
+		"group rm g":                        "--force",
 		"reply s":                           "one of BODY, --command and --echo",
 		"rtt --count 0":                     "at least 1",
 	} {

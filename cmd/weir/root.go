@@ -62,7 +62,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newServe(a), newCheck(a), newRepair(a), newVersion(a),
 		newPub(a), newSub(a), newRequest(a), newReply(a), newRTT(a),
-		newStream(a), newConsumer(a), newKV(a), newObject(a), newBackup(a), newImport(a),
+		newStream(a), newConsumer(a), newGroup(a), newKV(a), newObject(a), newBackup(a), newImport(a),
 	)
 	return root
 }
