@@ -27,10 +27,27 @@ type Leafz struct {
 	ServerID string     `json:"server_id"`
 	Now      time.Time  `json:"now"`
 	NumLeafs int        `json:"leafnodes"`
-	Leafs    []struct{} `json:"leafs"`
+	Leafs    []LeafInfo `json:"leafs"`
 }
 
-// A server that runs alone has no links; the tools that ask are told so.
+// LeafInfo is one leaf node link.
+type LeafInfo struct {
+	ID       uint64   `json:"id"`
+	Name     string   `json:"name"` // of the other server
+	IsSpoke  bool     `json:"is_spoke"`
+	Account  string   `json:"account"`
+	IP       string   `json:"ip"`
+	Port     int      `json:"port"`
+	RTT      string   `json:"rtt,omitempty"`
+	InMsgs   uint64   `json:"in_msgs"`
+	OutMsgs  uint64   `json:"out_msgs"`
+	InBytes  uint64   `json:"in_bytes"`
+	OutBytes uint64   `json:"out_bytes"`
+	NumSubs  int      `json:"subscriptions"` // what the other side wants
+	Subs     []string `json:"subscriptions_list,omitempty"`
+}
+
+// A server that runs alone is in no cluster; the tools that ask are told so.
 
 func routez(_ *Server, src Source, _ *http.Request) (any, error) {
 	v := src.Varz()
@@ -42,7 +59,24 @@ func gatewayz(_ *Server, src Source, _ *http.Request) (any, error) {
 	return &Gatewayz{ServerID: v.ServerID, Now: v.Now, Outbound: map[string]struct{}{}, Inbound: map[string]struct{}{}}, nil
 }
 
-func leafz(_ *Server, src Source, _ *http.Request) (any, error) {
-	v := src.Varz()
-	return &Leafz{ServerID: v.ServerID, Now: v.Now, Leafs: []struct{}{}}, nil
+// leafz tells of the leaf node links, of one account where acc names it, and with subs of
+// what their other sides want.
+func leafz(_ *Server, src Source, r *http.Request) (any, error) {
+	v, p := src.Varz(), paramsOf(r)
+	acc, subs := p.text("acc"), p.subs() != noSubs
+	if p.err != nil {
+		return nil, p.err
+	}
+	out := &Leafz{ServerID: v.ServerID, Now: v.Now, Leafs: []LeafInfo{}}
+	for _, l := range src.Leafz() {
+		if acc != "" && acc != l.Account {
+			continue
+		}
+		if !subs {
+			l.Subs = nil
+		}
+		out.Leafs = append(out.Leafs, l)
+	}
+	out.NumLeafs = len(out.Leafs)
+	return out, nil
 }

@@ -32,7 +32,7 @@ func init() {
 		{path: "/jsz", about: "streams and consumers", answer: jsz},
 		{path: "/routez", about: "links of a cluster: none yet", answer: routez},
 		{path: "/gatewayz", about: "links between clusters: none yet", answer: gatewayz},
-		{path: "/leafz", about: "leaf nodes: none yet", answer: leafz},
+		{path: "/leafz", about: "leaf node links", answer: leafz},
 		{path: "/streaming", about: "NATS Streaming", serve: (*Server).streamingIndex},
 		{path: "/streaming/serverz", about: "NATS Streaming: the server", answer: streaming(streamingServerz)},
 		{path: "/streaming/storez", about: "NATS Streaming: limits", answer: streaming(streamingStorez)},

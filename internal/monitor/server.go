@@ -20,6 +20,7 @@ type Source interface {
 	Varz() *Varz
 	Connz() *Connz // all connections, open and closed
 	Accountz() *Accountz
+	Leafz() []LeafInfo // of all accounts
 	Jsz(q *JszQuery) *Jsz
 	// Health gives what is wrong, nothing while all is well.
 	Health(q HealthQuery) []HealthProblem

@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	conns   []ConnInfo
 	subs    map[uint64][]SubDetail
+	leafs   []LeafInfo
 	jsz     Jsz
 	asked   *JszQuery
 	problem []HealthProblem
@@ -45,6 +46,8 @@ func (f *fake) Jsz(q *JszQuery) *Jsz {
 	j := f.jsz
 	return &j
 }
+
+func (f *fake) Leafz() []LeafInfo { return append([]LeafInfo{}, f.leafs...) }
 
 func (f *fake) Health(q HealthQuery) []HealthProblem {
 	f.queried = q

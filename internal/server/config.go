@@ -50,8 +50,10 @@ type Config struct {
 	Stan      StanConfig
 	// Liftbridge is its gRPC interface.
 	Liftbridge LiftbridgeConfig
-	HTTP       HTTPConfig
-	Log        LogConfig
+	// Leaf are the systems that this server is a leaf node of.
+	Leaf LeafConfig
+	HTTP HTTPConfig
+	Log  LogConfig
 
 	PidFile      string
 	PortsFileDir string
@@ -214,6 +216,7 @@ func (c *Config) settle() {
 	}
 	c.settleRemote()
 	c.settleLiftbridge()
+	c.settleLeaf()
 	if c.HTTP.Host == "" {
 		c.HTTP.Host = c.Host
 	}

@@ -44,6 +44,7 @@ var settings = []setting{
 	{"jetstream", false, func(c *Config) any { return c.JetStream }},
 	{"stan", false, func(c *Config) any { return c.Stan }},
 	{"liftbridge", false, func(c *Config) any { return c.Liftbridge }},
+	{"leafnodes", false, func(c *Config) any { return c.Leaf }},
 	{"http", false, func(c *Config) any { return c.HTTP.asNamed() }},
 	{"debug", true, func(c *Config) any { return c.Log.Debug }},
 	{"trace", true, func(c *Config) any { return c.Log.Trace }},

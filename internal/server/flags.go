@@ -350,6 +350,9 @@ func (c *Config) check() error {
 	if err := c.checkLiftbridge(); err != nil {
 		return err
 	}
+	if err := c.checkLeaf(); err != nil {
+		return err
+	}
 	if err := c.checkTLS(); err != nil {
 		return err
 	}

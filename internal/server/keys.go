@@ -97,7 +97,7 @@ var topKeys = append(block{
 	{names: "resolver account_resolver resolver_tls resolver_preload resolver_pinned_accounts default_sentinel", note: noteJWT},
 	{names: "cluster", note: noteCluster},
 	{names: "gateway", note: noteLinks},
-	{names: "leaf leafnodes", note: noteLinks},
+	{names: "leaf leafnodes", set: func(_ *Config, v value) { v.block(leafKeys) }},
 	{names: "websocket ws", set: func(c *Config, v value) { c.WebSocket = v.websocket() }},
 	{names: "mqtt", note: noteMQTT},
 	{names: "stan streaming", set: setStan},

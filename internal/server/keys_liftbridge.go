@@ -22,11 +22,12 @@ const (
 	noteLiftOCC      = "Liftbridge does not honour it either: streams say it themselves"
 )
 
-// liftKeys are Liftbridge's own keys, and two of ours. They may be written with dots,
+// liftKeys are Liftbridge's own keys, and four of ours. They may be written with dots,
 // as blocks in blocks, or with both.
 var liftKeys = block{
 	{names: "enabled", set: func(c *Config, v value) { c.Liftbridge.Enabled = v.boolean() }},
 	{names: "account", set: func(c *Config, v value) { c.Liftbridge.Account = v.str() }},
+	{names: "nats_api", set: func(c *Config, v value) { c.Liftbridge.NATSOff = !v.boolean() }},
 	{names: "listen", set: func(c *Config, v value) {
 		if host, port, ok := v.hostPort(); ok {
 			c.Liftbridge.Listen, c.Liftbridge.ListenPort = host, port

@@ -33,6 +33,7 @@ type LiftbridgeConfig struct {
 	ClientCA    string // file with who signs clients' certificates; empty: the system's
 	ClientCerts bool   // clients must show a certificate
 	DataDir     string // empty: that of JetStream
+	NATSOff     bool   // NATS clients are not listened for
 	// Door has what the door itself wants to know.
 	Door liftdoor.Options
 }
@@ -100,6 +101,8 @@ func (c *Config) checkLiftbridge() error {
 	switch {
 	case !l.Enabled:
 		return nil
+	case l.NATSOff && c.WebSocket.Named:
+		return errors.New("liftbridge: nats_api is off, and websocket is for NATS clients")
 	case c.accountRegistry().Find(l.Account) == nil:
 		return fmt.Errorf("liftbridge: there is no account %q", l.Account)
 	case (l.Cert == "") != (l.Key == ""):

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -69,7 +68,7 @@ type process struct {
 	config *Config
 	rooms  *rooms
 	log    *logs
-	ln     net.Listener // nil: another NATS server has the address, see beside
+	ln     net.Listener // nil: there is none, see listenNATS
 	http   *monitoring
 	served chan error
 
@@ -129,15 +128,7 @@ func (p *process) open() error {
 		return errors.Join(err, r.close(context.Background()))
 	}
 	p.http.attach(r)
-	addr := net.JoinHostPort(p.config.Host, strconv.Itoa(max(p.config.Port, 0)))
-	ln, err := listen.TCP(addr, func(err error, pause time.Duration) {
-		p.log.Warn("client not accepted", "error", err, "retry_in", pause)
-	})
-	switch {
-	case err == nil:
-		p.ln = ln
-	case !p.beside(err):
-		err = fmt.Errorf("listen for NATS clients: %w: is another server running there? -p chooses another port", err)
+	if err := p.listenNATS(); err != nil {
 		return errors.Join(err, r.close(context.Background()))
 	}
 	if err := p.advertise(); err != nil {
@@ -152,6 +143,7 @@ func (p *process) open() error {
 	if p.ln != nil {
 		go func() { p.served <- r.nats.Serve(p.ln) }()
 	}
+	r.joinOthers()
 	if err := errors.Join(p.writePid(), p.writePorts()); err != nil {
 		return errors.Join(err, r.close(context.Background()))
 	}

@@ -72,6 +72,7 @@ type source struct {
 func newSource(r *rooms, c *Config) *source {
 	s := &source{rooms: r, config: c, loaded: time.Now(), set: new(metrics.Set)}
 	s.meterClients()
+	s.meterLeaf()
 	if s.storage != nil {
 		s.meterStorage()
 	}
@@ -96,6 +97,7 @@ func (s *source) Varz() *monitor.Varz {
 		Subscriptions: s.subscriptions(), ConfigLoadTime: s.loaded.UTC(), ConfigDigest: c.Digest, SystemAccount: c.SystemAccount,
 	}
 	v.SlowStats.Clients, v.StaleStats.Clients = v.SlowConsumers, v.StaleConnections
+	v.Leafs = len(s.Leafz())
 	if s.streams != nil {
 		v.JetStream = monitor.VarzJetStream{Config: s.jsConfig(), Stats: s.jsStats()}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
+	leafdoor "github.com/weirmq/weir/internal/door/leaf"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	natsdoor "github.com/weirmq/weir/internal/door/nats"
 	standoor "github.com/weirmq/weir/internal/door/stan"
@@ -58,6 +59,7 @@ type rooms struct {
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
 	nats        *natsdoor.Door
+	leaf        *leafdoor.Door // nil: this server is nobody's leaf node
 
 	liftAccount, liftAddr string // of the door for Liftbridge's clients
 
@@ -84,7 +86,7 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 			return nil, errors.Join(err, r.close(context.Background()))
 		}
 	}
-	if err := r.buildNATS(c); err != nil {
+	if err := errors.Join(r.buildNATS(c), r.buildLeaf(c)); err != nil {
 		return nil, errors.Join(err, r.close(context.Background()))
 	}
 	return r, nil

@@ -31,6 +31,8 @@ type Config struct {
 	MaxConsumers int `json:"max_consumers,omitempty"`
 	// NoAck: publishers get no reply.
 	NoAck bool `json:"no_ack,omitempty"`
+	// AckLinks: publishers on the other side of a link to another server get one, too.
+	AckLinks bool `json:"ack_links,omitempty"`
 	// Retention says what removes records, beside Limits.
 	Retention Retention `json:"retention,omitempty"`
 	// Mapping gives what is stored other subjects; nil: none.

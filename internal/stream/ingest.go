@@ -84,7 +84,11 @@ func (b *staged) reply(i int) []byte {
 // together with those of its round.
 func (s *Stream) OpenStage(p *broker.Publisher) broker.Stage {
 	c, _ := s.dialect.(Capturer)
-	return &ingest{stream: s, publisher: p, size: firstArea, capture: c}
+	g := &ingest{stream: s, publisher: p, size: firstArea, capture: c}
+	if _, linked := p.Origin().(broker.Link); linked {
+		g.silent = new(broker.Message)
+	}
+	return g
 }
 
 // ingest is one publisher's stage for one stream.
@@ -98,6 +102,8 @@ type ingest struct {
 	// capture takes the messages; nil: they are stored as they come.
 	capture Capturer
 	intake  Intake
+	// silent, where not nil, is a message from another server without its reply.
+	silent *broker.Message
 	// subject has room for one that is mapped.
 	subject [256]byte
 }
@@ -110,6 +116,11 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	}
 	if s.closed.Load() {
 		return broker.Gone
+	}
+	if g.silent != nil && !s.ackFar.Load() {
+		*g.silent = *m
+		g.silent.Reply, g.silent.Tail = nil, nil
+		m = g.silent
 	}
 	refuse := partition.Accepted
 	if s.overloaded() {

@@ -44,6 +44,7 @@ type Stream struct {
 	closed  atomic.Bool // it captures nothing any more
 	dropped atomic.Bool // it is deleted
 	noAck   atomic.Bool
+	ackFar  atomic.Bool   // Config.AckLinks
 	largest atomic.Int64  // Limits.MaxRecord
 	woken   atomic.Bool   // a wake-up is in the shard's box
 	idle    atomic.Bool   // no consumer and no timer wants to know of new records
@@ -107,6 +108,7 @@ func (s *Stream) setConfig(c *Config) error {
 	s.native.Store(&n)
 	s.config.Store(c)
 	s.noAck.Store(c.NoAck)
+	s.ackFar.Store(c.AckLinks)
 	s.largest.Store(c.Limits.MaxRecord)
 	return nil
 }

@@ -50,7 +50,11 @@ func compaction(meta map[string]string) (mode partition.Compaction, dirty, age i
 
 // checkCompaction refuses metadata that the server does not understand.
 func checkCompaction(cfg *wire.StreamConfig) *wire.Error {
-	if _, _, _, bad := compaction(cfg.Metadata); bad != "" {
+	_, _, _, bad := compaction(cfg.Metadata)
+	if _, ok := leafAck(cfg.Metadata); !ok {
+		bad = metaLeafAck
+	}
+	if bad != "" {
 		return wire.ErrWith(wire.CodeStreamInvalidConfig, "err", "stream metadata "+bad+" has an invalid value")
 	}
 	return nil

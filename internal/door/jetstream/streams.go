@@ -44,6 +44,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 	}
 	setCompaction(&c.Limits, cfg)
 	setMember(&c, cfg)
+	c.AckLinks, _ = leafAck(cfg.Metadata)
 	c.Mapping, c.Republish = mappings(cfg)
 	d.setOrigins(&c, cfg)
 	return c
