@@ -7,8 +7,22 @@ import (
 // Admit decides over a staged batch at time now and takes the batch over: the
 // observer gets it back with its outcomes. Records that are refused are struck,
 // the others are numbered and proposed as one frame. It never waits for a write;
-// it reads, without the lock, what the subject index does not hold in memory.
+// it reads, without the lock, what the subject index does not hold in memory. What
+// has gathered before is admitted first.
 func (p *Partition) Admit(now int64, b *Batch) {
+	g := &p.gather
+	if !g.waiting.Load() {
+		p.admit(now, b)
+		return
+	}
+	g.mu.Lock()
+	p.admitGatheredLocked()
+	p.admit(now, b)
+	g.mu.Unlock()
+}
+
+// admit is Admit where nothing has gathered.
+func (p *Partition) admit(now int64, b *Batch) {
 	n := b.Area.Len()
 	if cap(b.Outcomes) < n {
 		b.Outcomes = make([]Outcome, n)

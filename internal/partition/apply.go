@@ -104,6 +104,7 @@ func (p *Partition) landed(fl *Flight) {
 	if retired != nil {
 		retired()
 	}
+	p.due(fl)
 }
 
 // applyFrame makes a frame visible. A frame that was not admitted for this place

@@ -14,6 +14,10 @@
 // an acknowledgement never precedes stable storage. A refusal, too, may rest on
 // records that are not committed yet, so it waits for the entry before it.
 //
+// Small batches that a publisher brings to many logs at once may gather before they are
+// admitted (Gather): one frame takes them all. Every other call that adds to the log's
+// order admits what has gathered first.
+//
 // Three kinds of batches are special. One that is Whole is kept whole or not at all:
 // a savepoint gives back what its records had changed of the tip. One with Early is
 // told its outcomes at admission; what it is told may be lost in a crash. In a log
@@ -49,7 +53,8 @@
 // # Concurrency
 //
 // The package starts no goroutine and reads no clock. Locks, in order: saving,
-// held by the one checkpoint that is being taken and by Close and Drop; applying,
+// held by the one checkpoint that is being taken and by Close and Drop; gather.mu, held
+// while batches gather and while what has gathered is admitted; applying,
 // held while an entry takes effect, while a checkpoint freezes its state, and
 // while the index is made again; mu, which guards the index, the queue and the
 // positions. Apply, Restore and Failed are called by one goroutine at a time,

@@ -136,6 +136,8 @@ type rig struct {
 	gone    []uint64
 	quiet   bool // outcomes are not noted
 	instant bool // what is appended is durable at once
+	due     int  // calls of Due
+	joined  int  // batches that joined another
 }
 
 var allChecks = []Check{CheckDialect, CheckLastOfSubject, CheckLast, CheckDuplicate, CheckLastID, CheckRollup}

@@ -120,7 +120,8 @@ type Partition struct {
 	index    Index // nil: memory knows all subjects
 	proposer Proposer
 	ledger   Ledger
-	copier   Copier // the ledger, if it is one
+	copier   Copier   // the ledger, if it is one
+	gatherer Gatherer // the observer, if it is one
 	budget   Budget
 	observer Observer
 	order    []Check
@@ -157,6 +158,8 @@ type Partition struct {
 	first, committed atomic.Uint64
 	removals         atomic.Uint64 // counts what was removed, written under mu
 	holes            atomic.Bool   // deleted is not empty
+
+	gather gather
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -209,6 +212,7 @@ func New(o Options) (*Partition, error) {
 		compactKeys: defaultCompactKeys,
 	}
 	p.copier, _ = o.Ledger.(Copier)
+	p.gatherer, _ = o.Observer.(Gatherer)
 	first := max(o.First, 1)
 	p.done = position{first: first, last: first - 1}
 	p.subjects.init(&p.limits)
@@ -251,6 +255,9 @@ func (p *Partition) enqueueLocked(it item) {
 	p.queue = append(p.queue, it)
 	p.inflight++
 	p.last = it.flight
+	if it.flight.frame != nil {
+		p.gather.frames.Add(1)
+	}
 }
 
 // drain proposes what is queued, unless another goroutine does so already. It is
@@ -284,6 +291,7 @@ func (p *Partition) drain() {
 // to whoever applies it: the Ledger for the kinds of consumers. data must stay
 // unchanged. An urgent entry starts a sync, another rides with the next.
 func (p *Partition) Propose(kind record.Kind, urgent bool, value any, data []byte) error {
+	p.AdmitGathered()
 	p.mu.Lock()
 	if p.dead != nil {
 		p.mu.Unlock()
@@ -340,6 +348,7 @@ func (p *Partition) Discard(value any) {
 	if retired != nil {
 		retired()
 	}
+	p.due(fl)
 }
 
 // Waiting is a proposal's value that wants to know when its entry will never be
@@ -352,6 +361,9 @@ func (p *Partition) land(fl *Flight) (after []*Batch, retired func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inflight--
+	if fl.frame != nil {
+		p.gather.frames.Add(-1)
+	}
 	if p.last == fl {
 		p.last = nil
 	}
@@ -366,6 +378,7 @@ func (p *Partition) land(fl *Flight) (after []*Batch, retired func()) {
 // more, and done is called once nothing is in flight, on whichever goroutine
 // knows it first.
 func (p *Partition) Retire(done func()) {
+	p.AdmitGathered()
 	p.mu.Lock()
 	p.dead, p.deletedLog = errDropped, true
 	idle := p.inflight == 0

@@ -41,6 +41,7 @@ func (p *Partition) RefillEnd(last uint64, time int64, done func(error)) error {
 
 // proposePlaced proposes a frame that is counted when it is applied, as in replay.
 func (p *Partition) proposePlaced(f *record.Frame, done func(error)) error {
+	p.AdmitGathered()
 	p.mu.Lock()
 	if p.dead != nil {
 		p.mu.Unlock()

@@ -188,6 +188,7 @@ func (p *Partition) Trim(first uint64, done func(error)) (uint64, error) {
 
 // TrimAll proposes the removal of all that is admitted now.
 func (p *Partition) TrimAll(done func(error)) (uint64, error) {
+	p.AdmitGathered()
 	p.mu.Lock()
 	n := p.tip.records
 	first := p.tip.last + 1
@@ -206,6 +207,7 @@ type removalDone func(error)
 // Barrier calls done once all that was proposed before has taken effect, or with
 // an error when that will never be known.
 func (p *Partition) Barrier(done func(error)) error {
+	p.AdmitGathered()
 	p.mu.Lock()
 	dead, idle := p.dead, p.inflight == 0
 	p.mu.Unlock()

@@ -149,6 +149,24 @@ func (a *Area) Append(p *Parts) {
 	})
 }
 
+// Join puts the records of o behind those of a. The buffer of o is used again by
+// others.
+func (a *Area) Join(o *Area) {
+	off := uint32(len(a.Buf))
+	if len(a.Buf)+len(o.Buf) > cap(a.Buf) {
+		b := append(NewArea(max(SmallArea, len(a.Buf)+len(o.Buf))), a.Buf...)
+		ReuseArea(a.Buf)
+		a.Buf = b
+	}
+	a.Buf = append(a.Buf, o.Buf...)
+	for _, s := range o.Slots {
+		s.Off += off
+		a.Slots = append(a.Slots, s)
+	}
+	ReuseArea(o.Buf)
+	o.Buf, o.Slots = nil, o.Slots[:0]
+}
+
 // Subject returns the subject of record i, pointing into the area.
 func (a *Area) Subject(i int) []byte {
 	v, err := decode(a.Buf[a.Slots[i].Off:][:a.Slots[i].Len])

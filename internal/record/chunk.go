@@ -6,10 +6,11 @@ import "encoding/binary"
 // own, which has room for what might have come, each would keep several times its
 // length in memory until it is written.
 const (
-	// packBelow is the longest area that is copied into a chunk.
-	packBelow = 4 << 10
-	minChunk  = 256
-	maxChunk  = 16 << 10
+	// SmallArea is the longest area that is copied into a chunk.
+	SmallArea = 4 << 10
+
+	minChunk = 256
+	maxChunk = 16 << 10
 	// frameBytes guesses how long the frames of a chunk are.
 	frameBytes = 256
 )
@@ -29,7 +30,7 @@ func (p *Packer) Forget() { *p = Packer{} }
 // Seal is the function Seal, which takes the area over, or not: packed says that the
 // frame has a copy of it, and that the area is the caller's still.
 func (p *Packer) Seal(h Header, area []byte, slots []Slot) (f *Frame, packed bool) {
-	if len(area) > packBelow {
+	if len(area) > SmallArea {
 		return Seal(h, area, slots), false
 	}
 	head := HeaderLen + slotLen*len(slots)

@@ -18,7 +18,7 @@ func TestPackedFramesAreThoseThatSealMakes(t *testing.T) {
 		h := Header{Partition: Identity{ID: 7, Incarnation: 1}, Term: 3, Base: uint64(10 * i), Time: int64(i), DedupFloor: 2}
 		want := Seal(h, bytes.Clone(a.Buf), a.Slots)
 		got, packed := p.Seal(h, a.Buf, a.Slots)
-		if packed != (len(a.Buf) <= packBelow) {
+		if packed != (len(a.Buf) <= SmallArea) {
 			t.Fatalf("an area of %d bytes is packed: %v", len(a.Buf), packed)
 		}
 		if packed {

@@ -12,7 +12,8 @@
 //   - A Stream subscribes an ingest at its subjects. Readers of connections stage
 //     their messages there, each in an area of its own, and hand the area to the
 //     partition once a read buffer. Those that share a broker.Round stage in one area,
-//     and the replies know where each one's begin.
+//     and the replies know where each one's begin. What a publisher brings to many
+//     streams at once the shards admit, so that it can gather meanwhile (gather.go).
 //   - Outcomes come back on the journal's goroutine, which writes the replies
 //     with a publisher of its own, an account each. Where nothing had to be
 //     stored, the stream's shard writes them.

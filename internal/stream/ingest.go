@@ -266,7 +266,11 @@ func (g *ingest) HandOver() {
 	}
 	g.batch = nil
 	g.size = nextArea(g.size, len(b.Area.Buf))
-	g.stream.admit(b, time.Now().UnixNano())
+	if now := time.Now().UnixNano(); g.publisher.Touched() >= manyStages {
+		g.stream.gather(b, now)
+	} else {
+		g.stream.admit(b, now)
+	}
 }
 
 // nextArea guesses the next area's size from the last: at once up, slowly down.

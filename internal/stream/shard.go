@@ -64,18 +64,19 @@ type streamState struct {
 type eventKind uint8
 
 const (
-	evWake    eventKind = iota // records became visible, or went
-	evRequest                  // a pull request
-	evAnswer                   // replies to publishers
-	evRemoved                  // a record went
-	evCall                     // run a function
-	evDrop                     // a consumer is gone
-	evForget                   // a stream is gone
-	evConfig                   // a stream's configuration changed
-	evBound                    // who listens to a consumer may have changed
-	evCopy                     // an origin has something to copy
-	evFlow                     // a client answered a consumer's flow-control request
-	evAcks                     // acknowledgements, in order with the other events
+	evWake     eventKind = iota // records became visible, or went
+	evRequest                   // a pull request
+	evAnswer                    // replies to publishers
+	evRemoved                   // a record went
+	evCall                      // run a function
+	evDrop                      // a consumer is gone
+	evForget                    // a stream is gone
+	evConfig                    // a stream's configuration changed
+	evBound                     // who listens to a consumer may have changed
+	evCopy                      // an origin has something to copy
+	evFlow                      // a client answered a consumer's flow-control request
+	evAcks                      // acknowledgements, in order with the other events
+	evGathered                  // what gathered is to be admitted
 )
 
 type event struct {
@@ -212,6 +213,8 @@ func (sh *Shard) handle(e *event, now int64) {
 		e.call(now)
 	case evDrop:
 		sh.drop(e.consumer)
+	case evGathered:
+		e.stream.part.AdmitGathered()
 	case evCopy:
 		e.copier.woken.Store(false)
 		sh.touchCopy(e.copier)
