@@ -28,6 +28,9 @@ var scaledChannels = 30
 
 const takenOf = 40
 
+// longest is how long an import of so many may take until half of it is there.
+const longest = 10 * time.Minute
+
 // pends says whether a message waits for its acknowledgement when the durable is closed.
 func pends(channel, seq int) bool {
 	return seq <= takenOf && !acked(channel, seq) || seq > takenOf && seq <= takenOf+ackedOf(channel)
@@ -129,7 +132,16 @@ func moveScaled(t *testing.T, each int, args ...string) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
-		harness.Eventually(t, what, func() bool { return streams(nc) >= channels || len(ended) > 0 })
+		look, late := time.NewTicker(10*time.Millisecond), time.After(longest)
+		defer look.Stop()
+		for len(ended) == 0 && streams(nc) < channels {
+			select {
+			case <-look.C:
+			case <-late:
+				_ = cmd.Process.Kill() // the test has failed
+				t.Fatalf("it never came true that %s", what)
+			}
+		}
 		kill(cmd)
 		if err := <-ended; err == nil {
 			t.Fatalf("%s, and the import has ended before:\n%s", what, &errs)

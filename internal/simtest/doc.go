@@ -4,7 +4,8 @@
 // # What is real
 //
 // multiraft with raft under it; the journal with its files, batches and recovery;
-// partitions with their admission, limits, dedup window and removals; the frames.
+// partitions with their admission, limits, dedup window and removals; the frames; the
+// consumers' state machines, where a run has consumers.
 // All files are in vfs/faultfs, which knows what was synced.
 //
 // # What is simulated
@@ -21,6 +22,8 @@
 //   - The store of a partition: frames in memory, and a checkpoint in one file that
 //     is replaced atomically, instead of segments. A snapshot is the frames that a
 //     copy lacks and the small state.
+//   - Where consumers run: each is stepped on the leader, and what it does is sent when
+//     the group has it. Clients acknowledge to whoever leads.
 //   - Clients: they publish to whichever node says that it leads, with conditions
 //     and message ids, and repeat what has an id and no answer.
 //

@@ -42,15 +42,25 @@ func try(t *testing.T, o options) result {
 	return res
 }
 
+// repeated does the one run that WEIR_FAULT_SEED asks for, with its history; false: it
+// asks for none.
+func repeated(t *testing.T, of func(seed uint64) options) bool {
+	v := os.Getenv("WEIR_FAULT_SEED")
+	if v == "" {
+		return false
+	}
+	seed, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		t.Fatalf("WEIR_FAULT_SEED: %v", err)
+	}
+	o := of(seed)
+	o.history = func(line string) { t.Log(line) }
+	try(t, o)
+	return true
+}
+
 func TestFaultsLoseNothingAcknowledged(t *testing.T) {
-	if v := os.Getenv("WEIR_FAULT_SEED"); v != "" {
-		seed, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			t.Fatalf("WEIR_FAULT_SEED: %v", err)
-		}
-		o := usual(seed)
-		o.history = func(line string) { t.Log(line) }
-		try(t, o)
+	if repeated(t, usual) {
 		return
 	}
 	seen := map[string]int{}

@@ -23,6 +23,7 @@ type replica struct {
 	jg     *journal.Group
 	p      *partition.Partition
 	store  *store
+	book   *book            // with a consumer
 	window multiraft.Window // in which it admits; no term: it does not
 
 	members multiraft.Members
@@ -43,11 +44,19 @@ var errShort = errors.New("the snapshot is not whole")
 // open makes the partition from its store.
 func (r *replica) open() error {
 	var err error
+	var ledger partition.Ledger = noLedger{}
+	if r.n.s.consumers {
+		r.book = newBook(r)
+		ledger = r.book
+	}
 	r.p, err = partition.New(partition.Options{
 		Identity: record.Identity{ID: r.group, Incarnation: 1}, Limits: r.n.s.client.limits(r.group),
-		Store: r.store, Proposer: proposer{r}, Ledger: noLedger{}, Budget: noBudget{}, Observer: observer{r},
+		Store: r.store, Proposer: proposer{r}, Ledger: ledger, Budget: noBudget{}, Observer: observer{r},
 		Order: []partition.Check{partition.CheckLast, partition.CheckDuplicate},
 	})
+	if err == nil && r.book != nil && r.p.Index() > 0 {
+		r.book.compare(r.p.Index())
+	}
 	return err
 }
 
@@ -86,6 +95,9 @@ func (r *replica) Apply(e multiraft.Entry) {
 	err := r.p.Apply(partition.Entry{Index: e.Index, Term: e.Term, Kind: record.Kind(e.Kind), Data: e.Data, Value: e.Value})
 	if err != nil {
 		r.n.s.fail("node %d: apply entry %d of group %d: %v", r.n.id, e.Index, r.group, err)
+	}
+	if r.book != nil {
+		r.book.compare(e.Index)
 	}
 }
 

@@ -26,7 +26,9 @@ type options struct {
 	// indirect leaves out the invariants that look into a node, so that only what
 	// clients and peers could see counts.
 	indirect bool
-	history  func(line string) // nil: nobody wants it
+	// consumers has each partition have a consumer.
+	consumers bool
+	history   func(line string) // nil: nobody wants it
 }
 
 // faults are the injectors that are on.
@@ -51,6 +53,7 @@ type weakness struct {
 	ignoreDamage   bool // a damaged journal is read over
 	staleWindow    bool // a leader goes on admitting behind a refused entry
 	lyingDisk      bool // syncs do nothing
+	sendEarly      bool // a consumer sends and confirms before the group knows
 }
 
 const nodeCount = 3
@@ -73,6 +76,8 @@ type sim struct {
 	model  model
 	seen   map[string]int // what happened how often
 	client client
+
+	consumed map[uint64]*consumed // by group
 }
 
 // result is what a run came to.
@@ -153,6 +158,9 @@ func (s *sim) play() {
 	if s.faults.loseDisks || s.faults.rot {
 		s.every(100*time.Millisecond, s.mendMembers)
 	}
+	if s.consumers {
+		s.consume()
+	}
 	s.beginFaults()
 	s.runUntil(func() bool { return s.now >= s.length })
 	if s.err != nil {
@@ -160,8 +168,9 @@ func (s *sim) play() {
 	}
 	s.heal()
 	deadline := s.now + calmTime
-	s.runUntil(func() bool { return s.now >= deadline || s.model.agreed() })
-	if s.err == nil && !s.model.agreed() {
+	settled := func() bool { return s.model.agreed() && (!s.consumers || s.drained()) }
+	s.runUntil(func() bool { return s.now >= deadline || settled() })
+	if s.err == nil && !settled() {
 		s.fail("no progress in %v without faults: %s", calmTime, s.model.disagreement())
 	}
 	if s.err == nil {
