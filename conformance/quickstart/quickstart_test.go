@@ -19,8 +19,16 @@ var update = flag.Bool("update", false, "write what the commands print into the 
 // mark separates the commands' outputs; no command prints it.
 const mark = "\x01next\x01\n"
 
-func TestThePageShowsWhatIsPrinted(t *testing.T) {
-	for _, port := range []string{"4222", "8222"} {
+func TestThePageShowsWhatIsPrinted(t *testing.T) { shows(t, "quickstart.md", "4222", "8222") }
+
+func TestLiftbridgesPageShowsWhatIsPrinted(t *testing.T) {
+	shows(t, "liftbridge-quickstart.md", "4222", "9292")
+}
+
+// shows runs the commands of a page, which needs these ports, and compares.
+func shows(t *testing.T, name string, ports ...string) {
+	t.Helper()
+	for _, port := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			t.Fatalf("the page needs port %s: %v", port, err)
@@ -31,7 +39,7 @@ func TestThePageShowsWhatIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(repository, "docs", "quickstart.md")
+	path := filepath.Join(repository, "docs", name)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +62,7 @@ func TestThePageShowsWhatIsPrinted(t *testing.T) {
 	}
 	for i, s := range list {
 		if got, want := apart(outputs[i]), apart(s.output); got != want {
-			t.Errorf("docs/quickstart.md:%d: $ %s\nprints\n%s\nand the page says\n%s", s.line+1, s.command, got, want)
+			t.Errorf("docs/%s:%d: $ %s\nprints\n%s\nand the page says\n%s", name, s.line+1, s.command, got, want)
 		}
 	}
 }
@@ -69,7 +77,7 @@ func perform(t *testing.T, dir string, list []step) []string {
 		}
 		fmt.Fprintf(&script, "%s\nprintf '%s'\n", s.command, strings.ReplaceAll(strings.ReplaceAll(mark, "\x01", `\001`), "\n", `\n`))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", script.String())
 	cmd.Dir = dir
