@@ -12,6 +12,9 @@ import (
 // for a disk that is full.
 const ahead = 2
 
+// scarceFiles is for how many files there must be space to be sure of the next one.
+const scarceFiles = 4
+
 // retryEvery is how often a file is tried to be made while the disk is full.
 const retryEvery = time.Second
 
@@ -92,23 +95,22 @@ func (j *Journal) prepareOne() bool {
 	f, err := j.makeFile(id)
 	j.mu.Lock()
 	was := j.noSpace
-	j.noSpace = err
 	j.tried++
 	if err == nil {
-		j.ready = append(j.ready, f)
+		j.ready = append(j.ready, f) // whether that is enough says hasRoom
+	} else {
+		j.noSpace = err
 	}
 	j.mu.Unlock()
 	if err != nil {
 		j.Metrics.failed(err)
 		if was == nil { // said once, however often it is tried
 			j.log.Warn("journal file not prepared", "error", err)
+			j.reportPressure(true)
 		}
 	}
 	j.kick(j.spareUp)
 	j.kick(j.wake)
-	if (was == nil) != (err == nil) {
-		j.reportPressure(true)
-	}
 	return err == nil
 }
 
@@ -167,7 +169,7 @@ func (j *Journal) nextFile() (*file, error) {
 	tried := j.tried
 	j.mu.Unlock()
 	for {
-		f, low, err := j.takeReady(tried)
+		f, low, err := j.takeReady(tried, j.scarce())
 		if low {
 			j.kick(j.prepare)
 		}
@@ -188,11 +190,22 @@ func (j *Journal) nextFile() (*file, error) {
 	}
 }
 
+// scarce says that there may be no space for the files that are to come.
+func (j *Journal) scarce() bool {
+	free, err := j.opts.FS.Free(j.opts.Dir)
+	return err != nil || free < scarceFiles*j.fileSize
+}
+
 // takeReady takes a ready file, if there is one. low says that another should be
-// made. A failure to make one counts if it came after that many tries.
-func (j *Journal) takeReady(tried uint64) (f *file, low bool, err error) {
+// made. A failure to make one counts if it came after that many tries. Where space is
+// scarce the last file is the reserve: it is for what is on its way when those who
+// append have heard that the disk is full, so it waits until that is known.
+func (j *Journal) takeReady(tried uint64, scarce bool) (f *file, low bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if scarce && len(j.ready) == 1 && j.noSpace == nil {
+		return nil, true, nil
+	}
 	if len(j.ready) > 0 {
 		f = j.ready[0]
 		j.ready = append(j.ready[:0], j.ready[1:]...)
