@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream"
@@ -142,6 +143,9 @@ func (d *Door) familyInfo(f []*stream.Stream, list bool) *wire.StreamInfo {
 	cfg := info.Config.OfFamily()
 	info.Config = *cfg
 	for _, s := range f[1:] {
+		if !s.Config().Member.Dealt {
+			info.Config.Subjects = append(slices.Clone(info.Config.Subjects), s.Config().Subjects...)
+		}
 		st := streamState(s)
 		sum := &info.State
 		if st.Msgs > 0 && (sum.Msgs == 0 || st.FirstTime.Before(sum.FirstTime)) {

@@ -191,3 +191,34 @@ func TestAFamilyThatWasNotFinishedIsRemoved(t *testing.T) {
 		t.Fatal(at)
 	}
 }
+
+func TestPartitionsComeBackFromTheirBackups(t *testing.T) {
+	r := partitioned(t)
+	for i := range 12 {
+		r.publish(fmt.Sprintf("o.%d", i), "x")
+	}
+	var all []taken
+	for k := range 4 {
+		all = append(all, r.take(fmt.Sprintf("O:%d", k), ""))
+	}
+	r.ok("STREAM.DELETE.O", "")
+	whole := streamConfig("O", "o.>", four)
+	r.refused(wire.CodeStreamInvalidConfig, "STREAM.RESTORE.O", `{"config":`+whole+`,"state":{}}`)
+	for k, b := range all {
+		if a := r.upload(fmt.Sprintf("O:%d", k), b.config, b.bytes, 1<<16); a.Error != nil {
+			t.Fatalf("partition %d: %+v", k, *a.Error)
+		}
+	}
+	if a := r.ok("STREAM.INFO.O", ""); a.State.Messages != 12 {
+		t.Fatalf("%+v", a.State)
+	}
+	r = r.restart()
+	seen := map[string]bool{}
+	for i := range 12 {
+		a := r.publish(fmt.Sprintf("o.%d", i), "x")
+		seen[a.Stream] = a.Error == nil
+	}
+	if a := r.ok("STREAM.INFO.O", ""); a.State.Messages != 24 || len(seen) != 4 {
+		t.Fatalf("%+v %v", a.State, seen)
+	}
+}

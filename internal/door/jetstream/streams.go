@@ -249,7 +249,7 @@ func streamInfo(c *call) (any, *wire.Error) {
 	if werr := c.decoder.Optional(c.body, &r); werr != nil {
 		return nil, werr
 	}
-	if f := c.family(c.Stream); f != nil {
+	if f := c.dir.Family(c.space.Name(), c.Stream); f != nil {
 		return familyInfo(c, f, &r)
 	}
 	s, werr := c.lookupStream()

@@ -150,7 +150,7 @@ func (d Dialect) plain(s *stream.Stream, m *broker.Message, in *stream.Intake, w
 	if len(header) > 0 {
 		key, _ := wire.DecodeHeaderBlock(nil, header)
 		in.Parts.Key = key
-		if w.header.Parse(header); string(w.header.ExpectedStream) == s.Name() {
+		if w.header.Parse(header); means(s, w.header.ExpectedStream) {
 			in.Conditional = true
 			d.Conditions(s, in.Parts.Subject, header, &in.Conditions)
 			in.Reply = m.Reply
@@ -164,6 +164,12 @@ func (d Dialect) plain(s *stream.Stream, m *broker.Message, in *stream.Intake, w
 	}
 	expect(s, in, 0)
 	d.identify(s, in, header)
+}
+
+// means says whether a publisher who expects the stream of this name means this one.
+func means(s *stream.Stream, name []byte) bool {
+	n, ok := s.Native().(*native)
+	return ok && len(name) > 0 && n.js.Named(name)
 }
 
 // expect checks the offset that a message must get, where the stream wants that.

@@ -276,3 +276,30 @@ func TestPartitionsOfAJetStreamStreamAreSubscribedTo(t *testing.T) {
 		t.Fatal(n)
 	}
 }
+
+func TestAFamilyIsExpectedAndDescribedByItsName(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 2)
+	r.create("one", 1)
+	acks := r.listen("acks")
+	for expected, want := range map[string]string{"s": "s:1", "s:1": "s:1"} {
+		header := fmt.Appendf(nil, "NATS/1.0\r\nNats-Expected-Stream: %s\r\n\r\n", expected)
+		r.space.Publish(&broker.Message{Subject: []byte("s.1"), Reply: []byte("acks"), Header: header, Data: []byte("x")})
+		if m := acks.next(t); !bytes.Contains(m.Data, fmt.Appendf(nil, `"stream":%q`, want)) || bytes.Contains(m.Data, []byte("error")) {
+			t.Errorf("expected %s: %s", expected, m.Data)
+		}
+	}
+	r.put("s", 0, "y")
+	var info struct {
+		Error  any
+		Config struct {
+			Name     string
+			Subjects []string
+		}
+		State struct{ Messages int }
+	}
+	r.request("STREAM.INFO.s", nil, &info)
+	if info.Error != nil || info.Config.Name != "s" || !slices.Equal(info.Config.Subjects, []string{"s", "s.1"}) || info.State.Messages != 3 {
+		t.Fatalf("%+v", info)
+	}
+}

@@ -40,9 +40,9 @@ type rig struct {
 	door  *Door
 	// noStreams: the account may not have streams, so no groups either.
 	noStreams atomic.Bool
-	o     Options
-	at    *atomic.Pointer[Door] // the door that hears of deleted streams
-	end   func()
+	o         Options
+	at        *atomic.Pointer[Door] // the door that hears of deleted streams
+	end       func()
 }
 
 // testOptions are those of a server of which little was said.

@@ -298,7 +298,7 @@ func ttl(value []byte) (ns int64, invalid bool) {
 // and a subject for a sequence that is not there.
 func (h *PublishHeader) RefuseExpectation(c *StreamConfig) *Error {
 	switch {
-	case h.Has(KeyExpectedStream) && !c.named(h.ExpectedStream):
+	case h.Has(KeyExpectedStream) && !c.Named(h.ExpectedStream):
 		return Err(CodeExpectedStreamMismatch)
 	case h.Has(KeyTTL) && !h.TTLInvalid && !c.AllowMsgTTL:
 		return Err(CodeTTLDisabled)

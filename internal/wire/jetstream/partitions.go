@@ -135,17 +135,18 @@ func (c *StreamConfig) OfPartition(k int) *StreamConfig {
 // OfFamily gives the configuration of the stream that c describes a partition of.
 func (c *StreamConfig) OfFamily() *StreamConfig {
 	out := *c
-	out.Name, _, _ = c.Partition()
+	out.Name = strings.TrimSuffix(c.Name, partitionMark+c.Metadata[MetaPartition])
 	out.Metadata = maps.Clone(c.Metadata)
 	delete(out.Metadata, MetaPartition)
 	return &out
 }
 
-// named says whether a publisher who expects the stream of this name means this one.
-func (c *StreamConfig) named(name []byte) bool {
+// Named says whether a publisher who expects the stream of this name means this one: it
+// is its name, or that of the stream that it is a partition of.
+func (c *StreamConfig) Named(name []byte) bool {
 	if string(name) == c.Name {
 		return true
 	}
-	family, _, ok := c.Partition()
-	return ok && string(name) == family
+	k := c.Metadata[MetaPartition]
+	return k != "" && c.Name[:max(len(c.Name)-len(k)-len(partitionMark), 0)] == string(name) && strings.HasSuffix(c.Name, partitionMark+k)
 }
