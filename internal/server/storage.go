@@ -317,10 +317,22 @@ func (s *storage) relieve(ctx context.Context) {
 		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil {
 			return
 		}
-		s.checkpointMany(p.Oldest, relievers(len(p.Oldest)), s.checkpointFailed)
+		s.relieveOldest(ctx, p.Oldest)
 		if s.journal.Pressure().Files >= p.Files {
 			return
 		}
+	}
+}
+
+// relieveOldest checkpoints groups, some at a time for as long as the pressure is what
+// it is.
+func (s *storage) relieveOldest(ctx context.Context, ids []journal.GroupID) {
+	const turn = 32
+	for len(ids) > 0 && ctx.Err() == nil {
+		p := s.journal.Pressure()
+		n := min(turn, len(ids))
+		s.checkpointMany(ids[:n], relievers(len(ids), &p), s.checkpointFailed)
+		ids = ids[n:]
 	}
 }
 
@@ -359,16 +371,25 @@ func (s *storage) close() error {
 	return errors.Join(append(errs, s.volume.Close(), s.lock.Close())...)
 }
 
-// relieversLeast and saversMost are how many checkpoints are taken at a time while the
+// relieversFew and saversMost are how many checkpoints are taken at a time while the
 // server runs and when it ends: the file system makes the syncs of many durable at once.
-const relieversLeast, saversMost = 4, 16
+const relieversFew, saversMost = 4, 16
 
-// relievers is how many checkpoints of some are taken at a time while the server runs.
-// Few large streams would only be in each other's way. Of many small ones each waits
-// for its syncs most of the time, and while they last the journal grows.
-func relievers(groups int) int {
+// relievers is how many checkpoints of some are taken at a time while the server runs,
+// under a pressure. Every sync of a checkpoint delays those of the journal, for which
+// publishers wait, and the more there are at once the more of the processors each takes:
+// so it is one as long as that suffices, and more where the journal grows meanwhile. Of
+// many small streams each waits for its syncs most of the time; few large ones would
+// only be in each other's way.
+func relievers(groups int, p *journal.Pressure) int {
 	const each = 16
-	return min(max(relieversLeast, groups/each), saversMost)
+	switch over := p.Unreleased - p.Max; {
+	case p.NoSpace != nil || over >= p.Max/2:
+		return min(max(relieversFew, groups/each), saversMost)
+	case over >= p.Max/4:
+		return relieversFew
+	}
+	return 1
 }
 
 // checkpointAll checkpoints all that has changed.

@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/journal"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
@@ -342,10 +344,18 @@ func TestAMissingCatalogIsNoEmptyOne(t *testing.T) {
 	}
 }
 
-func TestManySmallStreamsAreCheckpointedTogether(t *testing.T) {
+func TestManySmallStreamsAreCheckpointedTogetherWhereTheJournalGrows(t *testing.T) {
+	long, full := journal.Pressure{Unreleased: 15, Max: 10}, journal.Pressure{Max: 10, NoSpace: syscall.ENOSPC}
 	for groups, want := range map[int]int{0: 4, 1: 4, 64: 4, 128: 8, 1000: 16} {
-		if got := relievers(groups); got != want {
-			t.Errorf("%d groups are checkpointed %d at a time, not %d", groups, got, want)
+		for _, p := range []journal.Pressure{long, full} {
+			if got := relievers(groups, &p); got != want {
+				t.Errorf("%d groups are checkpointed %d at a time, not %d, under %+v", groups, got, want, p)
+			}
+		}
+		for unreleased, want := range map[int64]int{8: 1, 11: 1, 13: relieversFew} {
+			if got := relievers(groups, &journal.Pressure{Unreleased: unreleased, Max: 10}); got != want {
+				t.Errorf("%d groups are checkpointed %d at a time, not %d, with a journal of %d of 10", groups, got, want, unreleased)
+			}
 		}
 	}
 }
