@@ -108,6 +108,46 @@ func TestStreamsAreUsedFromThereByTheirDomain(t *testing.T) {
 	}
 }
 
+func TestBucketsAreUsedFromThereByTheirDomain(t *testing.T) {
+	p := newPair(t, "", "")
+	ctx := t.Context()
+	kv, err := streams(t, p.there, "edge").CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "B"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := kv.Put(ctx, "k", []byte("v")); err != nil || seq != 1 {
+		t.Fatalf("%d, %v", seq, err)
+	}
+	if e, err := kv.Get(ctx, "k"); err != nil || string(e.Value()) != "v" {
+		t.Errorf("%v, %v", e, err)
+	}
+	here, err := streams(t, p.here, "").KeyValue(ctx, "B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := here.Get(ctx, "k"); err != nil || string(e.Value()) != "v" {
+		t.Errorf("%v, %v", e, err)
+	}
+	w, err := kv.WatchAll(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Put(ctx, "k", []byte("ours")); err != nil {
+		t.Fatal(err)
+	}
+	for e := range w.Updates() {
+		if e != nil && string(e.Value()) == "ours" {
+			break
+		}
+	}
+	if err := w.Stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := streams(t, p.there, "").KeyValue(ctx, "B"); !errors.Is(err, jetstream.ErrBucketNotFound) {
+		t.Errorf("the hub has it: %v", err)
+	}
+}
+
 func TestEnvelopesOfClientsThereAreAcknowledged(t *testing.T) {
 	at := port(t)
 	p := newPair(t, "", fmt.Sprintf("liftbridge { listen: %q }", at))

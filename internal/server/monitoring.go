@@ -147,11 +147,15 @@ func connInfo(i *natsdoor.ConnInfo) monitor.ConnInfo {
 // Accountz implements monitor.Source.
 func (s *source) Accountz() *monitor.Accountz {
 	a := &monitor.Accountz{ServerID: s.id, Now: time.Now().UTC(), SystemAccount: s.config.SystemAccount, Details: map[string]monitor.AccountDetail{}}
+	leafs := map[string]int{}
+	for _, l := range s.Leafz() {
+		leafs[l.Account]++
+	}
 	for _, acc := range s.accounts.All() {
 		a.Accounts = append(a.Accounts, acc.Name)
 		a.Details[acc.Name] = monitor.AccountDetail{
 			Name: acc.Name, Updated: s.loaded.UTC(), System: acc.Name == s.config.SystemAccount, Complete: true, JetStream: acc.JetStream.Enabled,
-			Clients: acc.Connections(), Subs: s.spaces.Get(acc.Name).Subscriptions(),
+			Clients: acc.Connections(), Leafs: leafs[acc.Name], Subs: s.spaces.Get(acc.Name).Subscriptions(),
 		}
 	}
 	return a

@@ -26,7 +26,13 @@ func (a *announcer) init(l *link) {
 
 // begin announces what there is, and from then on what changes, until end is called.
 func (a *announcer) begin() (end func()) {
-	a.link.send(wire.AppendSub(nil, a.link.remote.loop, "", 0))
+	first := wire.AppendSub(nil, a.link.remote.loop, "", 0)
+	if d := a.link.remote.door.o.Domain; d != "" {
+		for _, p := range bucketPrefixes {
+			first = wire.AppendSub(first, domainPrefix(d)+p+">", "", 0)
+		}
+	}
+	a.link.send(first)
 	cancel := a.link.remote.space.Follow(a)
 	return func() {
 		cancel()

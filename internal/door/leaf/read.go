@@ -17,6 +17,8 @@ type reader struct {
 	op     wire.Op
 	info   wire.Info
 	groups broker.Groups
+	// buckets are for messages that name this server's domain.
+	buckets buckets
 
 	msgs, bytes uint64 // since the last hand-over
 }
@@ -29,6 +31,8 @@ func (l *link) read() error {
 	})
 	defer l.wanted.clear()
 	defer r.pub.Release()
+	r.buckets.init(l.remote.door.o.Domain)
+	defer r.buckets.release()
 	for {
 		need, err := r.all()
 		r.handOver()
@@ -55,6 +59,7 @@ func (r *reader) all() (need int, err error) {
 
 func (r *reader) handOver() {
 	r.pub.HandOver()
+	r.buckets.handOver()
 	if r.msgs == 0 {
 		return
 	}
@@ -97,6 +102,15 @@ func (r *reader) do(op *wire.Op) error {
 func (r *reader) message(op *wire.Op) {
 	r.msgs++
 	r.bytes += uint64(len(op.Header) + len(op.Data))
+	if reserved(op.Subject) {
+		if inside := r.buckets.inside(op.Subject); inside != nil {
+			m := broker.Message{Reply: op.Reply, Header: op.Header, Data: op.Data, Stable: true}
+			if r.buckets.deliver(r.remote.space, &m, inside).Full {
+				r.refuse(inside)
+			}
+			return
+		}
+	}
 	m := r.pub.Draft()
 	r.groups.Names = op.Groups
 	*m = broker.Message{

@@ -127,6 +127,7 @@ var delays = []struct {
 	{"loop detected", 30 * time.Second},
 	{"same cluster name", 30 * time.Second},
 	{"permissions violation", 30 * time.Second},
+	{"duplicate remote leafnode", 30 * time.Second},
 	{"minimum version", 5 * time.Second},
 }
 
