@@ -71,6 +71,8 @@ func (s *storage) restoreCatalog() error {
 		case errors.Is(err, fs.ErrNotExist) && errors.Is(serr, fs.ErrNotExist):
 			s.born = true
 			return nil
+		default:
+			err = errors.Join(err, serr)
 		}
 	}
 	if err != nil {
