@@ -2,6 +2,7 @@ package leaf_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -183,6 +184,18 @@ leafnodes { remotes [ { url: "nats://`+one+`", account: A }, { url: "nats://`+tw
 	if m := next(t, c2); string(m.Data) != "from B" {
 		t.Errorf("%s", m.Data)
 	}
+}
+
+func TestTwoLinksToOneSystemAreNoticed(t *testing.T) {
+	addr := port(t)
+	hub := startHub(t, addr, "")
+	leaf := harness.Start(t, `server_name: edge
+leafnodes { remotes [ { url: "nats://`+addr+`" }, { url: "nats-leaf://`+addr+`" } ] }`)
+	harness.Eventually(t, "the log says so", func() bool {
+		log := strings.ToLower(leaf.Log())
+		return strings.Contains(log, "loop") || strings.Contains(log, "duplicate")
+	})
+	linked(t, hub.Connect(), leaf.Connect()) // over the one that stays
 }
 
 func TestALinkIsMadeAgainAfterTheHubIsKilled(t *testing.T) {
