@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/account"
+	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream/streamtest"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
@@ -221,4 +222,24 @@ func TestPartitionsComeBackFromTheirBackups(t *testing.T) {
 	if a := r.ok("STREAM.INFO.O", ""); a.State.Messages != 24 || len(seen) != 4 {
 		t.Fatalf("%+v %v", a.State, seen)
 	}
+}
+
+func TestDealingAllocatesNothing(t *testing.T) {
+	m := &broker.Message{Subject: []byte("o.1"), Header: []byte("NATS/1.0\r\nA: b\r\nWeir-Key: k\r\n\r\n")}
+	plain := &broker.Message{Subject: []byte("o.1")}
+	if n := testing.AllocsPerRun(100, func() {
+		Dialect{}.Deal(m, 4)
+		Dialect{}.Deal(plain, 4)
+	}); n != 0 {
+		t.Fatal(n, "allocations")
+	}
+}
+
+func TestStreamsOfPartitionsNameNothingElse(t *testing.T) {
+	r := partitioned(t)
+	r.refused(wire.CodeStreamNotFound, "STREAM.MSG.GET.O", `{"seq":1}`)
+	r.refused(wire.CodeStreamNotFound, "CONSUMER.LIST.O", "")
+	r.refused(wire.CodeStreamNotFound, "CONSUMER.INFO.O.c", "")
+	r.refused(wire.CodeStreamNotFound, "STREAM.INFO.O", `{"subjects_filter":">"}`)
+	r.refused(wire.CodeStreamNotFound, "STREAM.UPDATE.X", streamConfig("X", "x", four))
 }
