@@ -84,6 +84,10 @@ func (l *looker) lookMissing(*seglog.Volume) error {
 		if l.logs[s.ID] != nil || inMemory(&s) {
 			continue
 		}
+		if kind := elsewhere(&s); kind != "" {
+			l.report.note("stream %s is kept in the storage %s: it is not looked at", s.Name, kind)
+			continue
+		}
 		p := l.follow[s.ID]
 		if l.clean || p != nil && p.first > 1 {
 			l.damage(Damage{
@@ -104,6 +108,15 @@ func (l *looker) lookMissing(*seglog.Volume) error {
 func inMemory(s *meta.Spec) bool {
 	var c stream.Config
 	return json.Unmarshal(s.Config, &c) == nil && c.Memory
+}
+
+// elsewhere is the storage of somebody else's that keeps a stream; empty: none does.
+func elsewhere(s *meta.Spec) string {
+	var c stream.Config
+	if json.Unmarshal(s.Config, &c) != nil {
+		return ""
+	}
+	return c.Kind
 }
 
 // verifyLogs reads all segments and subject runs.

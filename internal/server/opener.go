@@ -15,7 +15,8 @@ import (
 // Open makes the storage a stream.Opener: it gives a partition its store and its
 // group.
 func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*partition.Partition, error) {
-	store, err := s.openStore(spec.Identity(), memory)
+	kind := kindOf(spec)
+	store, err := s.openStore(spec, kind, memory)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +25,7 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 		g.log = seg.Log
 	}
 	o.Store, o.Proposer = store, proposer{g.solo}
-	if !memory {
+	if !memory && kind == "" {
 		g.index = s.newIndex(spec)
 		o.Index = g.index
 	}
@@ -48,10 +49,14 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 	return g.part, nil
 }
 
-func (s *storage) openStore(id record.Identity, memory bool) (partition.Store, error) {
-	if memory {
+func (s *storage) openStore(spec *meta.Spec, kind string, memory bool) (partition.Store, error) {
+	switch {
+	case memory:
 		return memStore{memlog.New()}, nil
+	case kind != "":
+		return s.openKind(kind, spec)
 	}
+	id := spec.Identity()
 	l, err := s.volume.OpenLog(id)
 	if err != nil {
 		return nil, fmt.Errorf("open the segments of stream %d: %w", id.ID, err)

@@ -157,6 +157,9 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	if err := s.recover(r.streams); err != nil {
 		return err
 	}
+	if err := s.removeKindOrphans(); err != nil {
+		return fmt.Errorf("look for what deleted streams have left: %w", err)
+	}
 	return r.buildLiftbridge(c)
 }
 

@@ -144,7 +144,7 @@ func (s *storage) tend(ctx context.Context) {
 func (s *storage) checkpointTight(g *group) error {
 	id := journal.GroupID(g.spec.ID)
 	err := s.checkpoint(id)
-	if !errors.Is(err, syscall.ENOSPC) || !s.room.held || int64(g.log.Tail()) > s.room.size/2 {
+	if !errors.Is(err, syscall.ENOSPC) || !s.room.held || g.log == nil || int64(g.log.Tail()) > s.room.size/2 {
 		return err
 	}
 	if err := s.room.give(); err != nil {

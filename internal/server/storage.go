@@ -179,6 +179,9 @@ func (s *storage) recover(w meta.Watcher) error {
 	if err := s.wholeCatalog(); err != nil {
 		return err
 	}
+	if err := s.kindsThere(); err != nil {
+		return err
+	}
 	s.ready = true
 	s.mu.Lock()
 	s.held = s.journal.Group(metaGroup, s.metaRun)

@@ -23,7 +23,9 @@ type Config struct {
 	// Member says which partition of a family the stream is; nil: of none.
 	Member *Member `json:"member,omitempty"`
 	// Memory keeps records in memory only: they end with the process.
-	Memory bool             `json:"memory,omitempty"`
+	Memory bool `json:"memory,omitempty"`
+	// Kind names the storage that keeps the records, where it is not the server's own.
+	Kind   string           `json:"kind,omitempty"`
 	Limits partition.Limits `json:"limits"`
 	// First is the sequence of the first record; 0 is 1.
 	First uint64 `json:"first,omitempty"`

@@ -42,6 +42,7 @@ func (d *Door) neutral(cfg *wire.StreamConfig) stream.Config {
 		},
 		Whole: cfg.AllowAtomicPublish, Fast: cfg.AllowBatchPublish, Async: cfg.PersistMode == wire.PersistAsync,
 	}
+	c.Kind = cfg.Metadata[wire.MetaStorage]
 	setCompaction(&c.Limits, cfg)
 	setMember(&c, cfg)
 	c.AckLinks, _ = leafAck(cfg.Metadata)

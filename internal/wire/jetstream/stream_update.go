@@ -32,7 +32,7 @@ func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
 		text   string
 	}{
 		{next.Name != c.Name, "stream name can not be updated"},
-		{next.Storage != c.Storage, "storage can not be updated"},
+		{next.Storage != c.Storage || next.Metadata[MetaStorage] != c.Metadata[MetaStorage], "storage can not be updated"},
 		{next.Retention != c.Retention && (next.Retention == RetentionWorkQueue || c.Retention == RetentionWorkQueue),
 			"retention can not be updated to or from workqueue"},
 		{c.Sealed && !c.Equal(next), "a sealed stream can not be changed"},

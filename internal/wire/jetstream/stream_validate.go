@@ -40,6 +40,7 @@ func (c *StreamConfig) Validate(o StreamOptions) *Error {
 		func() *Error { return c.checkTimes(o) },
 		c.checkPermissions,
 		c.checkFeatures,
+		c.checkStorage,
 		func() *Error { return c.checkMirror(o) },
 		func() *Error { return c.checkSources(o) },
 		c.checkExternals,
