@@ -72,3 +72,65 @@ func within(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+func TestStreamsOfTheOtherSideAreReadFromHereByTheirDomain(t *testing.T) {
+	addr := port(t)
+	hub := startHub(t, addr, fmt.Sprintf("jetstream { store_dir: %q, domain: hub }", t.TempDir()))
+	leaf := startLeaf(t, addr, "", "")
+	there, here := hub.Connect(), leaf.Connect()
+	linked(t, there, here)
+	ctx := t.Context()
+	ours, theirs := streams(t, here, ""), streams(t, here, "hub")
+	// A stream and a consumer of the same names on both sides.
+	consumers := map[string]jetstream.Consumer{}
+	for name, js := range map[string]jetstream.JetStream{"ours": ours, "theirs": theirs} {
+		s, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if consumers[name], err = s.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "C", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+			t.Fatal(err)
+		}
+		linked(t, there, here)
+		if _, err := js.Publish(ctx, name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	floor := func(name string) uint64 {
+		i, err := consumers[name].Info(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.AckFloor.Stream
+	}
+	first := map[string]jetstream.Msg{}
+	for name, c := range consumers {
+		m, err := c.Next(jetstream.FetchMaxWait(patience))
+		if err != nil || m.Subject() != name || string(m.Data()) != name {
+			t.Fatalf("%v, %v", m, err)
+		}
+		first[name] = m
+	}
+	if meta, err := first["theirs"].Metadata(); err != nil || meta.Domain != "hub" || meta.Sequence.Stream != 1 {
+		t.Errorf("%+v, %v", meta, err)
+	}
+	if err := first["theirs"].DoubleAck(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := floor("theirs"), floor("ours"); a != 1 || b != 0 {
+		t.Errorf("acknowledged there: %d, here: %d", a, b)
+	}
+	if err := first["ours"].DoubleAck(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := floor("ours"); got != 1 {
+		t.Errorf("acknowledged here: %d", got)
+	}
+	kv, err := theirs.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "B"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := kv.Put(ctx, "k", nil); err != nil || seq != 1 {
+		t.Errorf("%d, %v", seq, err)
+	}
+}

@@ -54,6 +54,9 @@ func (s *ackStage) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict
 	if !ok {
 		return broker.Staged
 	}
+	if d := string(subj.Domain); d != "" && d != "_" && d != s.api.o.Domain {
+		return broker.Gone // of a delivery of another server
+	}
 	c := s.find(subj.Stream, subj.Consumer)
 	if c == nil || !c.WantsAcks() {
 		return broker.Gone

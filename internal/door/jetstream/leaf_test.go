@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -40,4 +41,24 @@ func TestWhatCameOverALinkIsAcknowledgedOnlyIfTheStreamSaysSo(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	r.refused(wire.CodeStreamInvalidConfig, "STREAM.CREATE.BAD", streamConfig("BAD", "b", `"metadata":{"weir.leaf.ack":"maybe"}`))
+}
+
+func TestAnAcknowledgementForAnotherDomainIsNotTaken(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s")
+	r.consumer("S", "C")
+	r.stored(1, "s", "x")
+	m := r.fetch("S", "C", 1)[0]
+	rest := strings.TrimPrefix(m.Reply, wire.AckPrefix)
+	if res := r.space.Publish(&broker.Message{Subject: []byte(wire.AckPrefix + "other.weir." + rest)}); !res.Nobody() {
+		t.Errorf("%+v", res)
+	}
+	if i := r.info("S", "C"); i.NumAckPending != 1 {
+		t.Errorf("%d wait for an acknowledgement", i.NumAckPending)
+	}
+	m.Reply = wire.AckPrefix + "_.weir." + rest
+	r.ack(m, "+ACK")
+	if i := r.info("S", "C"); i.NumAckPending != 0 {
+		t.Errorf("%d wait for an acknowledgement", i.NumAckPending)
+	}
 }

@@ -86,9 +86,6 @@ func (a *announcer) count(i interest, change int) {
 	a.link.send(a.line)
 }
 
-// ackPrefix begins the subjects of acknowledgements of deliveries.
-const ackPrefix = "$JS.ACK."
-
 // announced is what a subscription is announced as; ok is false where it is not.
 func (l *link) announced(sub *broker.Subscription) (i interest, ok bool) {
 	i = interest{sub.Subject, sub.Queue}

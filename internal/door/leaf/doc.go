@@ -14,7 +14,8 @@
 // the members here get it. What came over one link goes over none: this server joins no
 // two systems. JetStream's requests ($JS.API.>), key-value and object buckets and,
 // outside of the system account, $SYS.> stay on their side; those that name this
-// server's domain ($JS.<domain>.API.>) come through.
+// server's domain ($JS.<domain>.API.>) come through. Acknowledgements of deliveries that
+// cross name the domain of the side that delivered (acks.go).
 //
 // Nobody waits for a link: above Options.MaxPending, and over what the other side takes,
 // messages are dropped, counted and logged, and so are those that come while a stream has

@@ -28,6 +28,7 @@ type link struct {
 	host   string
 	info   wire.Info // as it was when this server was let in
 	filter *filter
+	acks   []byte // begins the subjects of acknowledgements of deliveries from there; nil: as they are
 	conn   net.Conn
 	out    *outbox.Outbox
 	broken chan error // the outbox's failure
@@ -50,6 +51,7 @@ func newLink(r *Remote, host string, in *input, info wire.Info, f *filter) *link
 		remote: r, log: r.log.With("remote", host), id: r.door.ids.Add(1), host: host, info: info, filter: f,
 		conn: in.conn, in: in, broken: make(chan error, 1),
 	}
+	l.setAcks()
 	l.announcer.init(l)
 	l.wanted.init(l)
 	l.out = outbox.New(outbox.NewSocket(in.conn), outbox.Limits{

@@ -21,6 +21,7 @@ type reader struct {
 	buckets buckets
 
 	msgs, bytes uint64 // since the last hand-over
+	names       []byte // of messages since then, which stay as they are until then
 }
 
 // read takes what the other side sends, until the connection ends.
@@ -29,6 +30,7 @@ func (l *link) read() error {
 	r.pub = broker.NewPublisher(l.remote.space, broker.PublisherOptions{
 		Origin: l, Echo: true, Permissions: l.filter, CacheBytes: publisherCache,
 	})
+	l.wanted.wantAcks()
 	defer l.wanted.clear()
 	defer r.pub.Release()
 	r.buckets.init(l.remote.door.o.Domain)
@@ -60,6 +62,7 @@ func (r *reader) all() (need int, err error) {
 func (r *reader) handOver() {
 	r.pub.HandOver()
 	r.buckets.handOver()
+	r.names = r.names[:0]
 	if r.msgs == 0 {
 		return
 	}
@@ -118,7 +121,7 @@ func (r *reader) message(op *wire.Op) {
 	}
 	if at := bytes.IndexByte(op.Reply, '@'); at >= 0 && bytes.HasPrefix(op.Reply, []byte(ackPrefix)) {
 		// A delivery of a consumer there: the message's own subject stands behind the reply.
-		m.To, m.Subject, m.Reply, m.Tail = op.Subject, op.Reply[at+1:], op.Reply[:at:at], nil
+		m.To, m.Subject, m.Reply, m.Tail = op.Subject, op.Reply[at+1:], r.delivered(op.Reply[:at:at]), nil
 	}
 	to := m.Subject
 	if m.To != nil {
@@ -130,4 +133,14 @@ func (r *reader) message(op *wire.Op) {
 	if r.pub.Deliver(m).Full {
 		r.refuse(m.Subject)
 	}
+}
+
+// delivered gives the subject at which a delivery from there is acknowledged here.
+func (r *reader) delivered(reply []byte) []byte {
+	if r.acks == nil {
+		return reply
+	}
+	from := len(r.names)
+	r.names = appendDomain(r.names, reply, r.info.Domain)
+	return r.names[from:len(r.names):len(r.names)]
 }

@@ -312,6 +312,24 @@ func TestAcknowledgementsNameTheDomain(t *testing.T) {
 	in.want(t, `_INBOX.y<their.subject|$JS.ACK.T.D.1.2.3.4.0|""|hi`)
 }
 
+func TestAcknowledgementsOfTheirDeliveriesReachThemOnly(t *testing.T) {
+	h := newHub(t, func(h *hub) { h.info.JetStream, h.info.Domain = true, "theirs" })
+	n := join(t, nil, RemoteOptions{URLs: []string{h.url()}})
+	g := h.guest()
+	in := n.subscribe("_INBOX.y", "")
+	g.want("LS+ _INBOX.y")
+	g.say("LS+ $JS.ACK.T.D.*.*.*.*.*", "LS+ $JS.ACK.theirs.hash.T.D.*.*.*.*.>", "LS+ ready")
+	n.interested(t, "ready")
+	g.say("LMSG _INBOX.y $JS.ACK.T.D.1.2.3.4.0@their.subject 2", "hi", "LMSG _INBOX.y $JS.ACK.T.D.2.2.3.4.0@their.subject 2", "ho")
+	in.want(t, `_INBOX.y<their.subject|$JS.ACK.theirs.weir.T.D.1.2.3.4.0|""|hi`)
+	in.want(t, `_INBOX.y<their.subject|$JS.ACK.theirs.weir.T.D.2.2.3.4.0|""|ho`)
+	n.publish("$JS.ACK.T.D.9.9.9.9.0", "", "ours") // of a consumer here
+	n.publish("$JS.ACK.theirs.weir.T.D.1.2.3.4.0", "re", "+ACK")
+	g.want("LMSG $JS.ACK.T.D.1.2.3.4.0 re 4 +ACK")
+	n.publish("$JS.ACK.theirs.hash.T.D.1.2.3.4.0.x", "", "+ACK") // the form with a domain, as they send it
+	g.want("LMSG $JS.ACK.theirs.hash.T.D.1.2.3.4.0.x 4 +ACK")
+}
+
 func TestWhatHasNoRoomIsDroppedAndCounted(t *testing.T) {
 	h := newHub(t, func(h *hub) { h.last.MaxPayload = 4 })
 	n := join(t, func(o *Options) { o.MaxPending = 64 }, RemoteOptions{URLs: []string{h.url()}})

@@ -31,7 +31,7 @@ type stage struct {
 	to     []byte
 	groups []string
 
-	reply []byte // room for one
+	reply, name []byte // room for one
 }
 
 // OpenStage implements broker.Sink.
@@ -46,6 +46,9 @@ func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict 
 	to := m.Subject
 	if m.To != nil {
 		to = m.To
+	}
+	if reserved(to) {
+		to = s.renamed(to)
 	}
 	if s.far || !s.link.filter.maySend(to) {
 		return broker.Gone
@@ -68,6 +71,15 @@ func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict 
 	}
 	s.encode(m)
 	return broker.Staged
+}
+
+// renamed gives the subject that a message has there.
+func (s *stage) renamed(to []byte) []byte {
+	var ok bool
+	if s.name, ok = s.link.theirAck(s.name[:0], to); ok {
+		return s.name
+	}
+	return to
 }
 
 // next begins another message.
@@ -112,23 +124,6 @@ func (s *stage) encode(m *broker.Message) {
 
 // slack is more than a message's verb, sizes and separators take.
 const slack = 64
-
-// ackReply appends the form of an acknowledgement's subject that names this server's
-// domain, so that it leads here and to nobody else.
-func (l *link) ackReply(dst, reply []byte) []byte {
-	rest := reply[len(ackPrefix):]
-	if domain := l.remote.door.o.Domain; domain != "" && bytes.Count(rest, []byte{'.'}) == shortAck-1 {
-		dst = append(append(append(dst, ackPrefix...), domain...), ackAccount...)
-		return append(dst, rest...)
-	}
-	return append(dst, reply...)
-}
-
-const (
-	shortAck = 7 // tokens behind the prefix of a subject without a domain
-	// ackAccount stands where others have a hash of the account, which nobody reads.
-	ackAccount = ".weir."
-)
 
 // room makes sure that cur has n bytes free.
 func (s *stage) room(n int) {

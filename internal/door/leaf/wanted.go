@@ -20,7 +20,7 @@ func (w *wanted) add(op *wire.Op) error {
 		return nil // another server's, which it looks for
 	case !subject.ValidPattern(i.subject):
 		return fmt.Errorf("the other side announces %q, which is no subject", i.subject)
-	case !w.link.filter.mayWant(i.subject):
+	case !w.link.filter.mayWant(i.subject) || w.link.renames(i.subject):
 		return nil
 	}
 	if sub := w.find(i); sub != nil {
