@@ -35,6 +35,12 @@ func (s *source) Health(q monitor.HealthQuery) []monitor.HealthProblem {
 	}
 	for _, st := range s.streams.List("") {
 		found = append(found, streamHealth(st)...)
+		if s.accounts.Find(st.Account()) == nil {
+			found = append(found, monitor.HealthProblem{
+				Kind: monitor.StreamProblem, Account: st.Account(), Stream: st.Name(),
+				Text: "stream " + st.Name() + " is kept, but nobody reaches it: account " + st.Account() + " is not configured",
+			})
+		}
 	}
 	return found
 }

@@ -141,7 +141,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		}
 	}
 	r.streams = stream.New(stream.Options{
-		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.space, Budget: r.budgets.of, Batches: js.Batches,
+		Catalog: s.catalog, Opener: s, Compress: s.compress, Space: r.spaces.Get, Budget: r.budgets.of, Batches: js.Batches,
 		Dialects: map[string]stream.Dialect{jsdoor.DialectName: jsdoor.Dialect{Domain: js.Domain}, liftdoor.DialectName: liftDialect(c)},
 		Foreign:  map[string]func([]byte) (any, error){standoor.DialectName: standoor.OpenConsumer},
 		Outlet:   func() stream.Outlet { return r.newOutlet(js.Domain) },
@@ -156,6 +156,11 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	}
 	if err := s.recover(r.streams); err != nil {
 		return err
+	}
+	for _, spec := range s.catalog.Streams() {
+		if r.accounts.Find(spec.Account) == nil {
+			r.log.Warn("stream of an account that is not configured: it is kept, but nobody reaches it", "stream", spec.Name, "account", spec.Account)
+		}
 	}
 	if err := s.removeKindOrphans(); err != nil {
 		return fmt.Errorf("look for what deleted streams have left: %w", err)

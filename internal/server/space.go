@@ -153,10 +153,16 @@ func (s *storage) checkpointTight(g *group) error {
 	return s.checkpoint(id)
 }
 
-// checkpointFailed says so, but not again and again that the disk is full.
+// checkpointFailed says so, but not again and again that the disk is full or that a
+// stream is not open.
 func (s *storage) checkpointFailed(id journal.GroupID, err error) {
 	if s.room.full.Load() && errors.Is(err, syscall.ENOSPC) {
 		return
+	}
+	if errors.Is(err, errNotOpen) {
+		if _, told := s.kept.LoadOrStore(id, true); told {
+			return
+		}
 	}
 	s.log.Error("checkpoint failed", "group", id, "error", err)
 }

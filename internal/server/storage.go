@@ -91,6 +91,8 @@ type storage struct {
 	ready     bool      // all was replayed: a checkpoint of it may be taken
 	gone      []missing // extents that were not found while recovering
 
+	kept sync.Map // by group: it was said that the journal is kept for it
+
 	mu sync.Mutex
 	// Guarded by mu.
 	groups map[uint64]*group // by partition
@@ -191,7 +193,9 @@ func (s *storage) recover(w meta.Watcher) error {
 	}
 	s.mu.Unlock()
 	for _, id := range s.journal.Unclaimed() {
-		s.journal.Forget(id) // streams that were deleted
+		if _, there := s.catalog.Stream(uint64(id)); !there {
+			s.journal.Forget(id) // a stream that was deleted
+		}
 	}
 	if err := s.removeOrphans(); err != nil {
 		return err
@@ -339,6 +343,10 @@ func (s *storage) relieveOldest(ctx context.Context, ids []journal.GroupID) {
 	}
 }
 
+// errNotOpen says that a stream is there which could not be opened. What only the
+// journal has of it is kept there, with all that was written since, until it can be.
+var errNotOpen = errors.New("the journal is kept for a stream that is not open")
+
 // checkpoint makes one group's state durable outside the journal.
 func (s *storage) checkpoint(id journal.GroupID) error {
 	if id == metaGroup {
@@ -347,11 +355,14 @@ func (s *storage) checkpoint(id journal.GroupID) error {
 	s.mu.Lock()
 	g := s.groups[uint64(id)]
 	s.mu.Unlock()
-	if g == nil {
-		s.journal.Forget(id)
-		return nil
+	if g != nil {
+		return g.part.Checkpoint()
 	}
-	return g.part.Checkpoint()
+	if spec, there := s.catalog.Stream(uint64(id)); there {
+		return fmt.Errorf("%w: stream %q of account %s", errNotOpen, spec.Name, spec.Account)
+	}
+	s.journal.Forget(id)
+	return nil
 }
 
 // close checkpoints everything, so that a restart has nothing to replay, and

@@ -37,7 +37,8 @@ type Options struct {
 	// Compress says how what is stored of a stream is compressed from now on, each
 	// time that a configuration takes effect. nil: it never is.
 	Compress func(id record.Identity, how string)
-	// Space finds an account's subject space; nil if there is no such account.
+	// Space gives an account's subject space, also of one that is not configured: its
+	// streams are kept.
 	Space func(account string) *broker.Space
 	// Budget is what an account may still store, in memory or on disk.
 	Budget func(account string, memory bool) partition.Budget
@@ -299,9 +300,6 @@ func (d *Directory) open(spec meta.Spec) (*Stream, error) {
 		return nil, fmt.Errorf("stream %q is of the dialect %q, which this server does not speak", spec.Name, cfg.Dialect)
 	}
 	space := d.o.Space(spec.Account)
-	if space == nil {
-		return nil, fmt.Errorf("stream %q belongs to the account %q, which is not configured", spec.Name, spec.Account)
-	}
 	s := &Stream{
 		spec: spec, dir: d, dialect: dialect, space: space,
 		shard:     d.shards[spec.ID%uint64(len(d.shards))],
