@@ -13,7 +13,7 @@ import (
 
 // What of leaf nodes is not honoured, and why.
 const (
-	noteLeafListen   = "links from leaf nodes to this server are not accepted yet: it joins other systems, leafnodes { remotes }"
+	noteLeafListen   = "links from leaf nodes to this server are not served yet: it joins other systems, leafnodes { remotes }"
 	noteLeafHub      = "this server is always the leaf: it announces what is subscribed here, and nothing of other links"
 	noteLeafCompress = "links are not compressed"
 	noteLeafCluster  = "clusters are not served yet: this server runs alone"

@@ -43,9 +43,9 @@ leafnodes {
 
 func TestWhatOfLeafNodesIsNotHonouredIsSaid(t *testing.T) {
 	for text, want := range map[string]string{
-		`leafnodes { listen: "0.0.0.0:7422" }`:                                        "not accepted yet",
-		`leafnodes { port: 7422 }`:                                                    "not accepted yet",
-		`leafnodes { authorization { user: a } }`:                                     "not accepted yet",
+		`leafnodes { listen: "0.0.0.0:7422" }`:                                        "not served yet",
+		`leafnodes { port: 7422 }`:                                                    "not served yet",
+		`leafnodes { authorization { user: a } }`:                                     "not served yet",
 		`leafnodes { compression: s2_best }`:                                          "not compressed",
 		`leafnodes { compression { mode: s2_auto } }`:                                 "not compressed",
 		`leaf { remotes [ { url: "nats://h", hub: true } ] }`:                         "always the leaf",
