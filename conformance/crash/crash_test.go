@@ -235,11 +235,12 @@ func TestConfirmedAcksAreNotLostAcrossKills(t *testing.T) {
 	random := dice(t)
 	s := harness.Start(t, "")
 	makeStream(t, s)
-	fill(t, s, 20000)
+	const most = 220 // acknowledgements in a round
+	fill(t, s, max(20000, most*(kills+1)))
 	confirmed := map[uint64]bool{}
 	for range kills {
 		// Each round confirms some, leaves some, and is cut off in the middle.
-		due := 20 + random.IntN(200)
+		due := 20 + random.IntN(most-20)
 		work(t, s, confirmed, due)
 		s.Kill()
 		s.Run()
@@ -286,7 +287,11 @@ func work(t *testing.T, s *harness.Server, confirmed map[uint64]bool, due int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	patience := time.Now().Add(time.Minute)
 	for done := 0; done < due; {
+		if time.Now().After(patience) {
+			t.Fatalf("%d of %d messages came in a minute", done, due)
+		}
 		batch, err := c.Fetch(50, jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
 			t.Fatal(err)
