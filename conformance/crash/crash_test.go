@@ -70,7 +70,7 @@ func survives(t *testing.T, s *harness.Server, kills int, start time.Duration, b
 	makeStream(t, s)
 
 	var progress atomic.Int64
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute+time.Duration(kills)*2*time.Second)
 	defer cancel()
 	stop := make(chan struct{})
 	publishers := make([]*publisher, 4)
