@@ -243,7 +243,7 @@ func TestAckedIsNotRedeliveredByAnyLeader(t *testing.T) {
 	seen := map[string]int{}
 	seeds := uint64(12)
 	if testing.Short() {
-		seeds = 3
+		seeds = 6
 	}
 	for seed := uint64(700); seed < 700+seeds; seed++ {
 		res := try(t, consuming(seed))
