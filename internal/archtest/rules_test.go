@@ -9,7 +9,7 @@ const module = "github.com/weirmq/weir"
 // of lower steps; floor 2 has three steps. "wire/" stands for all below it. A
 // package and its own subdirectories are one room and may import each other.
 var steps = [][]string{
-	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "atrest", "poller", "wire/"},
+	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "atrest", "poller", "redial", "wire/"},
 	{"routing", "outbox", "partition", "consumer", "backup", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
 	{"account", "meta"},
 	{"auth", "broker"},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/redial"
 	wire "github.com/weirmq/weir/internal/wire/leaf"
 )
 
@@ -92,7 +93,7 @@ func (r *Remote) run(ctx context.Context) error {
 		if d := delayAfter(err); d > 0 {
 			wait = d
 		}
-		if !rest(ctx, wait) {
+		if !redial.Rest(ctx, wait) {
 			return ctx.Err()
 		}
 		if l == nil {
@@ -147,32 +148,9 @@ func delayAfter(err error) time.Duration {
 	return 0
 }
 
-// rest waits; false says that ctx has ended.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // connect tries all servers once.
 func (r *Remote) connect(ctx context.Context) (*link, error) {
-	var errs []error
-	for _, s := range r.candidates() {
-		l, err := r.dial(ctx, &s)
-		if err == nil {
-			return l, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, errors.Join(errs...)
+	return redial.First(ctx, r.candidates(), r.dial)
 }
 
 // candidates are the servers to try: those that were named, then those that the system

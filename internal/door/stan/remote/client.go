@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/redial"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
@@ -78,7 +79,7 @@ func (c *Client) Open(ctx context.Context) error {
 		case limited.Err() == nil:
 			last = err
 		}
-		if !rest(limited, pause) {
+		if !redial.Rest(limited, pause) {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -90,18 +91,6 @@ func (c *Client) Open(ctx context.Context) error {
 // longer is the pause after one.
 func (c *Client) longer(pause time.Duration) time.Duration {
 	return min(2*pause, mostRetries*c.o.Retry)
-}
-
-// rest waits; false says that ctx has ended.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // begin uses a connection: what is subscribed goes out first.

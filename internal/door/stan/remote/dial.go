@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirmq/weir/internal/redial"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
@@ -153,18 +154,7 @@ func (c *Client) secure(l *link, s *server) error {
 
 // connect tries all servers once.
 func (c *Client) connect(ctx context.Context) (*link, error) {
-	var errs []error
-	for _, s := range c.candidates() {
-		l, err := c.dial(ctx, &s)
-		if err == nil {
-			return l, nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, errors.Join(errs...)
+	return redial.First(ctx, c.candidates(), c.dial)
 }
 
 // candidates are the servers to try: those that were named, then those that the

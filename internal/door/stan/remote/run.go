@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/redial"
 	wire "github.com/weirmq/weir/internal/wire/nats"
 	"golang.org/x/sync/errgroup"
 )
@@ -55,7 +56,7 @@ func (c *Client) again(ctx context.Context) bool {
 			c.log.Warn("NATS system not reached, trying again", "error", err)
 			last = text
 		}
-		if !rest(ctx, pause) {
+		if !redial.Rest(ctx, pause) {
 			return false
 		}
 	}
@@ -226,7 +227,7 @@ func (r *reader) wait(m *broker.Message) {
 	r.publisher.HandOver()
 	r.staged = 0
 	pause := firstPause
-	for end := time.Now().Add(stall); time.Now().Before(end) && rest(r.ctx, pause); pause = min(2*pause, 64*firstPause) {
+	for end := time.Now().Add(stall); time.Now().Before(end) && redial.Rest(r.ctx, pause); pause = min(2*pause, 64*firstPause) {
 		if r.publisher.Again(m) {
 			return
 		}
