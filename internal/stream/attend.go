@@ -45,16 +45,7 @@ func (c *Consumer) tell(f func(now int64)) {
 // Members asks the shard for the state of the consumer's members.
 func (c *Consumer) Members(ctx context.Context) ([]consumer.MemberInfo, error) {
 	var out []consumer.MemberInfo
-	w := newWaiter()
-	c.stream.shard.post(event{kind: evCall, call: func(int64) {
-		if c.gone.Load() {
-			w.fail(ErrNotFound)
-			return
-		}
-		out = c.core.Members()
-		w.finish()
-	}})
-	if err := w.wait(ctx); err != nil {
+	if err := c.ask(ctx, func(int64) { out = c.core.Members() }); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -78,19 +78,25 @@ func (c *Consumer) Refuse(st consumer.Status) {
 	}})
 }
 
-// Info asks the shard for the consumer's state.
-func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
-	var info ConsumerInfo
+// ask has the shard call f and waits for that. ErrNotFound: the consumer was deleted.
+// After an error f may still be called: what it writes is not to be read.
+func (c *Consumer) ask(ctx context.Context, f func(now int64)) error {
 	w := newWaiter()
 	c.stream.shard.post(event{kind: evCall, call: func(now int64) {
 		if c.gone.Load() {
 			w.fail(ErrNotFound)
 			return
 		}
-		info = c.info(now)
+		f(now)
 		w.finish()
 	}})
-	if err := w.wait(ctx); err != nil {
+	return w.wait(ctx)
+}
+
+// Info asks the shard for the consumer's state.
+func (c *Consumer) Info(ctx context.Context) (ConsumerInfo, error) {
+	var info ConsumerInfo
+	if err := c.ask(ctx, func(now int64) { info = c.info(now) }); err != nil {
 		return ConsumerInfo{}, err
 	}
 	return info, nil

@@ -25,16 +25,7 @@ func (s *Stream) CreateConsumerAt(ctx context.Context, cfg ConsumerConfig, at *c
 // deleted.
 func (c *Consumer) Position(ctx context.Context) (consumer.State, error) {
 	var at consumer.State
-	w := newWaiter()
-	c.stream.shard.post(event{kind: evCall, call: func(int64) {
-		if c.gone.Load() {
-			w.fail(ErrNotFound)
-			return
-		}
-		at = c.core.State()
-		w.finish()
-	}})
-	if err := w.wait(ctx); err != nil {
+	if err := c.ask(ctx, func(int64) { at = c.core.State() }); err != nil {
 		return consumer.State{}, err
 	}
 	at.Serial = 0

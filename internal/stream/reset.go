@@ -36,17 +36,10 @@ func (c *Consumer) Reset(ctx context.Context, seq uint64) (ConsumerInfo, uint64,
 
 // Unpin ends the pin of a priority group's client.
 func (c *Consumer) Unpin(ctx context.Context, group string) error {
-	w := newWaiter()
-	c.stream.shard.post(event{kind: evCall, call: func(now int64) {
-		if c.gone.Load() {
-			w.fail(ErrNotFound)
-			return
-		}
+	return c.ask(ctx, func(now int64) {
 		c.core.Unpin(group, now)
 		c.stream.shard.touch(c)
-		w.finish()
-	}})
-	return w.wait(ctx)
+	})
 }
 
 // newPin makes the mark of a pinned client: nobody can guess it, and it is never
