@@ -61,7 +61,9 @@ func read(ctx context.Context, group, name, stream string, count int) error {
 		defer mu.Unlock()
 		fmt.Printf("%d\t%d\t%s\t%s\n", m.Partition(), m.Offset(), m.Key(), m.Value())
 		if seen++; seen%100 == 0 {
-			time.Sleep(3 * time.Millisecond) // some work
+			// Stands for what an application does with its messages: without it all would
+			// be read before a member could be killed. Nothing waits for it to be over.
+			time.Sleep(3 * time.Millisecond)
 		}
 		if seen == count {
 			close(all)
