@@ -92,8 +92,9 @@ func noKind(spec *meta.Spec, kind string) error {
 	return fmt.Errorf("stream %q is kept in the storage %q, which this server does not have", spec.Name, kind)
 }
 
-// kindsThere says by an error which stream of another storage could not be opened: a
-// server that goes on would let go of what only the journal has of it.
+// kindsThere says by an error which stream of another storage could not be opened. Whoever
+// builds the program mends that at once; a server that went on would have to keep its
+// journal from then on, see errNotOpen.
 func (s *storage) kindsThere() error {
 	kinds.Lock()
 	defer kinds.Unlock()
