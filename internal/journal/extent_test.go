@@ -205,6 +205,7 @@ func TestExtentsCountToTheLengthOfTheJournal(t *testing.T) {
 	l := newListener()
 	g := j.Group(1, l)
 	for index := uint64(1); index <= 20; index++ {
+		prepared(j) // without another file the present one goes on
 		appendShelved(t, j, s, g, index, 30<<10, nil)
 		must(t, l.wait(t, index))
 	}
