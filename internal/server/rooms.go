@@ -151,6 +151,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 		r.js = jsdoor.New(jsdoor.Options{
 			ServerName: r.name, Domain: js.Domain, Version: NATSVersion, Strict: js.Strict, MaxPayload: c.MaxPayload,
 			MaxRequestBatch: js.MaxRequestBatch, MaxAckPending: js.MaxAckPending, DuplicateWindow: js.DuplicateWindow, Log: r.log,
+			Restored: liftdoor.Restored,
 		})
 		r.js.Start(r.streams)
 	}

@@ -35,7 +35,10 @@ type Options struct {
 	MaxPayload int
 	// Strict refuses unknown keys in requests.
 	Strict bool
-	Log    *slog.Logger
+	// Restored makes the configuration of a stream that is restored another door's, where
+	// it says so; nil: there is none.
+	Restored func(c *stream.Config) error
+	Log      *slog.Logger
 }
 
 // Door serves JetStream.

@@ -50,7 +50,13 @@ func streamRestore(c *call) (any, *wire.Error) {
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
 	}
-	res, err := c.dir.Restore(c.ctx, c.space.Name(), c.neutral(cfg))
+	neutral := c.neutral(cfg)
+	if c.o.Restored != nil {
+		if err := c.o.Restored(&neutral); err != nil {
+			return nil, wire.ErrWith(wire.CodeStreamInvalidConfig, "err", err.Error())
+		}
+	}
+	res, err := c.dir.Restore(c.ctx, c.space.Name(), neutral)
 	switch {
 	case errors.Is(err, stream.ErrExists):
 		return nil, wire.Err(wire.CodeStreamNameExistRestore)

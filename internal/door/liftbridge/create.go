@@ -101,7 +101,6 @@ const servers = 1
 // newStream is a stream to be made.
 type newStream struct {
 	set       settings // but for Partition
-	group     string
 	limits    partition.Limits
 	noCapture bool // its subjects are not captured: the door alone writes to it
 }
@@ -143,9 +142,9 @@ func (d *Door) plan(req *pb.CreateStreamRequest) (*newStream, error) {
 		}
 		return n.Value
 	}
-	p := &newStream{group: req.Group}
+	p := &newStream{}
 	p.set = settings{
-		Name: req.Name, Subject: req.Subject, Partitions: req.Partitions, OCC: req.OptimisticConcurrencyControl.GetValue(),
+		Name: req.Name, Subject: req.Subject, Group: req.Group, Partitions: req.Partitions, OCC: req.OptimisticConcurrencyControl.GetValue(),
 		Compact:             boolean(req.CompactEnabled, def.Compact),
 		AutoPause:           millis("autoPauseTime", req.AutoPauseTime, def.AutoPause),
 		AutoPauseUnlessRead: boolean(req.AutoPauseDisableIfSubscribers, def.AutoPauseUnlessRead),
@@ -203,13 +202,9 @@ func (p *newStream) configs() []stream.Config {
 	for n := range out {
 		set := p.set
 		set.Partition = int32(n)
-		name := wire.EscapeName(set.Name)
-		if set.Partitions > 1 {
-			name = wire.PartitionName(set.Name, set.Partition)
-		}
 		c := stream.Config{
-			Name: name, Subjects: []string{wire.PartitionSubject(set.Subject, set.Partition)}, Dialect: DialectName,
-			Capture: stream.CaptureShared, Queue: p.group, Limits: p.limits,
+			Name: set.StreamName(), Subjects: []string{wire.PartitionSubject(set.Subject, set.Partition)}, Dialect: DialectName,
+			Capture: stream.CaptureShared, Queue: p.set.Group, Limits: p.limits,
 		}
 		if p.noCapture {
 			c.Subjects = nil

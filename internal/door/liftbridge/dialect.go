@@ -38,7 +38,7 @@ func (d Dialect) Open(doc []byte) (any, error) {
 	if !ok {
 		return nil, errors.New("the configuration is not one of JetStream")
 	}
-	set, err := readSettings(js.Metadata)
+	set, err := wire.ReadSettings(js.Metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (d Dialect) Adapt(old, next *stream.Config) error {
 		return fmt.Errorf("%w: %w", errFixed, err)
 	}
 	a, b := was.(*native), is.(*native)
-	if !sameFixed(a.js.Metadata, b.js.Metadata) || len(next.Subjects) != len(old.Subjects) || b.js.Retention != a.js.Retention {
+	if !wire.SameStream(a.js.Metadata, b.js.Metadata) || len(next.Subjects) != len(old.Subjects) || b.js.Retention != a.js.Retention {
 		return errFixed
 	}
 	for i := range old.Subjects {

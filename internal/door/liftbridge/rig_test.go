@@ -67,7 +67,7 @@ func nodeOptions(o *Options, at *atomic.Pointer[Door]) streamtest.Options {
 		Outlet: func() stream.Outlet { return new(jsdoor.Outlet) },
 		Serve: func(d *stream.Directory, s *broker.Space) func() {
 			a := &account.Account{Name: "A", JetStream: account.Unlimited(true)}
-			door := jsdoor.New(jsdoor.Options{ServerName: "n", Version: "2.12.0", MaxPayload: 1 << 20, Log: o.Log})
+			door := jsdoor.New(jsdoor.Options{ServerName: "n", Version: "2.12.0", MaxPayload: 1 << 20, Log: o.Log, Restored: Restored})
 			door.Start(d)
 			return door.Serve(s, func() *account.Account { return a })
 		},
