@@ -133,17 +133,22 @@ func (d *Door) SetCursor(ctx context.Context, req *pb.SetCursorRequest) (*pb.Set
 
 // store sets a cursor. It returns when that is durable.
 func (p *cursorPlace) store(ctx context.Context, cursor *pb.SetCursorRequest) error {
-	value, err := proto.Marshal(cursor)
-	if err != nil {
-		return fmt.Errorf("encode a cursor: %w", err)
-	}
-	o, err := p.family.parts[p.number].Put(ctx, &record.Parts{
-		Subject: p.subject, Header: wire.AppendHeaderBlock(nil, p.key, nil), Data: value, Key: p.key,
-	}, nil)
+	o, err := p.put(ctx, cursor, nil)
 	if err != nil {
 		return err
 	}
 	return refusalError(o)
+}
+
+// put sets a cursor if c, which may be nil, allows it.
+func (p *cursorPlace) put(ctx context.Context, cursor *pb.SetCursorRequest, c *partition.Conditions) (partition.Outcome, error) {
+	value, err := proto.Marshal(cursor)
+	if err != nil {
+		return partition.Outcome{}, fmt.Errorf("encode a cursor: %w", err)
+	}
+	return p.family.parts[p.number].Put(ctx, &record.Parts{
+		Subject: p.subject, Header: wire.AppendHeaderBlock(nil, p.key, nil), Data: value, Key: p.key,
+	}, c)
 }
 
 // load reads a cursor: its offset. false: it was never set.

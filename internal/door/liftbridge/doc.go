@@ -8,9 +8,9 @@
 // besides. So every other door reads and writes the same log.
 //
 // Consumer groups and cursors are for NATS clients, too: ServeGroups answers their
-// requests under $WEIR.API.GROUP (groupapi.go) from the same state, also where gRPC is
-// not served. What these make for the first time then are the streams that groups and
-// cursors are kept in.
+// requests under $WEIR.API.GROUP and $WEIR.API.CURSOR (groupapi.go, cursorapi.go) from
+// the same state, also where gRPC is not served. What these make for the first time then
+// are the streams that groups and cursors are kept in.
 //
 // What a stream was created with stands in the metadata of its JetStream
 // configuration, where JetStream's users see and change it (settings.go).

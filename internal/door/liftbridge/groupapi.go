@@ -16,10 +16,15 @@ import (
 // still take effect after that.
 const groupRequestTimeout = 30 * time.Second
 
-// ServeGroups answers requests of an account's NATS clients about consumer groups until
-// stop is called. enabled says whether the account has streams now.
+// ServeGroups answers requests of an account's NATS clients about consumer groups and
+// cursors until stop is called. enabled says whether the account has streams now.
 func (d *Door) ServeGroups(space *broker.Space, enabled func() bool) (stop func()) {
-	return space.Serve(jswire.GroupPrefix+">", &groupAPI{door: d, account: space.Name(), enabled: enabled})
+	a := &groupAPI{door: d, account: space.Name(), enabled: enabled}
+	groups, cursors := space.Serve(jswire.GroupPrefix+">", a), space.Serve(jswire.CursorPrefix+"*", &cursorAPI{a})
+	return func() {
+		cursors()
+		groups()
+	}
 }
 
 // groupAPI is what an account's NATS clients ask about groups. The groups and their
