@@ -121,7 +121,8 @@ func (a *app) importStan(ctx context.Context, f *importStanFlags, channels []str
 	var all []*importedChannel
 	copies := func(yield func(string, copying) bool) {
 		for _, name := range channels {
-			m := &importingChannel{app: a, flags: f, old: source(name), name: name, out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
+			m := &importingChannel{flags: f, old: source(name), out: &importedChannel{Channel: name, Stream: streamOfChannel(name)}}
+			m.logCopy = logCopy{app: a, src: m.old, name: name, stream: m.out.Stream, told: &m.out.fate, skipDamaged: f.skipDamaged}
 			all = append(all, m.out)
 			if !yield(name, m) {
 				return

@@ -143,15 +143,6 @@ func eachOld(file string, typed bool, do func(at int64, kind byte, payload []byt
 	}
 }
 
-// damage is a record that was left out.
-type damage struct {
-	file string
-	at   int64
-	err  error
-}
-
-func (d damage) String() string { return fmt.Sprintf("%s at %d: %s", d.file, d.at, d.err) }
-
 // messages gives a channel's messages in order, with the sequences that they had. Views
 // are valid during the call only. skip is told of damaged records, and leaves them out
 // where it returns nil.
