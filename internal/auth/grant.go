@@ -26,7 +26,7 @@ func (p *Permissions) Grant(now func() time.Time) *Grant {
 // the grant is used, so that it may be cached. It does not allocate.
 func (g *Grant) MayPublish(subject []byte) (allowed, fixed bool) {
 	s := borrow(subject)
-	if g.permissions.publishes(s) {
+	if g.permissions.MayPublish(s) {
 		return true, true
 	}
 	if g.replies == nil {

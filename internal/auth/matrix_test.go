@@ -88,10 +88,10 @@ func TestPublishIsJudgedByItsLiteralSubject(t *testing.T) {
 			open := mustCompile(t, Rule{Deny: []string{deny}}, Rule{}, nil)
 			for _, s := range append(matrixLiterals, "a.*", "*", ">") {
 				denied := subject.Match(deny, s)
-				if got := p.publishes(s); got != (subject.Match(allow, s) && !denied) {
+				if got := p.MayPublish(s); got != (subject.Match(allow, s) && !denied) {
 					t.Fatalf("allow %q deny %q: publish %q is %v", allow, deny, s, got)
 				}
-				if open.publishes(s) == denied {
+				if open.MayPublish(s) == denied {
 					t.Fatalf("deny %q: publish %q is %v", deny, s, !denied)
 				}
 			}
@@ -99,13 +99,42 @@ func TestPublishIsJudgedByItsLiteralSubject(t *testing.T) {
 	}
 }
 
+// TestAllThatAPatternStandsForMayBePublishedOrNot compares with single subjects: of a
+// literal subject both say the same, and a pattern promises for all of its subjects.
+func TestAllThatAPatternStandsForMayBePublishedOrNot(t *testing.T) {
+	for _, allow := range matrixSubjects {
+		for _, deny := range append(matrixSubjects, "z") {
+			p := mustCompile(t, Rule{Allow: []string{allow}, Deny: []string{deny}}, Rule{}, nil)
+			for _, s := range matrixLiterals {
+				if p.MayPublishAll(s) != p.MayPublish(s) {
+					t.Fatalf("allow %q deny %q: %q is judged in two ways", allow, deny, s)
+				}
+			}
+			for _, pattern := range matrixSubjects {
+				want := subject.Contains(allow, pattern) && !subject.Overlap(deny, pattern)
+				if got := p.MayPublishAll(pattern); got != want {
+					t.Fatalf("allow %q deny %q: all of %q is %v", allow, deny, pattern, got)
+				}
+				for _, s := range matrixLiterals {
+					if want && subject.Match(pattern, s) && !p.MayPublish(s) {
+						t.Fatalf("allow %q deny %q: %q is promised, and %q is not allowed", allow, deny, pattern, s)
+					}
+				}
+			}
+		}
+	}
+	if p := mustCompile(t, Rule{Deny: []string{"a.b"}}, Rule{}, nil); p.MayPublishAll("a.*") || !p.MayPublishAll("b.>") {
+		t.Error("a denial is passed over, or refuses too much")
+	}
+}
+
 func TestAnEmptyListOfAllowedSubjectsAllowsNothing(t *testing.T) {
 	p := mustCompile(t, Rule{Allowing: true}, Rule{Allowing: true}, nil)
-	if p.publishes("a") || p.MaySubscribe("a", "") || p.MaySubscribe("a", "q") {
+	if p.MayPublish("a") || p.MaySubscribe("a", "") || p.MaySubscribe("a", "q") {
 		t.Error("something is allowed")
 	}
 	p = mustCompile(t, Rule{}, Rule{}, nil)
-	if !p.publishes("a") || !p.MaySubscribe(">", "") || !p.MaySubscribe("a", "q") {
+	if !p.MayPublish("a") || !p.MaySubscribe(">", "") || !p.MaySubscribe("a", "q") {
 		t.Error("where no rule is given, something is refused")
 	}
 }

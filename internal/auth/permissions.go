@@ -102,8 +102,8 @@ func patterns(entries []string, queues bool) ([]pattern, error) {
 	return out, nil
 }
 
-// publishes judges a subject by the rules alone.
-func (p *Permissions) publishes(subj string) bool {
+// MayPublish judges a subject by the rules alone: a Grant knows of answers to requests.
+func (p *Permissions) MayPublish(subj string) bool {
 	for i := range p.publish.deny {
 		if subject.Match(p.publish.deny[i].subject, subj) {
 			return false
@@ -114,6 +114,25 @@ func (p *Permissions) publishes(subj string) bool {
 	}
 	for i := range p.publish.allow {
 		if subject.Match(p.publish.allow[i].subject, subj) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayPublishAll says whether every subject that a pattern stands for may be published.
+// Answers to requests do not count.
+func (p *Permissions) MayPublishAll(pattern string) bool {
+	for i := range p.publish.deny {
+		if subject.Overlap(p.publish.deny[i].subject, pattern) {
+			return false
+		}
+	}
+	if !p.publish.allowing {
+		return true
+	}
+	for i := range p.publish.allow {
+		if subject.Contains(p.publish.allow[i].subject, pattern) {
 			return true
 		}
 	}

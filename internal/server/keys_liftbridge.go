@@ -22,7 +22,8 @@ const (
 	noteLiftOCC      = "Liftbridge does not honour it either: streams say it themselves"
 )
 
-// liftKeys are Liftbridge's own keys, and four of ours. They may be written with dots,
+// liftKeys are Liftbridge's own keys, and ours: the first four, and other names for its
+// keys of TLS. They may be written with dots,
 // as blocks in blocks, or with both.
 var liftKeys = block{
 	{names: "enabled", set: func(c *Config, v value) { c.Liftbridge.Enabled = v.boolean() }},
@@ -40,16 +41,13 @@ var liftKeys = block{
 	{names: "logging.level", set: setLiftLevel},
 	{names: "logging.recovery logging.raft logging.nats", note: noteLiftLogging},
 	{names: "batch.max.messages batch.max.time", note: noteLiftBatch},
-	{names: "tls.key", set: func(c *Config, v value) { c.Liftbridge.Key = v.str() }},
-	{names: "tls.cert", set: func(c *Config, v value) { c.Liftbridge.Cert = v.str() }},
-	{names: "tls.client.auth.enabled", set: func(c *Config, v value) { c.Liftbridge.ClientCerts = v.boolean() }},
-	{names: "tls.client.auth.ca", set: func(c *Config, v value) { c.Liftbridge.ClientCA = v.str() }},
-	{names: "tls.client.authz.enabled", set: func(_ *Config, v value) {
-		if v.boolean() {
-			v.fail("policies are not served yet: without them this server would let everybody do everything; permissions of users hold for gRPC, too")
-		}
-	}},
-	{names: "tls.client.authz.model tls.client.authz.policy", note: "policies are not served yet"},
+	{names: "tls.key tls.key_file", set: func(c *Config, v value) { c.Liftbridge.Key = v.str() }},
+	{names: "tls.cert tls.cert_file", set: func(c *Config, v value) { c.Liftbridge.Cert = v.str() }},
+	{names: "tls.client.auth.enabled tls.verify", set: func(c *Config, v value) { c.Liftbridge.ClientCerts = v.boolean() }},
+	{names: "tls.client.auth.ca tls.ca_file", set: func(c *Config, v value) { c.Liftbridge.ClientCA = v.str() }},
+	{names: "tls.client.authz.enabled authz.enabled", set: func(c *Config, v value) { c.Liftbridge.Authz.Enabled = v.boolean() }},
+	{names: "tls.client.authz.model authz.model", set: func(c *Config, v value) { c.Liftbridge.Authz.Model = v.located() }},
+	{names: "tls.client.authz.policy authz.policy", set: func(c *Config, v value) { c.Liftbridge.Authz.Policy = v.located() }},
 	{names: "nats.servers nats.user nats.password nats.tls.cert nats.tls.key nats.tls.ca nats.embedded nats.embedded.config", note: noteLiftNATS},
 	{names: "streams.retention.max.bytes", set: func(c *Config, v value) { c.Liftbridge.Door.Defaults.MaxBytes = v.amount() }},
 	{names: "streams.retention.max.messages", set: func(c *Config, v value) { c.Liftbridge.Door.Defaults.MaxMessages = v.amount() }},

@@ -13,7 +13,6 @@ import (
 
 	"github.com/weirmq/weir/internal/account"
 	"github.com/weirmq/weir/internal/atrest"
-	"github.com/weirmq/weir/internal/auth"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
 	"github.com/weirmq/weir/internal/listen"
@@ -32,6 +31,7 @@ type LiftbridgeConfig struct {
 	Cert, Key   string // files; empty: connections are not encrypted
 	ClientCA    string // file with who signs clients' certificates; empty: the system's
 	ClientCerts bool   // clients must show a certificate
+	Authz       LiftAuthzConfig
 	DataDir     string // empty: that of JetStream
 	NATSOff     bool   // NATS clients are not listened for
 	// Door has what the door itself wants to know.
@@ -109,10 +109,15 @@ func (c *Config) checkLiftbridge() error {
 		return errors.New("liftbridge: tls.cert and tls.key go together")
 	case l.ClientCerts && l.Cert == "":
 		return errors.New("liftbridge: tls.client.auth.enabled needs tls.cert and tls.key")
+	case l.Authz.Enabled && !l.ClientCerts:
+		return errors.New("liftbridge: tls.client.authz.enabled needs tls.client.auth.enabled: policies judge clients by the names of their certificates")
 	case l.Door.Defaults.Encryption && l.Door.Encryption != nil:
 		return fmt.Errorf("liftbridge: streams.encryption: %w", l.Door.Encryption)
 	}
-	return nil
+	if _, err := l.tls(); err != nil {
+		return err
+	}
+	return c.readPolicy()
 }
 
 // liftDialect is how Liftbridge talks to streams. It is there even where its door is
@@ -125,7 +130,7 @@ func liftDialect(c *Config) liftdoor.Dialect {
 // are not served: NATS clients have consumer groups, too.
 func (r *rooms) buildLiftbridge(c *Config) error {
 	o := c.Liftbridge.Door
-	o.ID, o.Account, o.Space, o.Auth, o.Log = c.Liftbridge.ServerID, c.Liftbridge.Account, r.space, liftKeeper{r}, r.log
+	o.ID, o.Account, o.Space, o.Auth, o.Log = c.Liftbridge.ServerID, c.Liftbridge.Account, r.space, &liftKeeper{rooms: r}, r.log
 	if o.ID == "" {
 		n, err := r.storage.identity()
 		if err != nil {
@@ -134,10 +139,17 @@ func (r *rooms) buildLiftbridge(c *Config) error {
 		o.ID = strconv.FormatUint(n, 36)
 	}
 	if c.Liftbridge.Enabled {
-		var err error
-		if o.TLS, err = c.Liftbridge.tls(); err != nil {
+		secure, err := c.Liftbridge.tls()
+		if err != nil {
 			return err
 		}
+		if secure != nil {
+			r.liftTLS.Store(secure)
+			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+				return r.liftTLS.Load(), nil
+			}}
+		}
+		o.Policy = c.Liftbridge.Authz.judge()
 	}
 	r.liftAccount = o.Account
 	r.lift = liftdoor.New(o)
@@ -229,29 +241,4 @@ func (p *process) startLiftbridge() error {
 		return nil
 	})
 	return nil
-}
-
-// liftKeeper is auth as the Liftbridge door sees it.
-type liftKeeper struct{ rooms *rooms }
-
-// Authenticate implements liftdoor.Authenticator.
-func (k liftKeeper) Authenticate(user, password, token string) (*liftdoor.Identity, error) {
-	a := k.rooms.keeper.Load()
-	if !a.Required() {
-		return &liftdoor.Identity{Account: k.rooms.liftAccount}, nil
-	}
-	u, err := a.Authenticate(auth.Credentials{User: user, Password: password, Token: token})
-	if err != nil {
-		return nil, err
-	}
-	id := &liftdoor.Identity{Account: u.Account.Name, User: u.Name}
-	if u.Permissions != nil {
-		g := u.Permissions.Grant(time.Now)
-		id.MayPublish = func(subject string) bool {
-			allowed, _ := g.MayPublish([]byte(subject))
-			return allowed
-		}
-		id.MayRead = func(subject string) bool { return g.MaySubscribe(subject, "") }
-	}
-	return id, nil
 }

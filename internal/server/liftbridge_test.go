@@ -102,7 +102,7 @@ func TestLiftbridgesMistakesAreRefusedWithTheirPlace(t *testing.T) {
 		{"lift.yaml", "- 1\n", "it holds no settings"},
 		{"lift.yaml", "\t{", "not YAML"},
 		{"weir.conf", "liftbridge { clustering.namespace: \"a b\" }", "must have neither spaces nor dots"},
-		{"weir.conf", "liftbridge { tls.client.authz.enabled: true }", "policies are not served yet"},
+		{"weir.conf", "liftbridge { tls.client.authz.enabled: true }", "tls.client.authz.enabled needs tls.client.auth.enabled"},
 		{"weir.conf", "liftbridge { tls.cert: a }", "tls.cert and tls.key go together"},
 		{"weir.conf", "liftbridge { tls.client.auth.enabled: true }", "needs tls.cert and tls.key"},
 		{"weir.conf", "liftbridge { account: NOBODY }", `there is no account "NOBODY"`},

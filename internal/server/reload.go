@@ -46,6 +46,10 @@ func (r *rooms) reload(c *Config) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := c.Liftbridge.tls()
+	if err != nil {
+		return err
+	}
 	r.accounts.Replace(registry)
 	keeper, err := r.authenticator(c)
 	if err != nil {
@@ -66,6 +70,7 @@ func (r *rooms) reload(c *Config) error {
 	r.nats.UpdateLimits(natsLimits(c))
 	r.nats.UpdateInfo(func(*wire.Info) {}, false)
 	r.nats.Reauthenticate(keeper)
+	r.reloadLiftbridge(&c.Liftbridge, certificates)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,6 +63,7 @@ type rooms struct {
 	leaf        *leafdoor.Door // nil: this server is nobody's leaf node
 
 	liftAccount, liftAddr string // of the door for Liftbridge's clients
+	liftTLS               atomic.Pointer[tls.Config]
 
 	cpu     cpuMeter
 	running *errgroup.Group // what runs in the background

@@ -202,13 +202,19 @@ func TestReverseDeliversDownwardsAndEnds(t *testing.T) {
 // keeper lets one user in, who may publish and read below "mine".
 type keeper struct{}
 
-func (keeper) Authenticate(user, password, token string) (*Identity, error) {
-	if user != "me" || password != "secret" || token != "" {
+func (keeper) Authenticate(c Credentials) (*Identity, error) {
+	if c.User != "me" || c.Password != "secret" || c.Token != "" {
 		return nil, errors.New("somebody else")
 	}
-	may := func(subject string) bool { return strings.HasPrefix(subject, "mine") }
-	return &Identity{Account: "A", User: user, MayPublish: may, MayRead: may}, nil
+	return &Identity{Account: "A", User: c.User, May: below("mine")}, nil
 }
+
+// below are permissions for what begins with a text.
+type below string
+
+func (b below) MayPublish(subject string) bool    { return strings.HasPrefix(subject, string(b)) }
+func (b below) MayPublishAll(pattern string) bool { return strings.HasPrefix(pattern, string(b)) }
+func (b below) MayRead(pattern string) bool       { return strings.HasPrefix(pattern, string(b)) }
 
 func TestPermissionsOfAUserHoldForGRPC(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Auth = keeper{} })

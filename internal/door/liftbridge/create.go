@@ -80,8 +80,8 @@ func (d *Door) checkCreate(c *caller, req *pb.CreateStreamRequest) error {
 	if err := d.authorize(c, req.Name, "CreateStream"); err != nil {
 		return err
 	}
-	if err := c.alters(req.Subject, req.Name, "CreateStream"); err != nil {
-		return err
+	if !c.creates(req.Subject, req.Partitions) {
+		return refused(req.Name, "CreateStream")
 	}
 	if d.o.Encryption != nil && (req.Encryption.GetValue() || req.Encryption == nil && d.o.Defaults.Encryption) {
 		return status.Errorf(codes.FailedPrecondition, "Failed on preconditions for stream's encryption handler: %v", d.o.Encryption)
@@ -261,8 +261,8 @@ func (d *Door) DeleteStream(ctx context.Context, req *pb.DeleteStreamRequest) (*
 	if f == nil || f.hidden {
 		return nil, status.Error(codes.NotFound, "stream does not exist")
 	}
-	if err := c.alters(f.subject, req.Name, "DeleteStream"); err != nil {
-		return nil, err
+	if !c.alters(f, f.chosen(nil)) {
+		return nil, refused(req.Name, "DeleteStream")
 	}
 	if err := d.dir.DropFamily(ctx, f.parts); err != nil {
 		d.log.Error("stream not deleted", "stream", req.Name, "account", c.Account, "error", err)

@@ -54,7 +54,7 @@ func (d *Door) cursor(ctx context.Context, stream, id string, n int32, action st
 	if err := d.authorize(c, stream, action); err != nil {
 		return nil, err
 	}
-	if f := d.find(c.Account, stream); f != nil && f.part(n) != nil && !c.reads(f.subjectOf(n)) {
+	if f := d.find(c.Account, stream); f != nil && f.part(n) != nil && !c.reads(f, n) {
 		return nil, refused(stream, action)
 	}
 	p, err := d.placeOf(ctx, c.Account, stream, id, n)

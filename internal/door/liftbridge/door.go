@@ -35,7 +35,8 @@ type Options struct {
 	Space func(account string) *broker.Space
 	// Auth says who a caller is; nil: everybody is of Account and may do everything.
 	Auth Authenticator
-	// Policy says what a caller with a certificate may do; nil: everything.
+	// Policy says what a caller with a certificate may do, until UpdateRules; nil:
+	// everything.
 	Policy Policy
 	// TLS is how connections are encrypted; nil: they are not.
 	TLS *tls.Config
@@ -86,6 +87,7 @@ type Door struct {
 	dir    *stream.Directory // set by Start
 
 	advertised atomic.Pointer[address]
+	rules      atomic.Pointer[rules]
 	stopping   chan struct{} // closed when calls that go on are to end
 	stop       sync.Once
 	calls      sync.WaitGroup // what goes on for a moment when its call has ended
@@ -115,6 +117,7 @@ const (
 // New returns a door. Start gives it the streams.
 func New(o Options) *Door {
 	d := &Door{o: o, log: o.Log, stopping: make(chan struct{}), opened: time.Now()}
+	d.rules.Store(&rules{policy: o.Policy, changed: make(chan struct{})})
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(max(leastReceive, o.MaxMessage+receiveExtra)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),

@@ -105,6 +105,17 @@ func (f *family) subjectOf(n int32) string {
 	return wire.PartitionSubject(f.subject, n)
 }
 
+// subjectsOf are the subjects of a partition; one that takes none may hold any.
+func (f *family) subjectsOf(n int32) []string {
+	if f.native {
+		return []string{f.subjectOf(n)}
+	}
+	if s := f.parts[n].Config().Subjects; len(s) > 0 {
+		return s
+	}
+	return []string{">"}
+}
+
 // chosen gives the partitions that a list names, all for none; nil if it names one
 // that is not there. Each is given once, in rising order.
 func (f *family) chosen(list []int32) []int32 {

@@ -37,13 +37,13 @@ func (d *Door) gated(c *caller, name string, list []int32, action string) (*fami
 		}
 		return nil, nil, status.Error(codes.NotFound, "stream does not exist")
 	}
-	if err := c.alters(f.subject, name, action); err != nil {
-		return nil, nil, err
+	chosen := f.chosen(list)
+	if !c.alters(f, chosen) {
+		return nil, nil, refused(name, action)
 	}
 	if !f.native {
 		return nil, nil, status.Errorf(codes.FailedPrecondition, "stream %s is JetStream's: it can be changed there", name)
 	}
-	chosen := f.chosen(list)
 	if chosen == nil {
 		return nil, nil, status.Error(codes.NotFound, "partition does not exist")
 	}

@@ -29,10 +29,8 @@ func (d *Door) JoinConsumerGroup(ctx context.Context, req *pb.JoinConsumerGroupR
 	if len(req.Streams) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "No streams provided")
 	}
-	for _, name := range req.Streams {
-		if f := d.find(c.Account, name); f != nil && !c.reads(f.subject) {
-			return nil, refused(name, "JoinConsumerGroup")
-		}
+	if err := d.mayJoin(c, req.Streams); err != nil {
+		return nil, err
 	}
 	streams := slices.Clone(req.Streams)
 	slices.Sort(streams)
@@ -68,7 +66,11 @@ func (d *Door) LeaveConsumerGroup(ctx context.Context, req *pb.LeaveConsumerGrou
 	if err := named(req.GroupId, req.ConsumerId); err != nil {
 		return nil, err
 	}
-	k := group.Key{Account: callerOf(ctx).Account, ID: req.GroupId}
+	c := callerOf(ctx)
+	k := group.Key{Account: c.Account, ID: req.GroupId}
+	if err := d.mayAct(ctx, c, k, req.ConsumerId); err != nil {
+		return nil, err
+	}
 	if err := d.groups.Leave(ctx, k, req.ConsumerId); err != nil {
 		return nil, groupStatus(err, k, req.ConsumerId, "", 0)
 	}
@@ -77,7 +79,11 @@ func (d *Door) LeaveConsumerGroup(ctx context.Context, req *pb.LeaveConsumerGrou
 
 // FetchConsumerGroupAssignments implements pb.APIServer.
 func (d *Door) FetchConsumerGroupAssignments(ctx context.Context, req *pb.FetchConsumerGroupAssignmentsRequest) (*pb.FetchConsumerGroupAssignmentsResponse, error) {
-	k := group.Key{Account: callerOf(ctx).Account, ID: req.GroupId}
+	c := callerOf(ctx)
+	k := group.Key{Account: c.Account, ID: req.GroupId}
+	if err := d.mayAct(ctx, c, k, req.ConsumerId); err != nil {
+		return nil, err
+	}
 	a, err := d.groups.Assignments(ctx, k, req.ConsumerId, req.Epoch)
 	if err != nil {
 		return nil, groupStatus(err, k, req.ConsumerId, "", req.Epoch)
@@ -100,7 +106,11 @@ func (d *Door) ReportConsumerGroupCoordinator(ctx context.Context, req *pb.Repor
 	if req.Coordinator == "" {
 		return nil, status.Error(codes.InvalidArgument, "No coordinator provided")
 	}
-	k := group.Key{Account: callerOf(ctx).Account, ID: req.GroupId}
+	c := callerOf(ctx)
+	k := group.Key{Account: c.Account, ID: req.GroupId}
+	if err := d.mayAct(ctx, c, k, req.ConsumerId); err != nil {
+		return nil, err
+	}
 	err := d.groups.Report(ctx, k, req.ConsumerId, req.Coordinator, req.Epoch)
 	switch {
 	case errors.Is(err, group.ErrNoGroup):

@@ -3,6 +3,7 @@ package liftbridge
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/weirmq/weir/internal/group"
 	"github.com/weirmq/weir/internal/stream"
@@ -18,7 +19,7 @@ func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) 
 		return nil, err
 	}
 	resp := &pb.FetchMetadataResponse{}
-	all := d.families(c.Account)
+	all := slices.DeleteFunc(d.families(c.Account), func(f *family) bool { return !c.knows(f) })
 	self := &pb.Broker{Id: d.o.ID}
 	if a := d.advertised.Load(); a != nil {
 		self.Host, self.Port = a.host, a.port
@@ -39,7 +40,7 @@ func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) 
 	}
 	for _, name := range req.Streams {
 		f := d.find(c.Account, name)
-		if f == nil || f.hidden {
+		if f == nil || f.hidden || !c.knows(f) {
 			resp.StreamMetadata = append(resp.StreamMetadata, &pb.StreamMetadata{Name: name, Error: pb.StreamMetadata_UNKNOWN_STREAM})
 			continue
 		}
@@ -121,6 +122,9 @@ func (d *Door) FetchPartitionMetadata(ctx context.Context, req *pb.FetchPartitio
 	f := d.find(c.Account, req.Stream)
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
 		return nil, status.Error(codes.NotFound, "partition not found")
+	}
+	if !c.sees(f, req.Partition) {
+		return nil, refused(req.Stream, "FetchPartitionMetadata")
 	}
 	s := f.part(req.Partition)
 	if s.Config().Gate.Paused {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -36,7 +37,8 @@ const (
 type session struct {
 	// Set at construction.
 	door     *Door
-	caller   *caller
+	account  string
+	judged   atomic.Pointer[judged]
 	call     grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]
 	requests chan *pb.PublishRequest
 	inFlight *semaphore.Weighted
@@ -69,11 +71,12 @@ type asyncPublish struct {
 func (d *Door) PublishAsync(call grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]) error {
 	c := callerOf(call.Context())
 	a := &session{
-		door: d, caller: c, call: call, requests: make(chan *pb.PublishRequest, asyncAhead),
+		door: d, account: c.Account, call: call, requests: make(chan *pb.PublishRequest, asyncAhead),
 		inFlight: semaphore.NewWeighted(asyncBytes), inbox: d.inbox(), wake: make(chan struct{}, 1),
 		publisher: broker.NewPublisher(d.space(c.Account), broker.PublisherOptions{Echo: true, CacheBytes: 1 << 20}),
 		families:  map[string]*family{},
 	}
+	a.judged.Store(&judged{rules: c.rules, caller: c})
 	ctx, cancel := context.WithCancel(call.Context())
 	defer cancel()
 	stop := context.AfterFunc(ctx, a.poke)
@@ -160,7 +163,7 @@ func (a *session) publishOne(ctx context.Context, req *pb.PublishRequest) {
 	if f != nil && a.paused(f, req.Partition) {
 		a.publisher.HandOver() // what came before is stored before what resumes
 	}
-	to, refusal := a.door.address(ctx, a.caller, f, req)
+	to, refusal := a.address(ctx, f, req)
 	if refusal != nil {
 		a.settle(p, outcome{}, refusal)
 		return
@@ -171,6 +174,16 @@ func (a *session) publishOne(ctx context.Context, req *pb.PublishRequest) {
 	if !p.taken {
 		a.settle(p, outcome{}, faultUntaken)
 	}
+}
+
+// address is Door.address for the caller as it is judged now. Of one that is not let in
+// any more send ends the call.
+func (a *session) address(ctx context.Context, f *family, req *pb.PublishRequest) (*addressed, *fault) {
+	c, err := a.who()
+	if err != nil {
+		return nil, faultDenied(err)
+	}
+	return a.door.address(ctx, c, f, req)
 }
 
 func (a *session) paused(f *family, n int32) bool {
@@ -190,7 +203,7 @@ func (a *session) find(name string) *family {
 		clear(a.families)
 	}
 	delete(a.families, name)
-	f := a.door.find(a.caller.Account, name)
+	f := a.door.find(a.account, name)
 	if f != nil {
 		a.families[name] = f
 	}
@@ -219,6 +232,10 @@ func (a *session) send(ctx context.Context, received <-chan error) error {
 	var grace <-chan time.Time
 	var spare []*asyncPublish
 	for {
+		in := a.door.rules.Load()
+		if _, err := a.who(); err != nil {
+			return err
+		}
 		a.mu.Lock()
 		answers := a.answers
 		a.answers = spare[:0]
@@ -244,6 +261,7 @@ func (a *session) send(ctx context.Context, received <-chan error) error {
 				return err
 			}
 			grace = time.After(asyncGrace)
+		case <-in.changed:
 		case <-grace:
 			return nil
 		case <-ctx.Done():

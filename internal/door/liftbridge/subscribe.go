@@ -32,11 +32,8 @@ func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServ
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
 		return status.Error(codes.NotFound, "No such partition")
 	}
-	if err := d.authorize(c, req.Stream, "Subscribe"); err != nil {
+	if err := d.maySubscribe(c, f, req.Partition); err != nil {
 		return err
-	}
-	if !c.reads(f.subjectOf(req.Partition)) {
-		return refused(req.Stream, "Subscribe")
 	}
 	s := f.part(req.Partition)
 	if req.Resume && s.Config().Gate.Paused {
@@ -59,7 +56,7 @@ func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServ
 	if err := call.Send(&pb.Message{}); err != nil {
 		return err
 	}
-	r := &reading{door: d, call: call, stream: s, family: f, number: req.Partition, span: at, displaced: displaced}
+	r := &reading{door: d, call: call, stream: s, family: f, number: req.Partition, span: at, displaced: displaced, caller: c}
 	if req.Reverse {
 		return r.backward(ctx)
 	}
@@ -74,6 +71,7 @@ type reading struct {
 	family    *family
 	number    int32
 	displaced <-chan struct{}
+	caller    *caller // who may read the partition by its rules
 	span
 	headers []wire.Header
 }
@@ -97,6 +95,7 @@ func (r *reading) forward(ctx context.Context) error {
 			return ended(ctx)
 		case <-r.displaced:
 			return nil
+		case <-r.caller.rules.changed:
 		case <-r.door.stopping:
 			return status.Error(codes.Unavailable, "the server stops")
 		}
@@ -140,7 +139,7 @@ func (r *reading) gate() error {
 	case <-r.door.stopping:
 		return status.Error(codes.Unavailable, "the server stops")
 	default:
-		return nil
+		return r.allowed()
 	}
 }
 
@@ -208,8 +207,11 @@ func (r *reading) backward(ctx context.Context) error {
 	return status.Error(codes.ResourceExhausted, endOfSpan)
 }
 
-// send sends a record as a message.
+// send sends a record as a message, if the caller may have it.
 func (r *reading) send(v *record.View) error {
+	if !r.caller.receives(v.Subject) {
+		return nil
+	}
 	var key []byte
 	key, r.headers = wire.DecodeHeaderBlock(r.headers[:0], v.Header)
 	if len(v.Key) > 0 {
