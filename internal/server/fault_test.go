@@ -24,7 +24,10 @@ import (
 
 // faultSeeds are the histories of every run. WEIR_FAULTS_FOR=1h runs fresh ones
 // for that long instead.
-const faultSeeds = 12
+const (
+	faultSeeds      = 12
+	faultSeedsShort = 4
+)
 
 // TestFaultNothingAcknowledgedIsLost runs random histories on a disk that stops at
 // a random operation and crashes, several times over, and holds what is there
@@ -51,7 +54,11 @@ func TestFaultNothingAcknowledgedIsLost(t *testing.T) {
 		t.Logf("fresh seeds %d to %d", first, seed-1)
 		return
 	}
-	for seed := range uint64(faultSeeds) {
+	seeds := uint64(faultSeeds)
+	if testing.Short() {
+		seeds = faultSeedsShort
+	}
+	for seed := range seeds {
 		runHistory(t, seed)
 	}
 }
