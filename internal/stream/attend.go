@@ -51,9 +51,8 @@ func (c *Consumer) Members(ctx context.Context) ([]consumer.MemberInfo, error) {
 	return out, nil
 }
 
-// PostAcks posts acknowledgements for consumers of the stream. They take effect in
-// the order of everything else that is posted, such as Attend. It takes the slice
-// over.
-func (s *Stream) PostAcks(acks []Ack) {
-	s.shard.post(event{kind: evAcks, acks: acks})
+// Acked posts that records were acknowledged, in order with everything else that is
+// posted, such as Attend. It takes the slice over.
+func (c *Consumer) Acked(seqs []uint64) {
+	c.stream.shard.post(event{kind: evAcked, consumer: c, seqs: seqs})
 }

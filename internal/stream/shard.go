@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/timewheel"
 )
 
@@ -42,6 +43,7 @@ type Shard struct {
 	late       []*staged // to be answered when this turn's deliveries are made
 	streams    map[*Stream]*streamState
 	out        consumer.Output
+	sent       record.View // what the outlet is given; one for all deliveries
 	scratch    []byte
 	haul       haul // of the consumer that is stepped
 	spare      []event
@@ -75,7 +77,7 @@ const (
 	evBound                     // who listens to a consumer may have changed
 	evCopy                      // an origin has something to copy
 	evFlow                      // a client answered a consumer's flow-control request
-	evAcks                      // acknowledgements, in order with the other events
+	evAcked                     // a consumer's records were acknowledged
 	evGathered                  // what gathered is to be admitted
 )
 
@@ -90,7 +92,7 @@ type event struct {
 	removal  uint64
 	subject  []byte
 	call     func(now int64)
-	acks     []Ack
+	seqs     []uint64
 }
 
 func newShard(outlet Outlet, log *slog.Logger, now int64) *Shard {
@@ -205,8 +207,8 @@ func (sh *Shard) handle(e *event, now int64) {
 			return
 		}
 		sh.answer(e.staged)
-	case evAcks:
-		sh.applyAcks(e.acks, now)
+	case evAcked:
+		sh.acknowledge(e.consumer, e.seqs, now)
 	case evRemoved:
 		sh.removed(e)
 	case evCall:

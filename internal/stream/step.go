@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/record"
 )
 
@@ -24,6 +25,17 @@ func (sh *Shard) applyAcks(acks []Ack, now int64) {
 		}
 		sh.touch(c)
 	}
+}
+
+// acknowledge gives a consumer plain acknowledgements, which nobody confirms.
+func (sh *Shard) acknowledge(c *Consumer, seqs []uint64, now int64) {
+	if c.gone.Load() {
+		return
+	}
+	for _, seq := range seqs {
+		c.core.Ack(consumer.Ack{Kind: consumer.Acked, Seq: seq}, now)
+	}
+	sh.touch(c)
 }
 
 // step lets a consumer do what it can, sends it, and notes it in the log.
@@ -56,13 +68,14 @@ func (sh *Shard) send(c *Consumer, p *broker.Publisher) {
 			statuses = statuses[1:]
 		}
 		d := &sh.out.Deliveries[i]
-		v, err := c.source.record(d.Seq)
-		if err != nil {
+		var err error
+		if sh.sent, err = c.source.record(d.Seq); err != nil {
 			sh.log.Error("record not delivered", "stream", c.stream.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
 			continue
 		}
-		sh.outlet.Deliver(p, c, d, &v)
+		sh.outlet.Deliver(p, c, d, &sh.sent)
 	}
+	sh.sent = record.View{} // its bytes are somebody else's
 	for i := range statuses {
 		sh.outlet.Status(p, c, &statuses[i])
 	}

@@ -2,16 +2,22 @@ package stan
 
 import (
 	"github.com/weirmq/weir/internal/broker"
-	"github.com/weirmq/weir/internal/consumer"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
-// ackBatch is one publisher's acknowledgements for one stream, in order.
+// ackBatch is one publisher's acknowledgements for one consumer, in order.
 type ackBatch struct {
-	stream *stream.Stream
-	acks   []stream.Ack
+	consumer *stream.Consumer
+	seqs     []uint64
 }
+
+// ackBatches bounds how many consumers a publisher's acknowledgements gather for, and
+// ackedAt how many gather for one: then the consumer goes on while more is read.
+const (
+	ackBatches = 16
+	ackedAt    = 256
+)
 
 // ack takes a message that came to one of the door's inboxes: an acknowledgement, or
 // an answer that somebody waits for. What is for nobody is ignored: the protocol has
@@ -36,12 +42,41 @@ func (s *stage) ack(m *broker.Message) {
 	if a.Decode(m.Data) != nil || string(a.Subject) != mb.group.channel.name {
 		return
 	}
-	c := mb.group.consumer
-	if n := len(s.acks); n == 0 || s.acks[n-1].stream != c.Stream() {
-		s.acks = append(s.acks, ackBatch{stream: c.Stream()})
+	b := s.batchFor(mb.group.consumer)
+	if b.seqs = append(b.seqs, a.Sequence); len(b.seqs) == ackedAt {
+		b.hand()
 	}
-	b := &s.acks[len(s.acks)-1]
-	b.acks = append(b.acks, stream.Ack{Consumer: c, Ack: consumer.Ack{Kind: consumer.Acked, Seq: a.Sequence}})
+}
+
+// batchFor is where a consumer's acknowledgements gather. Whatever the order between
+// consumers was, it does not matter to them.
+func (s *stage) batchFor(c *stream.Consumer) *ackBatch {
+	for i := range s.acks {
+		if s.acks[i].consumer == c {
+			return &s.acks[i]
+		}
+	}
+	if len(s.acks) == ackBatches {
+		s.handAcks()
+	}
+	s.acks = append(s.acks, ackBatch{consumer: c})
+	return &s.acks[len(s.acks)-1]
+}
+
+// hand gives the consumer what has gathered.
+func (b *ackBatch) hand() {
+	if len(b.seqs) > 0 {
+		b.consumer.Acked(b.seqs)
+		b.seqs = nil
+	}
+}
+
+func (s *stage) handAcks() {
+	for i := range s.acks {
+		s.acks[i].hand()
+	}
+	clear(s.acks)
+	s.acks = s.acks[:0]
 }
 
 // await has answered called, on any goroutine and maybe more than once, for what

@@ -2,6 +2,7 @@ package stan
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -189,9 +190,12 @@ func TestStartPositions(t *testing.T) {
 	start("time", 4, wire.SubscriptionRequest{StartPosition: wire.TimeDeltaStart, StartTimeDelta: int64(time.Since(between))})
 	start("long ago", 1, wire.SubscriptionRequest{StartPosition: wire.TimeDeltaStart, StartTimeDelta: int64(time.Hour)})
 	start("in the future", 6, wire.SubscriptionRequest{StartPosition: wire.TimeDeltaStart, StartTimeDelta: -int64(time.Hour)})
+	start("in the farthest future", 6, wire.SubscriptionRequest{StartPosition: wire.TimeDeltaStart, StartTimeDelta: math.MinInt64})
+	start("the longest ago", 1, wire.SubscriptionRequest{StartPosition: wire.TimeDeltaStart, StartTimeDelta: math.MaxInt64})
 	start("sequence", 3, wire.SubscriptionRequest{StartPosition: wire.SequenceStart, StartSequence: 3})
 	start("sequence 0", 1, wire.SubscriptionRequest{StartPosition: wire.SequenceStart})
 	start("a sequence to come", 6, wire.SubscriptionRequest{StartPosition: wire.SequenceStart, StartSequence: 1000})
+	start("the last sequence of all", 6, wire.SubscriptionRequest{StartPosition: wire.SequenceStart, StartSequence: math.MaxUint64})
 	start("first", 1, wire.SubscriptionRequest{StartPosition: wire.First})
 	p.put("foo", "m6")
 	for name, s := range subs {

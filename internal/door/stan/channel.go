@@ -161,7 +161,7 @@ func (d *Door) watchIdle(ch *channel) {
 // opens it. What finds no room before ctx ends is refused.
 func (d *Door) storeHeld(ctx context.Context, ch *channel) {
 	st := ch.stream.Stage(pubAck)
-	s := &stage{door: d, stagings: map[*channel]*staging{ch: {Staging: st}}, channel: ch}
+	s := &stage{door: d, stagings: map[*channel]*staging{ch: {Staging: st, channel: ch}}, channel: ch}
 	for {
 		held := ch.release(channelOpen)
 		if len(held) == 0 {

@@ -1,12 +1,16 @@
 package stan
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
@@ -35,16 +39,46 @@ type client struct {
 type clientRecord struct {
 	ID             string `json:"id"`
 	HeartbeatInbox string `json:"hb_inbox"`
-	ConnID         string `json:"conn_id,omitempty"`
+	ConnID         connID `json:"conn_id,omitempty"`
 	Protocol       int32  `json:"protocol,omitempty"`
 	PingInterval   int32  `json:"ping_interval,omitempty"`
 	PingMaxOut     int32  `json:"ping_max_out,omitempty"`
 }
 
+// connID names a connection. Clients choose it: any bytes.
+type connID string
+
+// notText is what the stored form of an id begins with that is not a text; the rest is in
+// base64.
+const notText = "base64:"
+
+// MarshalText implements encoding.TextMarshaler.
+func (id connID) MarshalText() ([]byte, error) {
+	if s := string(id); utf8.ValidString(s) && !strings.HasPrefix(s, notText) {
+		return []byte(s), nil
+	}
+	return base64.StdEncoding.AppendEncode([]byte(notText), []byte(id)), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *connID) UnmarshalText(b []byte) error {
+	rest, is := bytes.CutPrefix(b, []byte(notText))
+	if !is {
+		*id = connID(b)
+		return nil
+	}
+	b, err := base64.StdEncoding.AppendDecode(nil, rest)
+	if err != nil {
+		return fmt.Errorf("decode a connection's id: %w", err)
+	}
+	*id = connID(b)
+	return nil
+}
+
 // published says whether a message is of this client.
 func (c *client) published(p *wire.PubMsg) bool {
 	if len(p.ConnID) > 0 {
-		return c.ConnID == string(p.ConnID)
+		return string(c.ConnID) == string(p.ConnID)
 	}
 	return c.ID == string(p.ClientID)
 }
@@ -74,7 +108,7 @@ func (d *Door) admit(r clientRecord, seq uint64) *client {
 	d.mu.Lock()
 	d.clients[r.ID] = c
 	if r.ConnID != "" {
-		d.conns[r.ConnID] = c
+		d.conns[string(r.ConnID)] = c
 	}
 	d.mu.Unlock()
 	return c

@@ -26,8 +26,8 @@ func (d *Door) leave(c *client) string {
 	if d.clients[c.ID] == c {
 		delete(d.clients, c.ID)
 	}
-	if d.conns[c.ConnID] == c {
-		delete(d.conns, c.ConnID)
+	if id := string(c.ConnID); d.conns[id] == c {
+		delete(d.conns, id)
 	}
 	d.mu.Unlock()
 	members := d.membersOf(c)

@@ -33,7 +33,7 @@ func (d *Door) connected(r *wire.ConnectRequest, reply string) {
 	ctx, cancel := d.context()
 	defer cancel()
 	err := d.register(ctx, clientRecord{
-		ID: r.ClientID, HeartbeatInbox: r.HeartbeatInbox, ConnID: string(r.ConnID),
+		ID: r.ClientID, HeartbeatInbox: r.HeartbeatInbox, ConnID: connID(r.ConnID),
 		Protocol: r.Protocol, PingInterval: r.PingInterval, PingMaxOut: r.PingMaxOut,
 	})
 	if err != nil {

@@ -10,28 +10,28 @@ import (
 
 // publish takes a message for a channel.
 func (s *stage) publish(m *broker.Message) broker.Verdict {
-	d, p := s.door, &s.msg
+	p := &s.msg
 	if p.Decode(m.Data) != nil {
 		if wire.ParseControl(m.Data) != nil {
-			s.refuse(m, nil, wire.InvalidPubReq)
+			return s.refusePublish(m, nil, wire.InvalidPubReq)
 		}
 		return broker.Staged
 	}
 	v := broker.Staged
 	if len(p.GUID) == 0 || s.publisher(p) == nil {
-		s.refuse(m, p.GUID, wire.InvalidPubReq)
+		s.refusePublish(m, p.GUID, wire.InvalidPubReq)
 	} else {
 		v = s.store(m, p)
 	}
 	if v == broker.Staged {
-		d.inMsgs.Add(1)
-		d.inBytes.Add(uint64(len(m.Data)))
+		s.taken++
+		s.takenBytes += uint64(len(m.Data))
 	}
 	return v
 }
 
-func (s *stage) refuse(m *broker.Message, guid []byte, text string) {
-	s.tell(m, wire.AppendPubAck(nil, guid, text))
+func (s *stage) refusePublish(m *broker.Message, guid []byte, text string) broker.Verdict {
+	return s.refuse(m, wire.AppendPubAck(nil, guid, text))
 }
 
 // publisher is the client that a message is of; nil: nobody who is connected.
@@ -59,8 +59,7 @@ func (s *stage) store(m *broker.Message, p *wire.PubMsg) broker.Verdict {
 		if ch == nil || ch.name != string(p.Subject) || ch.state.Load() == channelGone {
 			var text string
 			if ch, text = s.door.open(string(p.Subject)); text != "" {
-				s.refuse(m, p.GUID, text)
-				return broker.Staged
+				return s.refusePublish(m, p.GUID, text)
 			}
 			s.channel = ch
 		}
@@ -80,17 +79,14 @@ func (s *stage) store(m *broker.Message, p *wire.PubMsg) broker.Verdict {
 // append stages a message in an open channel. again says that the channel is gone:
 // another one has to be found.
 func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker.Verdict, again bool) {
-	st := s.stagings[ch]
-	if st == nil {
-		st = &staging{Staging: ch.stream.Stage(pubAck)}
-		s.stagings[ch] = st
-	}
+	st := s.stagingFor(ch)
 	parts := record.Parts{Subject: p.Subject, Data: p.Data, Reply: p.Reply}
 	var reply []byte
 	reply, s.to = s.door.address(s.to, m.Reply)
 	v = st.Add(&parts, reply, p.GUID)
 	if v == broker.Gone {
 		delete(s.stagings, ch)
+		s.staging = nil
 		if !ch.stream.Dropped() {
 			return broker.Gone, false // the server stops
 		}
@@ -102,6 +98,20 @@ func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker
 		s.touched = append(s.touched, st)
 	}
 	return v, false
+}
+
+// stagingFor is the way into a channel's log, most often the one that was used last.
+func (s *stage) stagingFor(ch *channel) *staging {
+	if st := s.staging; st != nil && st.channel == ch {
+		return st
+	}
+	st := s.stagings[ch]
+	if st == nil {
+		st = &staging{channel: ch, Staging: ch.stream.Stage(pubAck)}
+		s.stagings[ch] = st
+	}
+	s.staging = st
+	return st
 }
 
 // pubAck is the answer to a publisher.

@@ -89,14 +89,18 @@ type stage struct {
 	member  *member
 
 	stagings map[*channel]*staging
+	staging  *staging // the one that was used last
 	touched  []*staging
 	acks     []ackBatch
 	answers  []answer
+
+	taken, takenBytes uint64 // that the door's counters do not have yet
 }
 
 // staging is a publisher's way into one channel's log.
 type staging struct {
 	*stream.Staging
+	channel *channel
 	touched bool
 }
 
@@ -121,15 +125,15 @@ func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict 
 	case d.subs.pings:
 		s.ping(m)
 	case d.subs.discover:
-		s.connect(m)
+		return s.connect(m)
 	case d.subs.subscribe:
-		s.subscribe(m)
+		return s.subscribe(m)
 	case d.subs.unsubscribe:
-		s.end(m, true)
+		return s.end(m, true)
 	case d.subs.subClose:
-		s.end(m, false)
+		return s.end(m, false)
 	case d.subs.close:
-		s.close(m)
+		return s.close(m)
 	default:
 		s.ack(m)
 	}
@@ -146,12 +150,14 @@ func (s *stage) HandOver() {
 	s.touched = s.touched[:0]
 	if len(s.stagings) > maxStagings {
 		clear(s.stagings)
+		s.staging = nil
 	}
-	for i := range s.acks {
-		s.acks[i].stream.PostAcks(s.acks[i].acks)
+	if s.taken > 0 {
+		s.door.inMsgs.Add(s.taken)
+		s.door.inBytes.Add(s.takenBytes)
+		s.taken, s.takenBytes = 0, 0
 	}
-	clear(s.acks)
-	s.acks = s.acks[:0]
+	s.handAcks()
 	for _, a := range s.answers {
 		s.door.answer(a.reply, a.data)
 	}
@@ -166,36 +172,43 @@ func (s *stage) tell(m *broker.Message, data []byte) {
 	}
 }
 
-// post has a client's lane handle a request, behind all that came before it.
-func (s *stage) post(clientID string, task func()) {
+// post has a client's lane handle a request, behind all that came before it. Where too
+// many wait, so does whoever asks.
+func (s *stage) post(clientID string, m *broker.Message, task func()) broker.Verdict {
 	s.HandOver()
-	if !s.door.lane(clientID).post(task) {
-		s.door.log.Warn("request dropped, too many wait", "client", clientID)
+	if !s.door.lane(clientID).post(len(m.Data)+len(m.Reply), task) {
+		return broker.Full
 	}
+	return broker.Staged
+}
+
+// refuse answers a request that cannot be served.
+func (s *stage) refuse(m *broker.Message, answer []byte) broker.Verdict {
+	s.tell(m, answer)
+	return broker.Staged
 }
 
 // connect takes a request to begin a session.
-func (s *stage) connect(m *broker.Message) {
+func (s *stage) connect(m *broker.Message) broker.Verdict {
 	d := s.door
 	var r wire.ConnectRequest
 	text := ""
 	switch err := r.Decode(m.Data); {
-	case err != nil || r.HeartbeatInbox == "":
+	case err != nil || !validInbox(r.HeartbeatInbox) || len(r.ConnID) > wire.MaxName:
 		text = wire.InvalidConnReq
 	case !wire.ValidClientID(r.ClientID):
 		text = wire.InvalidClientID
 	}
 	if text != "" {
-		s.tell(m, (&wire.ConnectResponse{Error: text}).Append(nil))
-		return
+		return s.refuse(m, (&wire.ConnectResponse{Error: text}).Append(nil))
 	}
 	r.ConnID = slices.Clone(r.ConnID)
 	reply := string(m.Reply)
-	s.post(r.ClientID, func() { d.connect(&r, reply) })
+	return s.post(r.ClientID, m, func() { d.connect(&r, reply) })
 }
 
 // subscribe takes a request for a channel's messages.
-func (s *stage) subscribe(m *broker.Message) {
+func (s *stage) subscribe(m *broker.Message) broker.Verdict {
 	d := s.door
 	var r wire.SubscriptionRequest
 	text := wire.InvalidSubReq
@@ -203,35 +216,32 @@ func (s *stage) subscribe(m *broker.Message) {
 		text = check(&r)
 	}
 	if text != "" {
-		s.tell(m, (&wire.SubscriptionResponse{Error: text}).Append(nil))
-		return
+		return s.refuse(m, (&wire.SubscriptionResponse{Error: text}).Append(nil))
 	}
 	reply := string(m.Reply)
-	s.post(r.ClientID, func() { d.subscribe(&r, reply) })
+	return s.post(r.ClientID, m, func() { d.subscribe(&r, reply) })
 }
 
 // end takes a request to end a subscription for good, or to close it.
-func (s *stage) end(m *broker.Message, forGood bool) {
+func (s *stage) end(m *broker.Message, forGood bool) broker.Verdict {
 	d := s.door
 	var r wire.UnsubscribeRequest
 	if r.Decode(m.Data) != nil {
-		s.tell(m, (&wire.SubscriptionResponse{Error: wire.InvalidUnsubReq}).Append(nil))
-		return
+		return s.refuse(m, (&wire.SubscriptionResponse{Error: wire.InvalidUnsubReq}).Append(nil))
 	}
 	reply := string(m.Reply)
-	s.post(r.ClientID, func() {
+	return s.post(r.ClientID, m, func() {
 		d.answer(reply, (&wire.SubscriptionResponse{Error: d.end(&r, forGood)}).Append(nil))
 	})
 }
 
 // close takes a request to end a session.
-func (s *stage) close(m *broker.Message) {
+func (s *stage) close(m *broker.Message) broker.Verdict {
 	d := s.door
 	id, err := wire.DecodeClose(m.Data)
 	if err != nil {
-		s.tell(m, wire.AppendText(nil, wire.InvalidCloseReq))
-		return
+		return s.refuse(m, wire.AppendText(nil, wire.InvalidCloseReq))
 	}
 	reply := string(m.Reply)
-	s.post(id, func() { d.answer(reply, wire.AppendText(nil, d.close(id))) })
+	return s.post(id, m, func() { d.answer(reply, wire.AppendText(nil, d.close(id))) })
 }

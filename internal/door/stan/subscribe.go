@@ -4,18 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nuid"
 	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/subject"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
 // check finds what a request is refused for whatever the server's state. The order
-// is the protocol's.
+// is the protocol's, behind what the old server did not look at.
 func check(r *wire.SubscriptionRequest) string {
 	switch {
+	case len(r.DurableName) > wire.MaxName, len(r.QGroup) > wire.MaxName, r.Inbox != "" && !validInbox(r.Inbox):
+		return wire.InvalidSubReq
 	case r.ClientID == "":
 		return wire.MissingClient
 	case r.AckWaitInSecs <= 0:
@@ -28,6 +33,12 @@ func check(r *wire.SubscriptionRequest) string {
 		return wire.InvalidSubject
 	}
 	return ""
+}
+
+// validInbox says whether messages can be sent to a subject that a client names: no
+// wildcards, nothing that ends a line of the protocol, and what the log's texts can hold.
+func validInbox(s string) bool {
+	return len(s) <= wire.MaxName && subject.ValidLiteral(s) && utf8.ValidString(s)
 }
 
 // subscribe makes a subscription, resumes one or joins a group. It runs on the
@@ -150,7 +161,10 @@ func startOf(s *stream.Stream, r *wire.SubscriptionRequest, now int64) (uint64, 
 		return max(last, 1), nil
 	case wire.TimeDeltaStart:
 		at := now - r.StartTimeDelta
-		if at < 0 && r.StartTimeDelta > 0 {
+		switch {
+		case r.StartTimeDelta < 0 && at < now: // later than there are times
+			at = math.MaxInt64
+		case r.StartTimeDelta > 0 && at < 0:
 			at = 0
 		}
 		seq, err := p.SeekTime(at)

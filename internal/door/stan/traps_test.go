@@ -223,3 +223,47 @@ func TestSequencesAndTimesOfAChannelRise(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestAfterARestartWhatIsPendingComesBeforeWhatIsNew: for a plain subscription, a durable
+// and a queue group alike, whose clients need not do anything.
+func TestAfterARestartWhatIsPendingComesBeforeWhatIsNew(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	subs := []*sub{
+		p.subscribe(wire.SubscriptionRequest{Subject: "foo", AckWaitInSecs: 1, MaxInFlight: 5}),
+		p.subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "dur", AckWaitInSecs: 1, MaxInFlight: 5}),
+		p.subscribe(wire.SubscriptionRequest{Subject: "foo", QGroup: "q", AckWaitInSecs: 1, MaxInFlight: 5}),
+	}
+	p.put("foo", numbers(8)...)
+	for _, s := range subs {
+		s.gather(1, 2, 3, 4, 5)
+		s.acknowledge(2)
+		s.gather(6)
+	}
+	p.stopBeats()
+	r.restart()
+	p.move(r, subs...)
+	for _, s := range subs {
+		s.gather(1, 3, 4, 5, 6)
+		s.acknowledge(1, 3, 4, 5, 6)
+		s.gather(7)
+	}
+}
+
+// gather waits until these messages have come, in any order. Others may come only if they
+// come again, for a test that takes longer than they wait: those that were acknowledged
+// do not.
+func (s *sub) gather(seqs ...uint64) {
+	s.p.r.t.Helper()
+	missing := map[uint64]bool{}
+	for _, seq := range seqs {
+		missing[seq] = true
+	}
+	for len(missing) > 0 {
+		m := s.next()
+		if !missing[m.Sequence] && !m.Redelivered {
+			s.p.r.t.Fatalf("message %d of %s comes before %v", m.Sequence, s.channel, seqs)
+		}
+		delete(missing, m.Sequence)
+	}
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // Patience is how long a test waits for what must come.
-const Patience = 10 * time.Second
+const Patience = 30 * time.Second
 
 // Msg is a message that an Inbox got.
 type Msg struct {

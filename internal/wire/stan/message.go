@@ -13,25 +13,45 @@ type PubMsg struct {
 // Decode reads a message.
 func (m *PubMsg) Decode(b []byte) error {
 	*m = PubMsg{}
-	return decode(b, bits(1, 2, 3, 4, 5, 6, 10), func(f field) bool {
-		switch f.num {
-		case 1:
-			return f.borrow(&m.ClientID)
-		case 2:
-			return f.borrow(&m.GUID)
-		case 3:
-			return f.borrow(&m.Subject)
-		case 4:
-			return f.borrow(&m.Reply)
-		case 5:
-			return f.borrow(&m.Data)
-		case 6:
-			return f.borrow(&m.ConnID)
-		case 10: // a checksum that nobody ever used
-			return f.kind == wireBytes
+	var f field
+	var checksum []byte // that nobody ever used
+	for len(b) > 0 {
+		n := next(b, &f)
+		if n <= 0 {
+			return ErrMalformed
 		}
-		return false
-	})
+		b = b[n:]
+		to := m.field(f.num, &checksum)
+		if to == nil {
+			continue // unknown
+		}
+		if f.kind != wireBytes {
+			return ErrMalformed
+		}
+		*to = f.bytes
+	}
+	return nil
+}
+
+// field is where the bytes of a field belong; nil for an unknown one.
+func (m *PubMsg) field(num uint64, checksum *[]byte) *[]byte {
+	switch num {
+	case 1:
+		return &m.ClientID
+	case 2:
+		return &m.GUID
+	case 3:
+		return &m.Subject
+	case 4:
+		return &m.Reply
+	case 5:
+		return &m.Data
+	case 6:
+		return &m.ConnID
+	case 10:
+		return checksum
+	}
+	return nil
 }
 
 // Append appends the encoded message.

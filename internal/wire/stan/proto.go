@@ -41,9 +41,13 @@ func decode(b []byte, known uint64, take func(f field) bool) error {
 	return nil
 }
 
-// next reads a field from the start of b and gives its length; 0 if there is none.
+// next reads a field from the start of b, which is not empty, and gives its length; 0 if
+// there is none.
 func next(b []byte, f *field) int {
-	tag, n := binary.Uvarint(b)
+	tag, n := uint64(b[0]), 1
+	if tag >= 0x80 {
+		tag, n = binary.Uvarint(b)
+	}
 	if n <= 0 || tag>>3 == 0 || tag>>32 != 0 {
 		return 0
 	}

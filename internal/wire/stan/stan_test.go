@@ -105,12 +105,12 @@ func TestDecodingWhatIsPublishedAllocatesNothing(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for _, ok := range []string{"foo", "foo.bar", "a b", "x:y", `back\slash`} {
+	for _, ok := range []string{"foo", "foo.bar", "x:y", `back\slash`, "é", strings.Repeat("n", MaxChannel)} {
 		if !ValidChannel(ok) {
 			t.Errorf("%q is refused", ok)
 		}
 	}
-	for _, bad := range []string{"", ".a", "a.", "a..b", "a/b", "a.*", "a.>", "*", ">", "f*o"} {
+	for _, bad := range []string{"", ".a", "a.", "a..b", "a/b", "a.*", "a.>", "*", ">", "f*o", "a b", "a\r\nb", "\x00", "\x7f", strings.Repeat("n", MaxChannel+1)} {
 		if ValidChannel(bad) {
 			t.Errorf("%q is taken", bad)
 		}
@@ -120,7 +120,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("pattern %q: not %v", name, want)
 		}
 	}
-	for id, want := range map[string]bool{"me": true, "A-1_z": true, "": false, "a.b": false, "é": false} {
+	for id, want := range map[string]bool{"me": true, "A-1_z": true, "": false, "a.b": false, "é": false, strings.Repeat("n", MaxName): true, strings.Repeat("n", MaxName+1): false} {
 		if ValidClientID(id) != want {
 			t.Errorf("client id %q: not %v", id, want)
 		}

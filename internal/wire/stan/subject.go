@@ -35,10 +35,22 @@ func SubjectsOf(cluster, discover string) Subjects {
 	}
 }
 
-// ValidChannel says whether a channel may have this name.
+// MaxChannel is how long the name of a channel may be, in bytes: as that of a directory,
+// which a channel of the old server was. MaxName is that for all else that clients
+// choose and servers keep: ids of clients and connections, names of durables and queue
+// groups, inboxes.
+const (
+	MaxChannel = 255
+	MaxName    = 1024
+)
+
+// ValidChannel says whether a channel may have this name. Spaces and control characters
+// are in none: no subject of NATS has them, so that nobody could publish to it.
 func ValidChannel(name string) bool {
-	return name != "" && !strings.ContainsAny(name, "/*>") && name[0] != '.' && name[len(name)-1] != '.' && !strings.Contains(name, "..")
+	return name != "" && len(name) <= MaxChannel && !strings.ContainsFunc(name, unfit) && name[0] != '.' && name[len(name)-1] != '.' && !strings.Contains(name, "..")
 }
+
+func unfit(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '*' || r == '>' }
 
 // ValidPattern says whether per-channel limits may be given for this name: whole
 // tokens may be "*", the last one ">".
@@ -62,5 +74,5 @@ func ValidClientID(id string) bool {
 			return false
 		}
 	}
-	return id != ""
+	return id != "" && len(id) <= MaxName
 }

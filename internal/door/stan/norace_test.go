@@ -1,0 +1,5 @@
+//go:build !race
+
+package stan
+
+const raceEnabled = false
