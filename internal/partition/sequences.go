@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/subject"
 )
 
 // SequencesOf gives the sequences of the visible records whose subject a pattern
@@ -24,7 +25,7 @@ func (p *Partition) SequencesOf(pattern string, below uint64) ([]uint64, error) 
 		return nil, err
 	}
 	g.below = min(below, committed+1)
-	if err := g.read(p); err != nil {
+	if err := g.read(p, subject.FilterOf(pattern)); err != nil {
 		return nil, err
 	}
 	slices.Sort(g.seqs)
@@ -64,12 +65,12 @@ func (g *sequences) add(f found) bool {
 	return true
 }
 
-// read looks for those that the index does not know.
-func (g *sequences) read(p *Partition) error {
+// read looks for those that the index does not know; all are of the filter.
+func (g *sequences) read(p *Partition, f *subject.Filter) error {
 	if g.left == 0 {
 		return nil
 	}
-	r := p.Reader(g.from)
+	r := p.ReaderOf(f, g.from)
 	defer r.Close()
 	for g.left > 0 {
 		v, err := r.Next()

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/weirmq/weir/internal/record"
-	"github.com/weirmq/weir/internal/subject"
 )
 
 // publishLocked shows readers what is visible now.
@@ -184,120 +182,6 @@ func (p *Partition) LastOf(pattern string) (record.View, error) {
 	return p.Get(last)
 }
 
-// LastSequences returns the last visible sequence up to a bound of each subject
-// that one of the patterns matches, rising; the lowest limit of them. Where later
-// records hide some of them it reads the log once.
-func (p *Partition) LastSequences(patterns []string, upTo uint64, limit int) []uint64 {
-	last := map[string]uint64{}
-	hidden := false
-	for _, pattern := range patterns {
-		for _, s := range p.Subjects(pattern) {
-			if s.Last > upTo {
-				s.Last = 0
-			}
-			last[s.Subject] = s.Last
-			hidden = hidden || s.Last == 0
-		}
-	}
-	if hidden {
-		p.findHidden(last, upTo)
-	}
-	out := make([]uint64, 0, len(last))
-	for _, seq := range last {
-		if seq > 0 {
-			out = append(out, seq)
-		}
-	}
-	slices.Sort(out)
-	return out[:min(limit, len(out))]
-}
-
-// findHidden reads the log up to a bound for the last sequences of the subjects
-// in the map.
-func (p *Partition) findHidden(last map[string]uint64, upTo uint64) {
-	r := p.Reader(p.First())
-	defer r.Close()
-	for r.Position() <= upTo {
-		v, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			continue // it cannot be read, and the reader has moved on
-		case v.Seq > upTo:
-			return
-		}
-		if seq, ok := last[string(v.Subject)]; ok && v.Seq > seq {
-			last[string(v.Subject)] = v.Seq
-		}
-	}
-}
-
-// findLast reads for a subject's last record, whose number was lost when the one
-// that was last was deleted, and notes it. What cannot be read is passed over.
-func (p *Partition) findLast(name string) (uint64, error) {
-	if err := p.lockWith(one([]byte(name))); err != nil {
-		return 0, err
-	}
-	from, count := p.done.first, uint64(0)
-	if e, _ := p.subjects.find([]byte(name)); e != nil {
-		from, count = max(from, e.first()), e.count
-	}
-	p.mu.Unlock()
-	r := p.Reader(from)
-	defer r.Close()
-	var last uint64
-	for {
-		v, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil && !errors.Is(err, record.ErrDamaged) {
-			return 0, fmt.Errorf("look for the last record of a subject: %w", err)
-		}
-		if err == nil && string(v.Subject) == name {
-			last = v.Seq
-		}
-	}
-	if err := p.lockWith(one([]byte(name))); err != nil {
-		return 0, err
-	}
-	defer p.mu.Unlock()
-	if e, _ := p.subjects.find([]byte(name)); e != nil && e.last == 0 && e.count == count && p.live(last) {
-		p.subjects.own([]byte(name)).last = last
-	}
-	return last, nil
-}
-
-// NextOf returns the first visible record at or after from whose subject a
-// pattern matches; an empty pattern matches all.
-func (p *Partition) NextOf(pattern string, from uint64) (record.View, error) {
-	if pattern != "" {
-		any := false
-		_, _, err := p.survey([]string{pattern}, func() {}, func(found) bool { any = true; return false })
-		if err != nil {
-			return record.View{}, err
-		}
-		if !any {
-			return record.View{}, ErrNotFound
-		}
-	}
-	r := p.Reader(from)
-	defer r.Close()
-	for {
-		v, err := r.Next()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = ErrNotFound
-			}
-			return record.View{}, err
-		}
-		if pattern == "" || subject.Match(pattern, string(v.Subject)) {
-			return p.Get(v.Seq)
-		}
-	}
-}
-
 // SeekTime returns the first visible sequence with a time of t or later; the one
 // after the last if there is none.
 func (p *Partition) SeekTime(t int64) (uint64, error) {
@@ -307,61 +191,6 @@ func (p *Partition) SeekTime(t int64) (uint64, error) {
 	}
 	return min(max(seq, p.First()), p.Committed()+1), nil
 }
-
-// Reader walks the visible records in order. It is used by one goroutine.
-type Reader struct {
-	p    *Partition
-	c    Cursor
-	next uint64
-}
-
-// Reader returns a reader from a sequence on. It must be closed.
-func (p *Partition) Reader(from uint64) *Reader {
-	from = max(from, p.First())
-	return &Reader{p: p, c: p.store.Cursor(from), next: from}
-}
-
-// Next returns the next visible record, whose bytes are valid until the next
-// call; io.EOF at the end, after which it may be called again. A
-// damaged record gives its error once and is passed over then.
-func (r *Reader) Next() (record.View, error) {
-	for {
-		if r.next > r.p.committed.Load() {
-			return record.View{}, io.EOF
-		}
-		if first := r.p.first.Load(); r.next < first {
-			r.Seek(first)
-			continue
-		}
-		v, err := r.c.Next()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				r.Seek(r.next + 1)
-			}
-			return v, err
-		}
-		if v.Seq > r.p.committed.Load() {
-			r.c.Seek(r.next)
-			return record.View{}, io.EOF
-		}
-		r.next = v.Seq + 1
-		if r.p.Live(v.Seq) {
-			return v, nil
-		}
-	}
-}
-
-// Position is the sequence from which Next looks.
-func (r *Reader) Position() uint64 { return r.next }
-
-// Seek moves the reader.
-func (r *Reader) Seek(seq uint64) {
-	r.next = seq
-	r.c.Seek(seq)
-}
-
-// Close ends the use of the reader.
-func (r *Reader) Close() { r.c.Close() }
 
 // WatchRemovals turns Observer.Removed on or off.
 func (p *Partition) WatchRemovals(on bool) {

@@ -24,6 +24,7 @@ const (
 const (
 	segmentPurpose  = "segment"
 	manifestPurpose = "manifest"
+	rosterPurpose   = "segment roster"
 )
 
 // blockEntry says where a block is.
@@ -100,7 +101,7 @@ func parseTable(b, context []byte, seg *segment) ([]blockEntry, error) {
 }
 
 // parseFooters reads the index of a sealed segment and, if it has blocks, their
-// table.
+// table, from its footer without the roster.
 func (l *Log) parseFooters(b []byte, seg *segment) ([]indexEntry, []blockEntry, error) {
 	if seg.layout == layoutFrames {
 		index, err := parseFooter(b, l.id, seg.no, seg.length)
@@ -136,8 +137,7 @@ func (l *Log) table(h *handle, seg *segment) ([]blockEntry, error) {
 		return t.entries, nil
 	}
 	if seg.footer > 0 {
-		b := make([]byte, seg.footer)
-		if n, _ := h.file.ReadAt(b, seg.stored); n == len(b) {
+		if b, _ := readFooter(h.file, seg); b != nil {
 			if _, table, err := l.parseFooters(b, seg); err == nil {
 				h.blocks.Store(&blockTable{seg.stored, table})
 				return table, nil

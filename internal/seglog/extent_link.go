@@ -133,6 +133,7 @@ func (l *Log) link(b *batch, x *extent) (wrote int64, err error) {
 		return 0, err
 	}
 	grown.index, grown.maxTime, grown.count = in.entries, in.maxTime, in.count
+	l.collect(seg, frames, len(frames) == len(places))
 	l.mu.Lock()
 	x.linked = true
 	x.tailWide = places[n-1].large

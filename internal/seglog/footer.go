@@ -16,24 +16,27 @@ import (
 //	offset size
 //	0      4    magic "WSF1"
 //	4      4    checksum of the footer from offset 8
-//	8      1    version (1)
+//	8      1    version (2)
 //	9      3    0
 //	12     4    count of index entries
 //	16     8    partition id
 //	24     4    partition incarnation
-//	28     4    0
+//	28     4    length of the roster; 0: there is none
 //	32     8    segment number
 //	40     8    length of header and frames
 //	48          index entries
+//	..          the block table, if there are blocks
+//	..          the roster of subjects, see package roster
 //
-// Index entry:
+// Version 1 has no roster. Index entry:
 //
 //	0      8    base sequence of a frame
 //	8      8    highest time of all records before it in the segment
 //	16     8    offset of the frame
 const (
 	footerMagic   = "WSF1"
-	footerVersion = 1
+	footerVersion = 2
+	footerOldest  = 1
 	footerHeader  = 48
 	entryLen      = 24
 
@@ -87,7 +90,9 @@ func findTime(index []indexEntry, t int64) (indexEntry, bool) {
 	return index[i-1], true
 }
 
-func appendFooter(dst []byte, id record.Identity, no uint64, length int64, index []indexEntry) []byte {
+// appendFooter appends the head and the index of a footer that ends with a roster of so
+// many bytes.
+func appendFooter(dst []byte, id record.Identity, no uint64, length int64, index []indexEntry, roster int) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, footerHeader+len(index)*entryLen)...)
 	b := dst[at:]
@@ -96,6 +101,7 @@ func appendFooter(dst []byte, id record.Identity, no uint64, length int64, index
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(index)))
 	binary.LittleEndian.PutUint64(b[16:], id.ID)
 	binary.LittleEndian.PutUint32(b[24:], id.Incarnation)
+	binary.LittleEndian.PutUint32(b[28:], uint32(roster))
 	binary.LittleEndian.PutUint64(b[32:], no)
 	binary.LittleEndian.PutUint64(b[40:], uint64(length))
 	for i, e := range index {
@@ -108,9 +114,23 @@ func appendFooter(dst []byte, id record.Identity, no uint64, length int64, index
 	return dst
 }
 
-// parseFooter reads the footer of segment no, whose frames end at length.
+// rosterLen is how long the roster is at the end of a footer of so many bytes, as its
+// first ones say, which are not verified; 0: there is none, or it cannot be.
+func rosterLen(head []byte, footer int64) int64 {
+	if len(head) < footerHeader || head[8] == footerOldest {
+		return 0
+	}
+	n := int64(binary.LittleEndian.Uint32(head[28:]))
+	if n > mostRoster || n > footer-footerHeader {
+		return 0
+	}
+	return n
+}
+
+// parseFooter reads the head and the index of the footer of segment no, whose frames
+// end at length.
 func parseFooter(b []byte, id record.Identity, no uint64, length int64) ([]indexEntry, error) {
-	if len(b) < footerHeader || string(b[:4]) != footerMagic || b[8] != footerVersion {
+	if len(b) < footerHeader || string(b[:4]) != footerMagic || b[8] < footerOldest || b[8] > footerVersion {
 		return nil, fmt.Errorf("footer magic: %w", record.ErrDamaged)
 	}
 	if crc32.Checksum(b[8:], castagnoli) != binary.LittleEndian.Uint32(b[4:]) {

@@ -143,6 +143,7 @@ func (l *Log) Reset(last uint64) {
 		l.out.garbage = append(l.out.garbage, segmentName(s.no))
 		l.discard(s)
 	}
+	l.out.collector.end(l.v)
 	l.endExtents()
 }
 
@@ -169,6 +170,7 @@ func (l *Log) reset(last uint64) []*segment {
 func (l *Log) discard(s *segment) {
 	s.gone.Store(true)
 	l.v.files.forget(fileKey{l.id, s.no})
+	l.v.rosters.forget(fileKey{l.id, s.no})
 	l.v.damaged.forget(l.path(segmentName(s.no)))
 }
 
@@ -226,6 +228,7 @@ func (l *Log) shut() {
 		l.discard(s)
 	}
 	l.out.closeFiles()
+	l.out.collector.end(l.v)
 	l.shutExtents()
 	l.v.remove(l)
 }

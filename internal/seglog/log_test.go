@@ -276,7 +276,7 @@ func FuzzManifest(f *testing.F) {
 }
 
 func FuzzFooter(f *testing.F) {
-	f.Add(appendFooter(nil, testID, 2, 500_000, []indexEntry{{1, -1 << 63, 64}, {700, 12, 70_000}}))
+	f.Add(appendFooter(nil, testID, 2, 500_000, []indexEntry{{1, -1 << 63, 64}, {700, 12, 70_000}}, 4711))
 	f.Add([]byte(footerMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = bytes.Clone(b)
@@ -285,7 +285,7 @@ func FuzzFooter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parseFooter(appendFooter(nil, testID, 2, 500_000, index), testID, 2, 500_000)
+		again, err := parseFooter(appendFooter(nil, testID, 2, 500_000, index, int(rosterLen(b, maxSegment))), testID, 2, 500_000)
 		if err != nil || len(again) != len(index) {
 			t.Fatalf("%v became %v, %v", index, again, err)
 		}

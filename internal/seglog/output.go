@@ -19,10 +19,11 @@ type output struct {
 	pending uint64 // number of a segment that has a file but no frame yet; 0: none
 	// files are those with writes that are not synced, by segment number. They
 	// stay open until they are, so that no error of writing them back is missed.
-	files   map[uint64]*outFile
-	names   bool     // files were made whose names are not durable
-	garbage []string // files that no manifest will name again
-	failed  error    // a sync failed: nothing becomes durable any more
+	files     map[uint64]*outFile
+	names     bool // files were made whose names are not durable
+	collector collector
+	garbage   []string // files that no manifest will name again
+	failed    error    // a sync failed: nothing becomes durable any more
 }
 
 func (o *output) add(no uint64, f vfs.File) {

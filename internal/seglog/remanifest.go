@@ -213,7 +213,8 @@ func (l *Log) behind(f io.ReaderAt, seg *segment, size int64) (whole bool, err e
 	if n, err := f.ReadAt(b, seg.end()); n < len(b) {
 		return false, err
 	}
-	if _, _, err := l.parseFooters(b, seg); err == nil {
+	rest := b[:int64(len(b))-rosterLen(b, int64(len(b)))]
+	if _, _, err := l.parseFooters(rest, seg); err == nil {
 		seg.footer = int64(len(b))
 		return true, nil
 	}

@@ -70,7 +70,7 @@ func (r *rebuilder) segment(ctx context.Context, i int) error {
 		case d.Offset == 0:
 			b := appendSegmentHeader(nil, r.l.id, seg.no, seg.base, seg.layout)
 			err = r.put(seg, 0, b, -1, "header")
-		case seg.footer > 0 && d.Offset == seg.end():
+		case seg.footer > 0 && d.Offset >= seg.end():
 			err = r.footer(i)
 		case seg.layout == layoutFrames && d.Length > 0 && d.Length < gapAlign && (d.Offset+d.Length)%gapAlign == 0:
 			err = r.put(seg, d.Offset, make([]byte, d.Length), -1, "zeros between frames")
@@ -93,14 +93,14 @@ func (r *rebuilder) footer(i int) error {
 	if err != nil {
 		return err
 	}
-	b := appendFooter(nil, r.l.id, seg.no, seg.length, x.entries)
 	if seg.layout == layoutBlocks {
-		table, err := r.l.openTable(seg)
-		if err != nil {
+		if seg.blocks, err = r.l.openTable(seg); err != nil {
 			return err
 		}
-		b = appendTable(b, r.l.context(seg.no), table)
 	}
+	seg.index = x.entries
+	b := r.l.appendFooters(seg, r.l.readRoster(seg))
+	seg.index, seg.blocks = nil, nil
 	if err := r.put(seg, seg.end(), b, seg.end()+int64(len(b)), "footer"); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/seglog/roster"
 	"github.com/weirmq/weir/internal/seqset"
 )
 
@@ -30,14 +31,15 @@ type rewriter struct {
 	first uint64
 	group []*segment // never empty
 
-	at    *segment // that is being read
-	no    uint64   // of the new segment; 0: there is none
-	file  *outFile // of it, until it is closed
-	seg   *segment // what was written; nil: nothing yet
-	batch *batch
-	sieve record.Sieve
-	wait  []*record.Frame // to be written
-	bytes int64           // of wait
+	at       *segment // that is being read
+	no       uint64   // of the new segment; 0: there is none
+	file     *outFile // of it, until it is closed
+	seg      *segment // what was written; nil: nothing yet
+	batch    *batch
+	sieve    record.Sieve
+	wait     []*record.Frame // to be written
+	bytes    int64           // of wait
+	subjects roster.Builder  // of what was written
 }
 
 // run writes the new segment, unless no record is live, and makes it durable.
@@ -140,6 +142,9 @@ func (r *rewriter) write() error {
 		return err
 	}
 	r.seg = grown
+	if err := addFrames(&r.subjects, r.wait); err != nil {
+		return err
+	}
 	clear(r.wait)
 	r.wait, r.bytes = r.wait[:0], 0
 	r.pace(size)
@@ -185,7 +190,7 @@ func (r *rewriter) finish() error {
 	if r.seg == nil {
 		return nil
 	}
-	sealed, err := r.l.finish(r.file, r.seg)
+	sealed, err := r.l.finish(r.file, r.seg, r.l.appendRoster(&r.subjects, r.no))
 	if err != nil {
 		return err
 	}

@@ -85,10 +85,12 @@ func (l *Log) verifySegment(ctx context.Context, seg *segment, pace func(int64),
 		found(&DamageError{File: name, Offset: seg.end(), Err: fmt.Errorf("footer is short: %w", errors.Join(record.ErrDamaged, err))})
 		return nil
 	}
-	if _, _, err := l.parseFooters(b, seg); err != nil {
+	rest := b[:seg.footer-rosterLen(b, seg.footer)]
+	if _, _, err := l.parseFooters(rest, seg); err != nil {
 		found(&DamageError{File: name, Offset: seg.end(), Err: err})
+		return nil
 	}
-	return nil
+	return l.verifyRoster(seg, b[len(rest):], found)
 }
 
 func (l *Log) verifyFrames(ctx context.Context, seg *segment, pace func(int64), found func(*DamageError)) error {

@@ -27,6 +27,7 @@ const (
 	DefaultRetryEvery   = time.Second
 	DefaultDirectFrom   = 256 << 10
 	DefaultReclaimFrom  = 1 << 20
+	DefaultRosterCache  = 32 << 20
 	DefaultExtentFrom   = 512 << 10 // from where one write and two syncs are quicker than two writes
 )
 
@@ -42,6 +43,7 @@ type VolumeOptions struct {
 	TailCache    int64         // bytes of written frames that stay readable in memory. 0: 64 MiB; below 0: none
 	MaxFiles     int           // segments open for readers. 0: 512
 	RetryEvery   time.Duration // after a failed write. 0: 1 s
+	RosterCache  int64         // bytes of the subjects of segments, kept for readers of few subjects. 0: 32 MiB
 	ReclaimFrom  int64         // Log.Reclaim writes segments anew to save that many bytes at least. 0: 1 MiB
 	Log          *slog.Logger  // nil: slog.Default
 
@@ -72,12 +74,15 @@ type Volume struct {
 	compression  atrest.Compression
 	log          *slog.Logger
 	files        *files
+	rosters      rosters
 	wake         chan struct{} // 1 token: there is work for the flusher
 	onDamage     func(*Log, *DamageError)
 
 	damaged  places
 	scrubbed atomic.Uint64
 	cached   atomic.Int64 // bytes of written frames in memory, of all logs
+	// collecting is how many bytes the collectors of all logs take.
+	collecting atomic.Int64
 
 	extentsOpen atomic.Int64  // extents that are made or being filled
 	extentUses  atomic.Uint64 // counts the places that they gave
@@ -139,6 +144,7 @@ func newVolume(o VolumeOptions) *Volume {
 		compression:  o.Compression,
 		log:          o.Log,
 		files:        newFiles(o.FS, orDefault(o.MaxFiles, DefaultMaxFiles)),
+		rosters:      rosters{most: orDefault(o.RosterCache, DefaultRosterCache)},
 		wake:         make(chan struct{}, 1),
 		onDamage:     o.OnDamage,
 		logs:         make(map[record.Identity]*Log),

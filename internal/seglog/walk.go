@@ -307,9 +307,8 @@ func (l *Log) index(seg *segment) ([]indexEntry, error) {
 		return *p, nil
 	}
 	if seg.footer > 0 {
-		b := make([]byte, seg.footer)
-		n, err := h.file.ReadAt(b, seg.end())
-		if n == len(b) {
+		b, err := readFooter(h.file, seg)
+		if b != nil {
 			index, _, err := l.parseFooters(b, seg)
 			if err == nil {
 				h.index.Store(&index)

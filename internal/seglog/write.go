@@ -205,22 +205,21 @@ func (l *Log) replaceLocked(seg *segment) {
 
 // seal writes the footer of a segment. Nothing is written to it after that.
 func (l *Log) seal(seg *segment) error {
-	sealed, err := l.finish(l.out.files[seg.no], seg)
+	sealed, err := l.finish(l.out.files[seg.no], seg, l.takeRoster(seg))
 	if err != nil {
 		return err
 	}
+	l.out.collector.end(l.v)
 	// A handle may hold an index of the segment's beginning only.
 	l.v.files.forget(fileKey{l.id, seg.no})
 	l.replace(sealed)
 	return nil
 }
 
-// finish writes the footer of a segment to its file and gives the sealed segment.
-func (l *Log) finish(f *outFile, seg *segment) (*segment, error) {
-	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index)
-	if seg.layout == layoutBlocks {
-		b = appendTable(b, l.context(seg.no), seg.blocks)
-	}
+// finish writes the footer of a segment to its file, with what its subjects are, and
+// gives the sealed segment.
+func (l *Log) finish(f *outFile, seg *segment, roster []byte) (*segment, error) {
+	b := l.appendFooters(seg, roster)
 	if _, err := f.WriteAt(b, seg.end()); err != nil {
 		return nil, fmt.Errorf("write footer: %w", err)
 	}
@@ -232,6 +231,15 @@ func (l *Log) finish(f *outFile, seg *segment) (*segment, error) {
 	sealed := *seg
 	sealed.sealed, sealed.footer, sealed.index, sealed.blocks, sealed.indexed = true, int64(len(b)), nil, nil, false
 	return &sealed, nil
+}
+
+// appendFooters gives the whole footer of a segment.
+func (l *Log) appendFooters(seg *segment, roster []byte) []byte {
+	b := appendFooter(nil, l.id, seg.no, seg.length, seg.index, len(roster))
+	if seg.layout == layoutBlocks {
+		b = appendTable(b, l.context(seg.no), seg.blocks)
+	}
+	return append(b, roster...)
 }
 
 // create makes the file of a new segment, unless an earlier try did.
@@ -269,6 +277,7 @@ func (l *Log) write(b *batch, seg *segment) (int64, error) {
 		return 0, err
 	}
 	l.out.pending = 0
+	l.collect(seg, frames, true)
 	l.commit(grown, frames)
 	return size, nil
 }

@@ -381,6 +381,9 @@ type copyBatch struct {
 func (c *copier) gather(b *copyBatch) (more bool, err error) {
 	r := c.reader
 	for range copyScan {
+		if r.Skip() {
+			return true, nil
+		}
 		at := r.Position()
 		v, err := r.Next()
 		switch {

@@ -28,7 +28,7 @@ func (sh *Shard) find(c *copier, now int64) bool {
 	}
 	c.origin.Store(o)
 	o.changeFollowers(func(f []*copier) []*copier { return append(f, c) })
-	c.reader = o.part.Reader(from)
+	c.reader = o.part.ReaderOf(c.config.filter(), from)
 	c.next.Store(from)
 	c.wait = retryFirst
 	return true

@@ -85,8 +85,8 @@ const chunk = 4096
 
 // read counts in the matching records up to a sequence, not included, which is
 // visible.
-func (t *tally) read(p *partition.Partition, to, seen uint64, matches func([]byte) bool) {
-	r := p.Reader(t.next)
+func (t *tally) read(p *partition.Partition, to, seen uint64, filter *subject.Filter) {
+	r := p.ReaderOf(filter, t.next)
 	defer r.Close()
 	for t.next < to {
 		w := walk{from: t.next, to: to, before: p.Removals()}
@@ -100,7 +100,7 @@ func (t *tally) read(p *partition.Partition, to, seen uint64, matches func([]byt
 			if errors.Is(err, io.EOF) || v.Seq >= to || r.Position() > to {
 				break
 			}
-			if err == nil && matches(v.Subject) {
+			if err == nil && filter.Matches(v.Subject) {
 				w.seqs = append(w.seqs, v.Seq)
 				n++
 			}
@@ -117,12 +117,12 @@ func (t *tally) read(p *partition.Partition, to, seen uint64, matches func([]byt
 type filterCount struct {
 	part    *partition.Partition
 	state   *streamState
-	filter  []string
+	filter  *subject.Filter
 	all     tally
 	sources map[*source]struct{}
 }
 
-func filterKey(filter []string) string { return strings.Join(filter, "\x00") }
+func filterKey(f *subject.Filter) string { return strings.Join(f.Patterns, "\x00") }
 
 // countOf gives a source its share in the count of its filter.
 func (sh *Shard) countOf(s *Stream, src *source) {
@@ -154,7 +154,7 @@ func (sh *Shard) forget(src *source) {
 
 // rebuild counts anew with the subject index.
 func (fc *filterCount) rebuild() {
-	n, committed, removals := fc.part.Count(fc.filter)
+	n, committed, removals := fc.part.Count(fc.filter.Patterns)
 	fc.all.start(committed+1, n, removals, fc.state.seen)
 }
 
@@ -169,22 +169,13 @@ func (fc *filterCount) follow() {
 	case end-fc.all.next > farBehind:
 		fc.rebuild()
 	default:
-		fc.all.read(fc.part, end, fc.state.seen, fc.matches)
+		fc.all.read(fc.part, end, fc.state.seen, fc.filter)
 	}
-}
-
-func (fc *filterCount) matches(subj []byte) bool {
-	for _, f := range fc.filter {
-		if subject.Match(f, string(subj)) {
-			return true
-		}
-	}
-	return false
 }
 
 // removed takes a record out that went away.
 func (fc *filterCount) removed(seq, n uint64, subj []byte) {
-	if !fc.matches(subj) {
+	if !fc.filter.Matches(subj) {
 		return
 	}
 	fc.all.removed(seq, n)
@@ -225,7 +216,7 @@ func (s *source) moveTo(pos uint64) {
 		return
 	}
 	if s.run.from > from || s.reader == nil || s.reader.Position() < pos || s.count.state.seen > s.run.since {
-		s.below.read(s.part, pos, s.count.state.seen, s.matches)
+		s.below.read(s.part, pos, s.count.state.seen, s.filter)
 		s.run.pass(pos, s.part.Removals())
 		return
 	}

@@ -72,6 +72,15 @@ func (o *Origin) key() originKey {
 	return originKey(sum[:8])
 }
 
+// filter stands for what is copied.
+func (o *Origin) filter() *subject.Filter {
+	var patterns []string
+	for _, m := range o.Maps {
+		patterns = append(patterns, m.Source)
+	}
+	return subject.FilterOf(patterns...)
+}
+
 // transforms parses the origin's maps.
 func (o *Origin) transforms() ([]*subject.Transform, error) {
 	var out []*subject.Transform

@@ -15,11 +15,14 @@ import (
 // rest waits until the shard has seen to its other consumers.
 const scanBudget = 8192
 
+// skipCost is how many such records passing over some parts of the log counts as.
+const skipCost = scanBudget / 4
+
 // source is what a consumer reads: the stream's visible records that its filter
 // matches. Only the shard uses it.
 type source struct {
 	part    *partition.Partition
-	filter  []string
+	filter  *subject.Filter // nil: all
 	reader  *partition.Reader
 	haul    *haul  // the shard's
 	peeked  uint64 // what Peek found last; 0: none
@@ -42,8 +45,7 @@ func (s *source) open(c *Consumer) {
 	sh.forget(s)
 	cfg := c.Config()
 	s.part, s.haul = c.stream.part, &sh.haul
-	s.filter = cfg.Filter
-	if len(s.filter) == 1 && s.filter[0] == ">" {
+	if s.filter = subject.FilterOf(cfg.Filter...); len(cfg.Filter) == 1 && cfg.Filter[0] == ">" {
 		s.filter = nil
 	}
 	s.skip, s.skipTo = nil, 0
@@ -51,7 +53,7 @@ func (s *source) open(c *Consumer) {
 		s.skipTo = cfg.SkipTo
 		s.skip = s.lastPerSubject()
 	}
-	if len(s.filter) > 0 {
+	if s.filter != nil {
 		sh.countOf(c.stream, s)
 	}
 }
@@ -67,23 +69,11 @@ func (s *source) close() {
 
 // lastPerSubject lists the last sequence of each matching subject up to skipTo.
 func (s *source) lastPerSubject() []uint64 {
-	patterns := s.filter
-	if len(patterns) == 0 {
-		patterns = []string{">"}
+	patterns := []string{">"}
+	if s.filter != nil {
+		patterns = s.filter.Patterns
 	}
 	return s.part.LastSequences(patterns, s.skipTo, math.MaxInt)
-}
-
-func (s *source) matches(subj []byte) bool {
-	if len(s.filter) == 0 {
-		return true
-	}
-	for _, f := range s.filter {
-		if subject.Match(f, string(subj)) {
-			return true
-		}
-	}
-	return false
 }
 
 // Peek finds the first record at or after from that is to be delivered.
@@ -106,7 +96,7 @@ func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
 	if s.reader == nil || s.reader.Position() != start {
 		s.run = run{from: start, since: s.part.Removals(), seqs: s.run.seqs[:0]}
 		if s.reader == nil {
-			s.reader = s.part.Reader(start)
+			s.reader = s.part.ReaderOf(s.filter, start)
 		} else {
 			s.reader.Seek(start)
 		}
@@ -118,6 +108,12 @@ func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
 // scan reads on to the next match.
 func (s *source) scan() (consumer.Item, consumer.Answer) {
 	for {
+		if s.reader.Skip() {
+			if s.budget -= skipCost; s.budget <= 0 {
+				return consumer.Item{Seq: s.reader.Position()}, consumer.Cold
+			}
+			continue
+		}
 		v, err := s.reader.Next()
 		if err != nil {
 			if s.reader.Position() > s.part.Committed() {
@@ -125,7 +121,7 @@ func (s *source) scan() (consumer.Item, consumer.Answer) {
 			}
 			continue // a damaged record: passed over, the reader has moved on
 		}
-		if s.matches(v.Subject) {
+		if s.filter.Matches(v.Subject) {
 			if s.count != nil {
 				s.run.seqs = append(s.run.seqs, v.Seq)
 			}
