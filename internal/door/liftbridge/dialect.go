@@ -231,6 +231,11 @@ func fillAck(a *wire.Ack, s *stream.Stream, o partition.Outcome, at int64) bool 
 	if set := setOf(s); set != nil {
 		a.Stream, a.PartitionSubject = []byte(set.Name), []byte(set.Subject)
 	}
+	return fillFate(a, o, at)
+}
+
+// fillFate is the part of fillAck that depends on the outcome only.
+func fillFate(a *wire.Ack, o partition.Outcome, at int64) bool {
 	switch o.Refusal {
 	case partition.Accepted, partition.Duplicate:
 		a.Offset, a.ReceptionTime = int64(o.Seq)-1, at

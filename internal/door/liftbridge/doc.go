@@ -19,14 +19,17 @@
 //
 // An ack, whatever its policy, says that the message is on stable storage. A publish
 // goes to the partition that it names, and to everybody else who listens on that
-// partition's subject. A subscriber reads the log on the goroutine of its call, at
-// the pace of its client, and holds up nobody.
+// partition's subject. weir.Stream of api/weir.fbs is the same in batches: what carries
+// a call's messages differs (batchpublish.go, batchsubscribe.go), and nothing below. A
+// subscriber reads the log on the goroutine of its call, at the pace of its client, and
+// holds up nobody.
 //
 // # Goroutines
 //
-// gRPC has one for each call. A PublishAsync call has two more, one that publishes
-// what came in and one that sends what came back; Shutdown joins those that outlive it. Run is
-// the host of the consumer groups; Serve joins the loop that pauses idle partitions.
+// gRPC has one for each call. A call that publishes without waiting has two more, one
+// that receives and one that publishes what came in; Shutdown joins those that outlive
+// it. Run is the host of the consumer groups; Serve joins the loop that pauses idle
+// partitions.
 //
 // # Locks
 //

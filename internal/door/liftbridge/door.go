@@ -119,7 +119,8 @@ func New(o Options) *Door {
 	d := &Door{o: o, log: o.Log, stopping: make(chan struct{}), opened: time.Now()}
 	d.rules.Store(&rules{policy: o.Policy, changed: make(chan struct{})})
 	opts := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(max(leastReceive, o.MaxMessage+receiveExtra)),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(d.receiveLimit()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(d.admitUnary), grpc.ChainStreamInterceptor(d.admitStream),
@@ -129,8 +130,9 @@ func New(o Options) *Door {
 	}
 	d.server = grpc.NewServer(opts...)
 	d.health = health.NewServer()
-	d.health.SetServingStatus(pb.API_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	d.setHealth(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	pb.RegisterAPIServer(d.server, d)
+	d.server.RegisterService(&batchService, d)
 	grpc_health_v1.RegisterHealthServer(d.server, d.health)
 	d.groups = group.NewHost(group.HostOptions{
 		Options: group.Options{
@@ -140,6 +142,15 @@ func New(o Options) *Door {
 	})
 	d.pauser.wake = make(chan struct{}, 1)
 	return d
+}
+
+// receiveLimit bounds a gRPC message that a client sends, bytes.
+func (d *Door) receiveLimit() int { return max(leastReceive, d.o.MaxMessage+receiveExtra) }
+
+// setHealth tells how the services are.
+func (d *Door) setHealth(to grpc_health_v1.HealthCheckResponse_ServingStatus) {
+	d.health.SetServingStatus(pb.API_ServiceDesc.ServiceName, to)
+	d.health.SetServingStatus(batchService.ServiceName, to)
 }
 
 // Start sets the streams that the door serves, once, before Serve.
@@ -190,7 +201,7 @@ func (d *Door) Serve(ln net.Listener) error {
 		d.server.Stop()
 		return nil
 	})
-	d.health.SetServingStatus(pb.API_ServiceDesc.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	d.setHealth(grpc_health_v1.HealthCheckResponse_SERVING)
 	return g.Wait()
 }
 

@@ -54,38 +54,38 @@ type addressed struct {
 	subject string
 }
 
-// address finds the partition of a publish and holds the request against the rules,
-// in the protocol's order. A paused partition is resumed.
-func (d *Door) address(ctx context.Context, c *caller, f *family, req *pb.PublishRequest) (*addressed, *fault) {
-	if req.Stream == "" {
+// address finds the partition of a publish to a stream of this name and holds it
+// against the rules, in the protocol's order. A paused partition is resumed.
+func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n int32, policy wire.AckPolicy) (*addressed, *fault) {
+	if name == "" {
 		return nil, faultNoStream
 	}
 	if f == nil || f.hidden {
-		return nil, faultUnknownStream(req.Stream)
+		return nil, faultUnknownStream(name)
 	}
-	if err := d.authorize(c, req.Stream, "Publish"); err != nil {
+	if err := d.authorize(c, name, "Publish"); err != nil {
 		return nil, faultDenied(err)
 	}
-	s := f.part(req.Partition)
+	s := f.part(n)
 	if s == nil {
-		return nil, faultPartition(req.Partition)
+		return nil, faultPartition(n)
 	}
-	a := &addressed{f, s, f.subjectOf(req.Partition)}
+	a := &addressed{f, s, f.subjectOf(n)}
 	if !c.publishes(a.subject) {
-		return nil, faultDenied(refused(req.Stream, "Publish"))
+		return nil, faultDenied(refused(name, "Publish"))
 	}
 	if s.Config().Gate.ReadOnly {
-		return nil, faultReadOnly(req.Partition)
+		return nil, faultReadOnly(n)
 	}
 	set := setOf(s)
 	if set == nil {
 		return nil, faultForeign
 	}
-	if set.OCC && req.AckPolicy == pb.AckPolicy_NONE {
+	if set.OCC && policy == wire.AckNone {
 		return nil, faultPolicy
 	}
 	if s.Config().Gate.Paused {
-		if err := d.resume(ctx, c.Account, f, req.Partition); err != nil {
+		if err := d.resume(ctx, c.Account, f, n); err != nil {
 			return nil, &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "failed to resume partition: " + err.Error()}
 		}
 	}
@@ -129,7 +129,7 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	if req.Stream != "" {
 		f = d.find(c.Account, req.Stream)
 	}
-	a, refusal := d.address(ctx, c, f, req)
+	a, refusal := d.address(ctx, c, f, req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy))
 	if refusal != nil {
 		return nil, refusal.status()
 	}

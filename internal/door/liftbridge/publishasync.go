@@ -27,22 +27,35 @@ const (
 	// larger than all of that goes alone.
 	asyncBytes    = 32 << 20
 	requestWeight = 512
-	// asyncAhead is how many requests are received ahead of publishing them.
+	// asyncAhead is how many requests are received ahead of publishing them, and
+	// asyncPiece how much of what came together counts as one.
 	asyncAhead = 1024
+	asyncPiece = 1 << 20
 	// asyncGrace is how long acks are waited for when the client publishes no more.
 	asyncGrace = 5 * time.Second
 )
 
-// session is one PublishAsync call.
+// carrier is how the messages of a session come, and their fates go.
+type carrier interface {
+	Context() context.Context
+	// receive returns what the client sent together: stream, partition and what is
+	// published, with its weight. It returns io.EOF when the client sends no more.
+	receive() ([]asyncPublish, error)
+	// answer tells the client of the first of some messages, at least one, and returns
+	// of how many.
+	answer(list []*asyncPublish) (int, error)
+}
+
+// session is one call that publishes without waiting.
 type session struct {
 	// Set at construction.
 	door     *Door
 	account  string
 	judged   atomic.Pointer[judged]
-	call     grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]
-	requests chan *pb.PublishRequest
+	call     carrier
+	requests chan []asyncPublish
 	inFlight *semaphore.Weighted
-	inbox    string
+	inbox    []byte
 	wake     chan struct{} // answers has something, or left fell
 
 	// Only the goroutine that publishes.
@@ -60,19 +73,49 @@ type asyncPublish struct {
 	publish
 	session *session
 	weight  int64
-	number  int32
+	number  int32  // of the partition
 	name    string // of the stream
 	subject string
 	out     outcome
 	refusal *fault
+
+	// Of messages that came in a batch: it, and which message of the call this is.
+	batch   *publishBatch
+	ordinal uint64
 }
 
 // PublishAsync implements pb.APIServer.
 func (d *Door) PublishAsync(call grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]) error {
+	return d.publishSession(singly{call})
+}
+
+// singly carries each message, and each answer, in a gRPC message of its own.
+type singly struct {
+	grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]
+}
+
+// receive implements carrier.
+func (s singly) receive() ([]asyncPublish, error) {
+	req, err := s.Recv()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]asyncPublish, 1)
+	p := &list[0]
+	p.name, p.number, p.weight = req.Stream, req.Partition, weigh(proto.Size(req))
+	p.fill(req.Key, req.Value, req.Headers, "", req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
+	return list, nil
+}
+
+// weigh is what a message of a length counts.
+func weigh(n int) int64 { return min(int64(n)+requestWeight, asyncBytes) }
+
+// publishSession publishes what comes until the client sends no more and is answered.
+func (d *Door) publishSession(call carrier) error {
 	c := callerOf(call.Context())
 	a := &session{
-		door: d, account: c.Account, call: call, requests: make(chan *pb.PublishRequest, asyncAhead),
-		inFlight: semaphore.NewWeighted(asyncBytes), inbox: d.inbox(), wake: make(chan struct{}, 1),
+		door: d, account: c.Account, call: call, requests: make(chan []asyncPublish, asyncAhead),
+		inFlight: semaphore.NewWeighted(asyncBytes), inbox: []byte(d.inbox()), wake: make(chan struct{}, 1),
 		publisher: broker.NewPublisher(d.space(c.Account), broker.PublisherOptions{Echo: true, CacheBytes: 1 << 20}),
 		families:  map[string]*family{},
 	}
@@ -111,41 +154,51 @@ func (a *session) poke() {
 // receive takes requests until the client sends no more: then it returns nil.
 func (a *session) receive(ctx context.Context) error {
 	for {
-		req, err := a.call.Recv()
+		list, err := a.call.receive()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := a.inFlight.Acquire(ctx, weigh(req)); err != nil {
-			return err
-		}
-		a.mu.Lock()
-		a.left++
-		a.mu.Unlock()
-		select {
-		case a.requests <- req:
-		case <-ctx.Done():
-			return ctx.Err()
+		for len(list) > 0 {
+			n, weight := piece(list)
+			if err := a.inFlight.Acquire(ctx, weight); err != nil {
+				return err
+			}
+			a.mu.Lock()
+			a.left += n
+			a.mu.Unlock()
+			select {
+			case a.requests <- list[:n]:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			list = list[n:]
 		}
 	}
 }
 
-func weigh(req *pb.PublishRequest) int64 {
-	return min(int64(proto.Size(req))+requestWeight, asyncBytes)
+// piece is how much of a list is taken in at once: a message, and as many more as weigh
+// little together.
+func piece(list []asyncPublish) (n int, weight int64) {
+	for n < len(list) && (n == 0 || weight+list[n].weight <= asyncPiece) {
+		weight += list[n].weight
+		n++
+	}
+	return n, weight
 }
 
 // publishAll publishes what was received, as much as there is at a time.
 func (a *session) publishAll(ctx context.Context) {
 	defer a.publisher.Release()
-	for req := range a.requests {
-		a.publishOne(ctx, req)
+	for list := range a.requests {
+		a.publishEach(ctx, list)
 		for more := true; more; {
 			select {
-			case req, ok := <-a.requests:
+			case list, ok := <-a.requests:
 				if more = ok; ok {
-					a.publishOne(ctx, req)
+					a.publishEach(ctx, list)
 				}
 			default:
 				more = false
@@ -155,15 +208,19 @@ func (a *session) publishAll(ctx context.Context) {
 	}
 }
 
-func (a *session) publishOne(ctx context.Context, req *pb.PublishRequest) {
-	p := &asyncPublish{session: a, weight: weigh(req), number: req.Partition, name: req.Stream}
-	req.AckInbox = a.inbox
-	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
-	f := a.find(req.Stream)
-	if f != nil && a.paused(f, req.Partition) {
+func (a *session) publishEach(ctx context.Context, list []asyncPublish) {
+	for i := range list {
+		a.publishOne(ctx, &list[i])
+	}
+}
+
+func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
+	p.session, p.msg.AckInbox = a, a.inbox
+	f := a.find(p.name)
+	if f != nil && a.paused(f, p.number) {
 		a.publisher.HandOver() // what came before is stored before what resumes
 	}
-	to, refusal := a.address(ctx, f, req)
+	to, refusal := a.address(ctx, f, p)
 	if refusal != nil {
 		a.settle(p, outcome{}, refusal)
 		return
@@ -178,12 +235,12 @@ func (a *session) publishOne(ctx context.Context, req *pb.PublishRequest) {
 
 // address is Door.address for the caller as it is judged now. Of one that is not let in
 // any more send ends the call.
-func (a *session) address(ctx context.Context, f *family, req *pb.PublishRequest) (*addressed, *fault) {
+func (a *session) address(ctx context.Context, f *family, p *asyncPublish) (*addressed, *fault) {
 	c, err := a.who()
 	if err != nil {
 		return nil, faultDenied(err)
 	}
-	return a.door.address(ctx, c, f, req)
+	return a.door.address(ctx, c, f, p.name, p.number, p.msg.AckPolicy)
 }
 
 func (a *session) paused(f *family, n int32) bool {
@@ -240,11 +297,8 @@ func (a *session) send(ctx context.Context, received <-chan error) error {
 		answers := a.answers
 		a.answers = spare[:0]
 		a.mu.Unlock()
-		for i, p := range answers {
-			if err := a.answer(p); err != nil {
-				return err
-			}
-			answers[i] = nil
+		if err := a.answerAll(answers); err != nil {
+			return err
 		}
 		spare = answers
 		a.mu.Lock()
@@ -265,6 +319,13 @@ func (a *session) send(ctx context.Context, received <-chan error) error {
 		case <-grace:
 			return nil
 		case <-ctx.Done():
+			select {
+			case err := <-received: // what went wrong there has ended ctx
+				if err != nil {
+					return err
+				}
+			default:
+			}
 			return ended(ctx)
 		case <-a.door.stopping:
 			return status.Error(codes.Unavailable, "the server stops")
@@ -272,22 +333,42 @@ func (a *session) send(ctx context.Context, received <-chan error) error {
 	}
 }
 
-// answer sends what a publisher is told of one message, if anything.
-func (a *session) answer(p *asyncPublish) error {
-	defer a.inFlight.Release(p.weight)
+// answerAll answers messages, and lets go of them.
+func (a *session) answerAll(list []*asyncPublish) error {
+	for len(list) > 0 {
+		n, err := a.call.answer(list)
+		weight := int64(0)
+		for i, p := range list[:n] {
+			weight += p.weight
+			p.batch.release()
+			list[i] = nil
+		}
+		a.inFlight.Release(weight)
+		if err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// answer implements carrier: it sends what a publisher is told of one message, if
+// anything.
+func (s singly) answer(list []*asyncPublish) (int, error) {
+	p := list[0]
 	resp := &pb.PublishResponse{CorrelationId: string(p.msg.CorrelationID)}
 	switch {
 	case p.refusal != nil:
 		resp.Ack = &pb.Ack{}
 		resp.AsyncError = &pb.PublishAsyncError{Code: p.refusal.async, Message: p.refusal.text}
 	case p.out.lost:
-		return nil
+		return 1, nil
 	default:
 		ack := p.ack(&p.out, p.subject)
 		if ack == nil {
-			return nil
+			return 1, nil
 		}
 		resp.Ack = ackOf(ack)
 	}
-	return a.call.Send(resp)
+	return 1, s.Send(resp)
 }

@@ -35,7 +35,8 @@ const patience = 30 * time.Second
 type rig struct {
 	pb.APIClient
 	*streamtest.Node
-	t     *testing.T
+	conn  *grpc.ClientConn
+	t     testing.TB
 	space *broker.Space
 	door  *Door
 	// noStreams: the account may not have streams, so no groups either.
@@ -74,7 +75,7 @@ func nodeOptions(o *Options, at *atomic.Pointer[Door]) streamtest.Options {
 	}
 }
 
-func newRig(t *testing.T, change ...func(*Options)) *rig {
+func newRig(t testing.TB, change ...func(*Options)) *rig {
 	o := testOptions()
 	for _, f := range change {
 		f(&o)
@@ -84,7 +85,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 }
 
 // serve lets a door serve the streams of a node.
-func serve(t *testing.T, n *streamtest.Node, o Options, at *atomic.Pointer[Door]) *rig {
+func serve(t testing.TB, n *streamtest.Node, o Options, at *atomic.Pointer[Door]) *rig {
 	t.Helper()
 	r := &rig{Node: n, t: t, space: n.Space("A"), o: o, at: at}
 	o.Space = n.Space
@@ -107,7 +108,7 @@ func serve(t *testing.T, n *streamtest.Node, o Options, at *atomic.Pointer[Door]
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.APIClient = pb.NewAPIClient(conn)
+	r.conn, r.APIClient = conn, pb.NewAPIClient(conn)
 	ended := false
 	r.end = func() {
 		if ended {
@@ -244,7 +245,7 @@ func (r *rig) listen(subject string) inbox {
 	return in
 }
 
-func (in inbox) next(t *testing.T) broker.Message {
+func (in inbox) next(t testing.TB) broker.Message {
 	t.Helper()
 	select {
 	case m := <-in:
@@ -274,7 +275,7 @@ func (r *rig) request(subject string, body, answer any) {
 }
 
 // code compares a status and its text.
-func code(t *testing.T, err error, want codes.Code, text string) {
+func code(t testing.TB, err error, want codes.Code, text string) {
 	t.Helper()
 	if s := status.Convert(err); s.Code() != want || s.Message() != text {
 		t.Errorf("%v %q, not %v %q", s.Code(), s.Message(), want, text)

@@ -9,6 +9,7 @@ import (
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+	"github.com/weirmq/weir/internal/wire/liftbridge/fb"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -21,8 +22,24 @@ const (
 	endOfSpan     = "Stop offset reached"
 )
 
+// delivery is how the messages of a subscription go.
+type delivery interface {
+	Context() context.Context
+	// begin says that the subscription stands.
+	begin(f *family, n int32) error
+	// deliver sends a message, or keeps a copy of it until flush.
+	deliver(m *fb.Message) error
+	// flush sends what was kept.
+	flush() error
+}
+
 // Subscribe implements pb.APIServer.
 func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServer[pb.Message]) error {
+	return d.subscribe(req, &oneByOne{ServerStreamingServer: call})
+}
+
+// subscribe delivers what a request asks for.
+func (d *Door) subscribe(req *pb.SubscribeRequest, call delivery) error {
 	ctx := call.Context()
 	c := callerOf(ctx)
 	if req.Consumer.GetGroupId() != "" && req.Consumer.GetConsumerId() == "" {
@@ -53,20 +70,25 @@ func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServ
 		return err
 	}
 	defer leave()
-	if err := call.Send(&pb.Message{}); err != nil {
+	if err := call.begin(f, req.Partition); err != nil {
 		return err
 	}
 	r := &reading{door: d, call: call, stream: s, family: f, number: req.Partition, span: at, displaced: displaced, caller: c}
+	read := r.forward
 	if req.Reverse {
-		return r.backward(ctx)
+		read = r.backward
 	}
-	return r.forward(ctx)
+	ending := read(ctx)
+	if err := call.flush(); err != nil {
+		return err
+	}
+	return ending
 }
 
 // reading is one subscription.
 type reading struct {
 	door      *Door
-	call      grpc.ServerStreamingServer[pb.Message]
+	call      delivery
 	stream    *stream.Stream
 	family    *family
 	number    int32
@@ -74,6 +96,7 @@ type reading struct {
 	caller    *caller // who may read the partition by its rules
 	span
 	headers []wire.Header
+	out     fb.Message
 }
 
 // forward delivers messages as they come.
@@ -85,6 +108,9 @@ func (r *reading) forward(ctx context.Context) error {
 		changed := r.stream.Changed()
 		if err := r.drain(in); !errors.Is(err, io.EOF) {
 			return r.final(err)
+		}
+		if err := r.call.flush(); err != nil {
+			return err
 		}
 		if err := r.closed(in); err != nil {
 			return err
@@ -207,23 +233,46 @@ func (r *reading) backward(ctx context.Context) error {
 	return status.Error(codes.ResourceExhausted, endOfSpan)
 }
 
-// send sends a record as a message, if the caller may have it.
+// send delivers a record as a message, if the caller may have it.
 func (r *reading) send(v *record.View) error {
 	if !r.caller.receives(v.Subject) {
 		return nil
 	}
-	var key []byte
-	key, r.headers = wire.DecodeHeaderBlock(r.headers[:0], v.Header)
+	m := &r.out
+	*m = fb.Message{Offset: int64(v.Seq) - 1, Time: v.Time, Subject: v.Subject, Value: v.Data, Reply: v.Reply}
+	m.Key, r.headers = wire.DecodeHeaderBlock(r.headers[:0], v.Header)
 	if len(v.Key) > 0 {
-		key = v.Key
+		m.Key = v.Key
 	}
-	m := pb.Message{
-		Offset: int64(v.Seq) - 1, Key: key, Value: v.Data, Timestamp: v.Time, Stream: r.family.name, Partition: r.number,
-		Subject: string(v.Subject), ReplySubject: string(v.Reply), Headers: make(map[string][]byte, len(r.headers)+2),
-	}
-	for _, h := range r.headers {
-		m.Headers[string(h.Name)] = h.Value
-	}
-	m.Headers[wire.SubjectHeader], m.Headers[wire.ReplyHeader] = v.Subject, v.Reply
-	return r.call.Send(&m)
+	m.Headers = r.headers
+	return r.call.deliver(m)
 }
+
+// oneByOne delivers each message in a gRPC message of its own.
+type oneByOne struct {
+	grpc.ServerStreamingServer[pb.Message]
+	stream string
+	number int32
+}
+
+// begin implements delivery.
+func (o *oneByOne) begin(f *family, n int32) error {
+	o.stream, o.number = f.name, n
+	return o.Send(&pb.Message{})
+}
+
+// deliver implements delivery.
+func (o *oneByOne) deliver(m *fb.Message) error {
+	out := pb.Message{
+		Offset: m.Offset, Key: m.Key, Value: m.Value, Timestamp: m.Time, Stream: o.stream, Partition: o.number,
+		Subject: string(m.Subject), ReplySubject: string(m.Reply), Headers: make(map[string][]byte, len(m.Headers)+2),
+	}
+	for _, h := range m.Headers {
+		out.Headers[string(h.Name)] = h.Value
+	}
+	out.Headers[wire.SubjectHeader], out.Headers[wire.ReplyHeader] = m.Subject, m.Reply
+	return o.Send(&out)
+}
+
+// flush implements delivery: nothing is kept.
+func (o *oneByOne) flush() error { return nil }

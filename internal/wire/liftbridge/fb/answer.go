@@ -10,7 +10,7 @@ type Answer struct {
 	Policy                    int8
 	Offset                    int64
 	ReceptionTime, CommitTime int64
-	Stream, Subject           []byte
+	Stream, Subject           string
 }
 
 // AnswerBatch is written for a publisher. It keeps nothing of what it is given. The
@@ -59,6 +59,9 @@ func (b *AnswerBatch) Reset(buf []byte) {
 // Len is how many answers there are.
 func (b *AnswerBatch) Len() int { return len(b.tables) }
 
+// Size is how long the batch is at least, bytes.
+func (b *AnswerBatch) Size() int { return b.size() }
+
 // Add adds an answer.
 func (b *AnswerBatch) Add(a *Answer) {
 	if len(b.buf) == 0 {
@@ -80,8 +83,8 @@ func (b *AnswerBatch) Add(a *Answer) {
 		le.PutUint64(b.buf[pos+ackReception:], uint64(a.ReceptionTime))
 		le.PutUint64(b.buf[pos+ackCommit:], uint64(a.CommitTime))
 		b.buf[pos+ackPolicy] = byte(a.Policy)
-		b.share(pos+ackStream, &b.streams, a.Stream)
-		b.share(pos+ackSubject, &b.subjects, a.Subject)
+		share(&b.body, pos+ackStream, &b.streams, a.Stream)
+		share(&b.body, pos+ackSubject, &b.subjects, a.Subject)
 	}
 	if is&isCorrelated != 0 {
 		b.text(pos+answerCorrelation, a.Correlation)
@@ -120,7 +123,7 @@ func (b *AnswerBatch) refuse(pos int, a *Answer) {
 	at := b.open(b.refusal, refusalSize)
 	le.PutUint32(b.buf[pos:], uint32(at-pos))
 	b.buf[at+refusalCode] = byte(a.Code)
-	b.share(at+refusalMessage, &b.refusals, []byte(a.Refusal))
+	share(&b.body, at+refusalMessage, &b.refusals, a.Refusal)
 }
 
 // The head of a batch of answers: places of the root and of its field in it.

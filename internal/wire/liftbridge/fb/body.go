@@ -1,7 +1,5 @@
 package fb
 
-import "bytes"
-
 // body is what follows the head of a batch that is being written.
 type body struct {
 	buf    []byte
@@ -79,8 +77,8 @@ func (b *body) text(pos int, text []byte) {
 
 // share has the reference at pos lead to a text that is written later, and once for
 // all that have it one after the other.
-func (b *body) share(pos int, c *column, text []byte) {
-	if !c.any || !bytes.Equal(b.texts[c.at+sizeOffset:c.end], text) {
+func share[T string | []byte](b *body, pos int, c *column, text T) {
+	if !c.any || string(b.texts[c.at+sizeOffset:c.end]) != string(text) {
 		b.texts = align(b.texts, sizeOffset)
 		c.any, c.at = true, uint32(len(b.texts))
 		b.texts = appendText(b.texts, text)
@@ -101,6 +99,12 @@ func (b *body) finish() []byte {
 		le.PutUint32(b.buf[r.pos:], base+r.text-r.pos)
 	}
 	return b.buf
+}
+
+// HeadSize is a length that no head of a batch of n messages or answers exceeds, with
+// this stream's name.
+func HeadSize(n int, stream string) int {
+	return rootAt + rootSize + sizeOffset + sizeOffset*n + sizeOffset + len(stream) + 1 + 7
 }
 
 // appendVector appends the vector of references to the tables, in the head: the body

@@ -90,7 +90,7 @@ func (b *MessageBatch) Add(m *Message) {
 	b.tables = append(b.tables, uint32(pos))
 	le.PutUint64(b.buf[pos+messageOffset:], uint64(m.Offset))
 	le.PutUint64(b.buf[pos+messageTime:], uint64(m.Time))
-	b.share(pos+messageSubject, &b.subjects, m.Subject)
+	share(&b.body, pos+messageSubject, &b.subjects, m.Subject)
 	b.vector(pos+messageValue, m.Value)
 	if has&hasKey != 0 {
 		b.vector(pos+places[0], m.Key)

@@ -250,7 +250,7 @@ func TestReadingAndWritingBatchesTakesNoMemoryForEachMessage(t *testing.T) {
 		}
 		out.Finish(head, "s", 0)
 	})
-	a := Answer{Correlation: []byte("c"), Stream: []byte("s"), Subject: []byte("s")}
+	a := Answer{Correlation: []byte("c"), Stream: "s", Subject: "s"}
 	tells := testing.AllocsPerRun(20, func() {
 		answers.Reset(buf)
 		for range n {
@@ -373,7 +373,7 @@ func TestTheLibraryReadsWhatPublishersAreAnswered(t *testing.T) {
 		a := Answer{Number: uint64(i)}
 		if i%2 == 0 {
 			a.Offset, a.ReceptionTime, a.CommitTime, a.Policy = int64(i), 1<<60, 1<<61, int8(i%3)
-			a.Stream, a.Subject = []byte("s"), fmt.Appendf(nil, "s.%d", i/4)
+			a.Stream, a.Subject = "s", fmt.Sprintf("s.%d", i/4)
 		} else {
 			a.Refusal, a.Code = fmt.Sprint("refusal ", i/8), int8(i%8)
 		}
@@ -398,7 +398,7 @@ func TestTheLibraryReadsWhatPublishersAreAnswered(t *testing.T) {
 			r.Answers(&a, i)
 			got := Answer{
 				Number: a.Number(), Correlation: a.CorrelationId(), Offset: a.Offset(), Policy: int8(a.AckPolicy()),
-				ReceptionTime: a.ReceptionTimestamp(), CommitTime: a.CommitTimestamp(), Stream: a.Stream(), Subject: a.Subject(),
+				ReceptionTime: a.ReceptionTimestamp(), CommitTime: a.CommitTimestamp(), Stream: string(a.Stream()), Subject: string(a.Subject()),
 			}
 			if f := a.Refusal(nil); f != nil {
 				got.Refusal, got.Code = string(f.Message()), int8(f.Code())
