@@ -125,6 +125,9 @@ func TestDeliveriesAreThoseOfANaiveMatcher(t *testing.T) {
 				continue
 			}
 			subj := randomSubject(rng, tokens[:3])
+			if rng.IntN(20) == 0 {
+				subj += []string{".", "..a", ".a.b.a.b.a.b.a"}[rng.IntN(3)]
+			}
 			r := publish(p, subj, "m")
 			p.HandOver()
 			var got []string
@@ -386,7 +389,7 @@ func TestTheCacheStaysWithinItsBytes(t *testing.T) {
 	if p.cache.used > 20_000 || q.cache.used > 20_000 || budget.used.Load() > 30_000 {
 		t.Errorf("%d and %d bytes, %d together", p.cache.used, q.cache.used, budget.used.Load())
 	}
-	if len(p.cache.exact) == 0 {
+	if len(p.cache.kept[bySubject]) == 0 {
 		t.Error("the cache is empty")
 	}
 	p.Release()
@@ -405,9 +408,31 @@ func TestInboxesStayOutOfTheExactCache(t *testing.T) {
 			t.Fatalf("got %+v", r)
 		}
 	}
-	if len(p.cache.exact) != 0 || len(p.cache.prefix) != 1 {
-		t.Errorf("%d exact, %d prefixes", len(p.cache.exact), len(p.cache.prefix))
+	if len(p.cache.kept[bySubject]) != 0 || len(p.cache.kept[byPrefix]) != 1 {
+		t.Errorf("%d exact, %d prefixes", len(p.cache.kept[bySubject]), len(p.cache.kept[byPrefix]))
 	}
+}
+
+func TestAcknowledgementsShareAnEntry(t *testing.T) {
+	s := NewSpace("A", nil)
+	s.Subscribe(sub("$JS.ACK.>", "", "1", &fakeSink{}))
+	s.Subscribe(sub("$JS.API.>", "", "2", &fakeSink{}))
+	s.Subscribe(sub("a.b", "", "3", &fakeSink{}))
+	p := internal(s)
+	for i := range 1000 {
+		if r := publish(p, fmt.Sprintf("$JS.ACK.S.c.1.%d.%d", i, i), "+ACK"); r.Clients != 1 {
+			t.Fatalf("got %+v", r)
+		}
+	}
+	for subj, want := range map[string]int{"$JS.ACK": 0, "$JS.ACK.": 0, "$JS.ACK.x": 1, "$JS.ACK..x": 0, "$JS.ACK.x..y": 0, "$JS.ACK.x.": 0, "$JS.ACKS.x.y": 0} {
+		if r := publish(p, subj, "m"); r.Clients != want {
+			t.Errorf("%q has %d receivers, want %d", subj, r.Clients, want)
+		}
+	}
+	if len(p.cache.kept[byStart]) != 2 { // $JS.ACK. and $JS.ACKS.
+		t.Errorf("%d starts", len(p.cache.kept[byStart]))
+	}
+	p.HandOver()
 }
 
 func TestStagedBytesAreHandedOverAtTheCap(t *testing.T) {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"strings"
 	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/routing"
@@ -36,16 +37,17 @@ const (
 	targetWeight = 64
 )
 
-// cache holds matches of one generation: by exact subject, and by prefix up to
-// the last dot where the last token makes no difference. Subjects of the second
-// kind never get into the first.
+// cache holds matches of one generation: by exact subject, by prefix up to the last
+// dot where the last token makes no difference, and by the tokens that count where
+// what is behind them makes none, however many tokens that is. Subjects of a later
+// kind never get into an earlier one.
 type cache struct {
 	generation uint64
 	limit      int
 	budget     *Budget
 
-	exact  map[string]*entry
-	prefix map[string]*entry
+	kept   [kinds]map[string]*entry
+	starts [maxStart + 1]int // entries byStart by their number of tokens
 	used   int
 	misses uint32
 
@@ -53,15 +55,30 @@ type cache struct {
 
 	recent *entry // the last exact entry found
 	family *entry // the last prefix entry found
+	begun  *entry // the last start entry found
 }
+
+// kind is what an entry is kept by.
+type kind uint8
+
+const (
+	bySubject kind = iota
+	byPrefix
+	byStart
+	kinds
+)
+
+// maxStart is how many tokens a start has at most: a lookup tries each number.
+const maxStart = 7
 
 // entry is who gets the messages of a subject.
 type entry struct {
-	key    string // the subject, or its prefix
+	key    string // the subject, its prefix, or its start
 	plain  []target
 	queues []group
 	all    []target // what plain and the groups' members are parts of
 	weight int
+	kind   kind
 	exact  bool // of one subject only, and kept
 	judged bool // denied is settled
 	denied bool
@@ -83,7 +100,9 @@ type target struct {
 
 func (c *cache) init(limit int, budget *Budget) {
 	c.limit, c.budget = limit, budget
-	c.exact, c.prefix = make(map[string]*entry), make(map[string]*entry)
+	for k := range c.kept {
+		c.kept[k] = make(map[string]*entry)
+	}
 	c.generation = ^uint64(0)
 }
 
@@ -91,17 +110,25 @@ func (c *cache) get(subject []byte) *entry {
 	if e := c.recent; e != nil && e.key == string(subject) {
 		return e
 	}
-	dot := bytes.LastIndexByte(subject, '.') + 1
-	if e := c.family; e != nil && dot < len(subject) && e.key == string(subject[:dot]) {
+	last := bytes.LastIndexByte(subject, '.') + 1
+	if e := c.family; e != nil && last < len(subject) && e.key == string(subject[:last]) {
 		return e
 	}
-	if e := c.exact[string(subject)]; e != nil {
+	if e := c.begun; e != nil && begins(subject, e.key) {
+		return e
+	}
+	if len(c.kept[byStart]) > 0 {
+		if e := c.started(subject); e != nil {
+			return e
+		}
+	}
+	if e := c.kept[bySubject][string(subject)]; e != nil {
 		c.recent = e
 		return e
 	}
-	if len(c.prefix) > 0 {
+	if len(c.kept[byPrefix]) > 0 {
 		if prefix, ok := routing.Prefix(subject); ok {
-			if e := c.prefix[string(prefix)]; e != nil {
+			if e := c.kept[byPrefix][string(prefix)]; e != nil {
 				c.family = e
 				return e
 			}
@@ -110,28 +137,72 @@ func (c *cache) get(subject []byte) *entry {
 	return nil
 }
 
-// add gives the entry of a result. Where there is room it is kept; otherwise it is
-// the passing one, which the next add uses again.
-func (c *cache) add(subject []byte, r *routing.Result[*Subscription]) *entry {
-	key, into := subject, c.exact
+// begins says whether a subject has a start and behind it tokens, none of them empty.
+func begins(subject []byte, start string) bool {
+	if len(subject) <= len(start) || string(subject[:len(start)]) != start {
+		return false
+	}
+	rest := subject[len(start):]
+	return rest[0] != '.' && rest[len(rest)-1] != '.' && !bytes.Contains(rest, emptyToken)
+}
+
+var emptyToken = []byte("..")
+
+// started looks for the entry of a subject's first tokens.
+func (c *cache) started(subject []byte) *entry {
+	at := 0
+	for n := 0; n <= maxStart; n++ {
+		if c.starts[n] > 0 {
+			if e := c.kept[byStart][string(subject[:at])]; e != nil && begins(subject, e.key) {
+				c.begun = e
+				return e
+			}
+		}
+		dot := bytes.IndexByte(subject[at:], '.')
+		if dot < 0 {
+			break
+		}
+		at += dot + 1
+	}
+	return nil
+}
+
+// place says under what the entry of a subject is kept, which counted up to a place.
+func place(subject []byte, r *routing.Result[*Subscription], upTo int) (key []byte, k kind) {
+	if bytes.IndexByte(subject[upTo:], '.') >= 0 && bytes.Count(subject[:upTo], dot) <= maxStart {
+		return subject[:upTo], byStart
+	}
 	if r.LastTokenFree {
 		if prefix, ok := routing.Prefix(subject); ok {
-			key, into = prefix, c.prefix
+			return prefix, byPrefix
 		}
 	}
+	return subject, bySubject
+}
+
+var dot = []byte(".")
+
+// add gives the entry of a result for which the subject counted up to a place. Where
+// there is room it is kept; otherwise it is the passing one, which the next add uses
+// again.
+func (c *cache) add(subject []byte, r *routing.Result[*Subscription], upTo int) *entry {
+	key, k := place(subject, r, upTo)
 	n := len(r.Plain)
 	for i := range r.Queues {
 		n += len(r.Queues[i].Members)
 	}
-	exact := len(key) == len(subject)
+	exact := k == bySubject
 	w := weight(len(key), n, exact)
 	if !c.room(w) {
 		c.passing.fill(r, n)
 		return &c.passing
 	}
-	e := &entry{key: string(key), exact: exact, weight: w}
+	e := &entry{key: string(key), kind: k, exact: exact, weight: w}
 	e.fill(r, n)
-	into[e.key] = e
+	c.kept[k][e.key] = e
+	if k == byStart {
+		c.starts[bytes.Count(key, dot)]++
+	}
 	return e
 }
 
@@ -205,7 +276,7 @@ func (c *cache) room(w int) bool {
 // evict makes room for w bytes where that takes few entries.
 func (c *cache) evict(w int) bool {
 	freed := 0
-	for _, m := range []map[string]*entry{c.exact, c.prefix} {
+	for _, m := range c.kept {
 		for key, e := range m {
 			if freed >= w {
 				break
@@ -221,11 +292,17 @@ func (c *cache) evict(w int) bool {
 func (c *cache) drop(e *entry) {
 	c.used -= e.weight
 	c.budget.give(e.weight)
+	if e.kind == byStart {
+		c.starts[strings.Count(e.key, ".")]--
+	}
 	if c.recent == e {
 		c.recent = nil
 	}
 	if c.family == e {
 		c.family = nil
+	}
+	if c.begun == e {
+		c.begun = nil
 	}
 }
 
@@ -234,18 +311,16 @@ func (c *cache) drop(e *entry) {
 const clearable = 256
 
 func (c *cache) clear() {
-	c.recent, c.family = nil, nil
+	c.recent, c.family, c.begun = nil, nil, nil
 	c.passing = entry{}
-	if len(c.exact) > clearable {
-		c.exact = make(map[string]*entry)
-	} else {
-		clear(c.exact)
+	for k, m := range c.kept {
+		if len(m) > clearable {
+			c.kept[k] = make(map[string]*entry)
+		} else {
+			clear(m)
+		}
 	}
-	if len(c.prefix) > clearable {
-		c.prefix = make(map[string]*entry)
-	} else {
-		clear(c.prefix)
-	}
+	c.starts = [maxStart + 1]int{}
 	c.budget.give(c.used)
 	c.used = 0
 }

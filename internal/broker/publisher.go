@@ -370,7 +370,8 @@ func (p *Publisher) find(to []byte) *entry {
 	if e := p.cache.get(to); e != nil {
 		return e
 	}
-	e := p.cache.add(to, p.space.Match(to))
+	r, upTo := p.space.matchUpTo(to)
+	e := p.cache.add(to, r, upTo)
 	if e == p.last {
 		p.last = nil // the passing entry, of another subject
 	}

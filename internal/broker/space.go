@@ -133,6 +133,11 @@ func (s *Space) Generation() uint64 { return s.table.Generation() }
 // Match gives the subscriptions for a subject. The result is immutable.
 func (s *Space) Match(subject []byte) *routing.Result[*Subscription] { return s.table.Match(subject) }
 
+// matchUpTo is Match, and says how much of the subject counted (see routing.Table).
+func (s *Space) matchUpTo(subject []byte) (r *routing.Result[*Subscription], upTo int) {
+	return s.table.MatchUpTo(subject)
+}
+
 // Interested says whether a client's subscription matches the subject.
 func (s *Space) Interested(subject []byte) bool {
 	r := s.table.Match(subject)

@@ -21,7 +21,9 @@
 //
 // A cache of exact subjects does not serve subjects whose last token is always
 // new, such as inboxes. Result.LastTokenFree says that the last token made no
-// difference; the result may then be kept under Prefix(subject).
+// difference; the result may then be kept under Prefix(subject). Where several tokens
+// are always new, as in those of acknowledgements, MatchUpTo says how many of the first
+// ones count.
 //
 // # Concurrency
 //

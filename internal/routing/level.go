@@ -152,10 +152,11 @@ func (l *level[T]) find(token string) int {
 	return -1
 }
 
+// last says that nothing but ">" may follow.
+func (l *level[T]) last() bool { return len(l.few) == 0 && len(l.many) == 0 && l.any.absent() }
+
 // empty says whether no token may follow.
-func (l *level[T]) empty() bool {
-	return len(l.few) == 0 && len(l.many) == 0 && l.any.absent() && l.rest.absent()
-}
+func (l *level[T]) empty() bool { return l.last() && l.rest.absent() }
 
 // each calls f for all nodes below.
 func (l *level[T]) each(f func(node[T])) {

@@ -6,24 +6,34 @@ import "bytes"
 // immutable and may be shared. Wildcards in subject are literals; a subject with an
 // empty token is matched by nothing. It keeps nothing of subject.
 func (t *Table[T]) Match(subject []byte) *Result[T] {
+	r, _ := t.MatchUpTo(subject)
+	return r
+}
+
+// MatchUpTo is Match, and says how much of subject it has looked at: the result holds
+// for every subject that begins with subject[:upTo], which ends with a dot or is empty,
+// and has a token or several behind it, none of them empty. It is len(subject) where
+// that holds for no part of it.
+func (t *Table[T]) MatchUpTo(subject []byte) (r *Result[T], upTo int) {
 	if emptyToken(subject) {
-		return t.none[0]
+		return t.none[0], len(subject)
 	}
 	var room [8]*leaf[T]
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	leaves, free := t.root.meet(room[:0], subject)
+	leaves, free, unread := t.root.meet(room[:0], subject)
+	upTo = len(subject) - unread
 	variant := 0
 	if free {
 		variant = 1
 	}
 	switch len(leaves) {
 	case 0:
-		return t.none[variant]
+		return t.none[variant], upTo
 	case 1:
-		return leaves[0].result(variant)
+		return leaves[0].result(variant), upTo
 	}
-	return merge(leaves, free)
+	return merge(leaves, free), upTo
 }
 
 // Prefix gives what a result with LastTokenFree may be kept under: subject up to
@@ -39,15 +49,19 @@ func Prefix(subject []byte) (prefix []byte, ok bool) {
 
 // meet appends the leaves that subject, which stands at the start of a token, meets
 // from l on down. free says that no pattern was met that has a literal in the place
-// of the subject's last token.
+// of the subject's last token; unread is how many of the last bytes make no
+// difference, whatever tokens stand there.
 //
 // It recurs only where both the token itself and "*" lead on, so never more often
 // than there are patterns.
-func (l *level[T]) meet(leaves []*leaf[T], subject []byte) (_ []*leaf[T], free bool) {
-	free = true
+func (l *level[T]) meet(leaves []*leaf[T], subject []byte) (_ []*leaf[T], free bool, unread int) {
+	free, unread = true, len(subject)
 	for {
 		if l.rest.leaf != nil {
 			leaves = append(leaves, l.rest.leaf)
+		}
+		if l.last() {
+			return leaves, free, min(unread, len(subject))
 		}
 		dot := bytes.IndexByte(subject, '.')
 		if dot < 0 {
@@ -57,15 +71,16 @@ func (l *level[T]) meet(leaves []*leaf[T], subject []byte) (_ []*leaf[T], free b
 		subject = subject[dot+1:]
 		switch {
 		case exact == nil && l.any.level == nil:
-			return leaves, free
+			return leaves, free, min(unread, len(subject))
 		case exact == nil:
 			l = l.any.level
 		case l.any.level == nil:
 			l = exact
 		default:
 			var branch bool
-			leaves, branch = l.any.level.meet(leaves, subject)
-			free = free && branch
+			var below int
+			leaves, branch, below = l.any.level.meet(leaves, subject)
+			free, unread = free && branch, min(unread, below)
 			l = exact
 		}
 	}
@@ -73,12 +88,12 @@ func (l *level[T]) meet(leaves []*leaf[T], subject []byte) (_ []*leaf[T], free b
 		leaves = append(leaves, l.any.leaf)
 	}
 	if l.ends == 0 {
-		return leaves, free
+		return leaves, free, 0
 	}
 	if n := l.literal(subject); n.leaf != nil {
 		leaves = append(leaves, n.leaf)
 	}
-	return leaves, false
+	return leaves, false, 0
 }
 
 // emptyToken says whether some token of subject is empty.

@@ -79,11 +79,13 @@ func TestTableAgreesWithAList(t *testing.T) {
 				}
 				toggle(t, table, &list, e)
 				s := vary(r, append(tokens, "*", ">", "", "zz"), nil)
-				before, want := table.Match([]byte(s)), list.match(s)
+				before, upTo := table.MatchUpTo([]byte(s))
+				want := list.match(s)
 				if got := show(before); got != want {
 					t.Fatalf("%q: matched %s, want %s", s, got, want)
 				}
 				checkPrefix(t, list, before, s, append(tokens, "zz", "*"))
+				checkUpTo(t, list, before, s, upTo, r, append(tokens, "zz", "*"))
 			}
 			for len(list) > 0 {
 				toggle(t, table, &list, list[r.IntN(len(list))])
@@ -124,6 +126,27 @@ func checkPrefix(t *testing.T, list model, r *Result[int], s string, tokens []st
 	for _, token := range tokens {
 		if other := string(prefix) + token; list.match(other) != show(r) {
 			t.Fatalf("%q matched %s and was free of its last token, but %q matches %s", s, show(r), other, list.match(other))
+		}
+	}
+}
+
+// checkUpTo holds a result for which a part of the subject counted against subjects
+// that have other tokens behind it.
+func checkUpTo(t *testing.T, list model, r *Result[int], s string, upTo int, random *rand.Rand, tokens []string) {
+	t.Helper()
+	if upTo == len(s) {
+		return
+	}
+	if upTo > 0 && s[upTo-1] != '.' {
+		t.Fatalf("%q is looked at up to %d", s, upTo)
+	}
+	for range 8 {
+		other := s[:upTo] + tokens[random.IntN(len(tokens))]
+		for range random.IntN(4) {
+			other += "." + tokens[random.IntN(len(tokens))]
+		}
+		if got := list.match(other); got != show(r) {
+			t.Fatalf("%q matched %s and was looked at up to %d, but %q matches %s", s, show(r), upTo, other, got)
 		}
 	}
 }

@@ -173,6 +173,34 @@ func TestLastTokenFreeSaysThatTheResultHoldsForThePrefix(t *testing.T) {
 	}
 }
 
+func TestMatchUpToSaysWhichTokensCount(t *testing.T) {
+	tests := []struct {
+		patterns, subject, want string
+	}{
+		{"$JS.ACK.>", "$JS.ACK.S.c.1.2.3", "$JS.ACK."},
+		{"$JS.ACK.> $JS.API.> foo", "$JS.ACK.S.c.1.2.3", "$JS.ACK."},
+		{"$JS.ACK.> $JS.ACK.S.>", "$JS.ACK.S.c.1.2.3", "$JS.ACK.S."},
+		{"$JS.ACK.> $JS.ACK.S.>", "$JS.ACK.T.c.1.2.3", "$JS.ACK.T."},
+		{"$JS.ACK.> *.*.*.*.1.>", "$JS.ACK.S.c.1.2.3", "$JS.ACK.S.c.1."},
+		{"$JS.ACK.> *.*.*.*.1.>", "$JS.ACK.S.c.2.2.3", "$JS.ACK.S.c.2."},
+		{"a.*", "a.b", "a.b"},
+		{"a.*", "a.b.c", "a.b."},
+		{"a.b.c", "x.y.z", "x."},
+		{">", "a.b", ""},
+		{"", "a.b", ""},
+		{"a.>", "a..b", "a..b"},
+	}
+	for _, tt := range tests {
+		table := New[int]()
+		for i, p := range strings.Fields(tt.patterns) {
+			table.Add(p, "", i)
+		}
+		if _, upTo := table.MatchUpTo([]byte(tt.subject)); tt.subject[:upTo] != tt.want {
+			t.Errorf("%q, %s: up to %q, want %q", tt.patterns, tt.subject, tt.subject[:upTo], tt.want)
+		}
+	}
+}
+
 func TestOnePatternServesBothKindsOfSubject(t *testing.T) {
 	table := New[int]()
 	table.Add("a.>", "q", 1)
