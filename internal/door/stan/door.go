@@ -50,7 +50,8 @@ type Door struct {
 	subs    subscriptions
 	started time.Time
 
-	stopped atomic.Bool
+	stopped    atomic.Bool
+	publishers sync.Pool // of *broker.Publisher, for answers
 
 	mu sync.RWMutex
 	// Guarded by mu.
@@ -122,6 +123,28 @@ func (d *Door) answer(reply string, data []byte) {
 		d.net.Publish(&broker.Message{Subject: []byte(reply), Data: data})
 	}
 }
+
+// answerAll sends answers together: those to one connection are written at once.
+func (d *Door) answerAll(answers []answer) {
+	if d.o.Network != nil {
+		for _, a := range answers {
+			d.net.Publish(&broker.Message{Subject: a.reply, Data: a.data})
+		}
+		return
+	}
+	p, ok := d.publishers.Get().(*broker.Publisher)
+	if !ok {
+		p = broker.NewPublisher(d.space, broker.PublisherOptions{Echo: true, CacheBytes: answerCache})
+	}
+	for _, a := range answers {
+		p.Publish(&broker.Message{Subject: a.reply, Data: a.data})
+	}
+	p.HandOver()
+	d.publishers.Put(p)
+}
+
+// answerCache is how many bytes a publisher of answers may remember of where they go.
+const answerCache = 64 << 10
 
 // lane is that of a client: its requests are handled in order.
 func (d *Door) lane(clientID string) *lane { return d.lanes[hash(clientID)%lanes] }

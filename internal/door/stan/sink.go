@@ -1,6 +1,7 @@
 package stan
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -108,10 +109,7 @@ type staging struct {
 const maxStagings = 1024
 
 // answer is one that HandOver sends.
-type answer struct {
-	reply string
-	data  []byte
-}
+type answer struct{ reply, data []byte }
 
 // Add implements broker.Stage.
 func (s *stage) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict {
@@ -158,17 +156,17 @@ func (s *stage) HandOver() {
 		s.taken, s.takenBytes = 0, 0
 	}
 	s.handAcks()
-	for _, a := range s.answers {
-		s.door.answer(a.reply, a.data)
+	if len(s.answers) > 0 {
+		s.door.answerAll(s.answers)
+		clear(s.answers)
+		s.answers = s.answers[:0]
 	}
-	clear(s.answers)
-	s.answers = s.answers[:0]
 }
 
 // tell answers a message once everything before it is handed over.
 func (s *stage) tell(m *broker.Message, data []byte) {
 	if len(m.Reply) > 0 {
-		s.answers = append(s.answers, answer{string(m.Reply), data})
+		s.answers = append(s.answers, answer{bytes.Clone(m.Reply), data})
 	}
 }
 
