@@ -19,8 +19,10 @@ verifies the copy. An import that was interrupted goes on where it was.`,
 		`  weir import jetstream --from nats://old.example:4222 --dry-run
   weir import jetstream --from nats://old.example:4222
   weir import stan /var/lib/nats-streaming
-  weir import stan --from nats://old.example:4222 --monitor http://old.example:8222`,
-		newImportJetStream(a), newImportStan(a))
+  weir import stan --from nats://old.example:4222 --monitor http://old.example:8222
+  weir import liftbridge /var/lib/liftbridge
+  weir import liftbridge --from old.example:9292`,
+		newImportJetStream(a), newImportStan(a), newImportLiftbridge(a))
 }
 
 // fromFlags say of which server, and who asks it.
@@ -86,13 +88,19 @@ func newImportJetStream(a *app) *cobra.Command {
 	return cmd
 }
 
+// bind is for a server that NATS clients connect to.
 func (f *fromFlags) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&f.from, "from", "", "`URL` of the server to copy from, several with commas")
+	flags.StringVar(&f.creds, "from-creds", "", "credentials `file` for there")
+	flags.StringVar(&f.nkey, "from-nkey", "", "`file` with an nkey seed for there")
+	f.bindAccess(flags)
+}
+
+// bindAccess is for what all servers have in common.
+func (f *fromFlags) bindAccess(flags *pflag.FlagSet) {
 	flags.StringVar(&f.user, "from-user", "", "user name there")
 	flags.StringVar(&f.pass, "from-password", "", "password there (WEIR_FROM_PASSWORD)")
 	flags.StringVar(&f.token, "from-token", "", "access token there (WEIR_FROM_TOKEN)")
-	flags.StringVar(&f.creds, "from-creds", "", "credentials `file` for there")
-	flags.StringVar(&f.nkey, "from-nkey", "", "`file` with an nkey seed for there")
 	flags.StringVar(&f.ca, "from-ca", "", "`file` with the authority that its certificate is of")
 	flags.StringVar(&f.cert, "from-cert", "", "`file` with a client certificate for there")
 	flags.StringVar(&f.key, "from-key", "", "`file` with the key of --from-cert")

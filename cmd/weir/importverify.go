@@ -62,11 +62,13 @@ func sameHeader(a, b []byte) bool {
 type comparison struct {
 	maxAge       time.Duration
 	interest     bool
+	thinned      bool // weir may have removed any
 	now          time.Time
 	sum          digest // of what weir has
 	same         uint64
 	expired      uint64 // that weir has removed for their age
 	unwanted     uint64 // that weir has removed because no consumer needs them
+	gone         uint64 // that weir has removed, as it may
 	wrong        uint64
 	examples     []string
 	next         func() (*record.View, error, bool)
@@ -99,6 +101,8 @@ func (c *comparison) missing(v *record.View) {
 		c.expired++
 	case c.interest:
 		c.unwanted++
+	case c.thinned:
+		c.gone++
 	default:
 		c.differ("message %d is missing", v.Seq)
 	}
