@@ -22,8 +22,8 @@ const (
 	noteLiftOCC      = "Liftbridge does not honour it either: streams say it themselves"
 )
 
-// liftKeys are Liftbridge's own keys, and ours: the first four, and other names for its
-// keys of TLS. They may be written with dots,
+// liftKeys are Liftbridge's own keys, and ours: the first four, authz, and NATS's names
+// for its keys of TLS. They may be written with dots,
 // as blocks in blocks, or with both.
 var liftKeys = block{
 	{names: "enabled", set: func(c *Config, v value) { c.Liftbridge.Enabled = v.boolean() }},
@@ -45,9 +45,10 @@ var liftKeys = block{
 	{names: "tls.cert tls.cert_file", set: func(c *Config, v value) { c.Liftbridge.Cert = v.str() }},
 	{names: "tls.client.auth.enabled tls.verify", set: func(c *Config, v value) { c.Liftbridge.ClientCerts = v.boolean() }},
 	{names: "tls.client.auth.ca tls.ca_file", set: func(c *Config, v value) { c.Liftbridge.ClientCA = v.str() }},
-	{names: "tls.client.authz.enabled authz.enabled", set: func(c *Config, v value) { c.Liftbridge.Authz.Enabled = v.boolean() }},
-	{names: "tls.client.authz.model authz.model", set: func(c *Config, v value) { c.Liftbridge.Authz.Model = v.located() }},
-	{names: "tls.client.authz.policy authz.policy", set: func(c *Config, v value) { c.Liftbridge.Authz.Policy = v.located() }},
+	{names: "tls.client.authz.enabled", set: func(c *Config, v value) { c.Liftbridge.Authz.Enabled = v.boolean() }},
+	{names: "tls.client.authz.model", set: func(c *Config, v value) { c.Liftbridge.Authz.Model = v.located() }},
+	{names: "tls.client.authz.policy", set: func(c *Config, v value) { c.Liftbridge.Authz.Policy = v.located() }},
+	{names: "authz", set: setLiftAuthz},
 	{names: "nats.servers nats.user nats.password nats.tls.cert nats.tls.key nats.tls.ca nats.embedded nats.embedded.config", note: noteLiftNATS},
 	{names: "streams.retention.max.bytes", set: func(c *Config, v value) { c.Liftbridge.Door.Defaults.MaxBytes = v.amount() }},
 	{names: "streams.retention.max.messages", set: func(c *Config, v value) { c.Liftbridge.Door.Defaults.MaxMessages = v.amount() }},

@@ -25,6 +25,17 @@ type located struct{ text, place string }
 
 func (v value) located() located { return located{v.str(), v.place() + ": " + v.key} }
 
+// setLiftAuthz reads our own block, which need not be turned on.
+func setLiftAuthz(c *Config, v value) {
+	a := &c.Liftbridge.Authz
+	a.Enabled = true
+	v.block(block{
+		{names: "enabled", set: func(_ *Config, v value) { a.Enabled = v.boolean() }},
+		{names: "model", set: func(_ *Config, v value) { a.Model = v.located() }},
+		{names: "policy", set: func(_ *Config, v value) { a.Policy = v.located() }},
+	})
+}
+
 // authzNamed is that part of a LiftAuthzConfig of which a change is one.
 type authzNamed struct {
 	enabled               bool

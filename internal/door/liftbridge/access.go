@@ -71,23 +71,10 @@ func (c *caller) receives(subject []byte) bool {
 	return c.May == nil || c.May.MayRead(string(subject))
 }
 
-// sees says whether a user is told of a partition: who may read it or publish to it.
+// sees says whether a user is told what a partition is like: who may read it or publish
+// to it.
 func (c *caller) sees(f *family, n int32) bool {
 	return c.May == nil || c.May.MayPublish(f.subjectOf(n)) || c.reads(f, n)
-}
-
-// knows says whether a user is told of a stream: of one of its partitions, or of those
-// that every client asks for.
-func (c *caller) knows(f *family) bool {
-	if c.May == nil || reserved(f.name) {
-		return true
-	}
-	for n := range int32(len(f.parts)) {
-		if c.sees(f, n) {
-			return true
-		}
-	}
-	return false
 }
 
 // alters judges a change of partitions: who may, may publish all that they take.

@@ -3,7 +3,6 @@ package liftbridge
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/weirmq/weir/internal/group"
 	"github.com/weirmq/weir/internal/stream"
@@ -19,7 +18,7 @@ func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) 
 		return nil, err
 	}
 	resp := &pb.FetchMetadataResponse{}
-	all := slices.DeleteFunc(d.families(c.Account), func(f *family) bool { return !c.knows(f) })
+	all := d.families(c.Account)
 	self := &pb.Broker{Id: d.o.ID}
 	if a := d.advertised.Load(); a != nil {
 		self.Host, self.Port = a.host, a.port
@@ -35,16 +34,16 @@ func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) 
 	resp.Brokers = []*pb.Broker{self}
 	if len(req.Streams) == 0 {
 		for _, f := range all {
-			resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(f))
+			resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(c, f))
 		}
 	}
 	for _, name := range req.Streams {
 		f := d.find(c.Account, name)
-		if f == nil || f.hidden || !c.knows(f) {
+		if f == nil || f.hidden {
 			resp.StreamMetadata = append(resp.StreamMetadata, &pb.StreamMetadata{Name: name, Error: pb.StreamMetadata_UNKNOWN_STREAM})
 			continue
 		}
-		resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(f))
+		resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(c, f))
 	}
 	for _, id := range req.Groups {
 		m, err := d.groupMetadata(ctx, group.Key{Account: c.Account, ID: id})
@@ -67,25 +66,35 @@ func (d *Door) groupMetadata(ctx context.Context, k group.Key) (*pb.ConsumerGrou
 	return &pb.ConsumerGroupMetadata{GroupId: k.ID, Coordinator: d.o.ID, Epoch: epoch}, nil
 }
 
-func (d *Door) streamMetadata(f *family) *pb.StreamMetadata {
-	m := &pb.StreamMetadata{
-		Name: f.name, Subject: f.subject, CreationTimestamp: f.parts[0].Created(), Partitions: make(map[int32]*pb.PartitionMetadata, len(f.parts)),
-	}
+// streamMetadata describes a stream. Of partitions that the caller may neither publish to
+// nor read it is told where they are alone, so that its client asks there and is refused.
+func (d *Door) streamMetadata(c *caller, f *family) *pb.StreamMetadata {
+	m := &pb.StreamMetadata{Name: f.name, Partitions: make(map[int32]*pb.PartitionMetadata, len(f.parts))}
 	for n, s := range f.parts {
+		if !c.sees(f, int32(n)) {
+			m.Partitions[int32(n)] = d.partitionPlace(int32(n))
+			continue
+		}
+		m.Subject, m.CreationTimestamp = f.subject, f.parts[0].Created()
 		m.Partitions[int32(n)] = d.partitionMetadata(s, int32(n))
 	}
 	return m
 }
 
+// partitionPlace says where a partition is.
+func (d *Door) partitionPlace(n int32) *pb.PartitionMetadata {
+	return &pb.PartitionMetadata{
+		Id: n, Leader: d.o.ID, Replicas: []string{d.o.ID}, Isr: []string{d.o.ID}, MessagesReceivedTimestamps: &pb.PartitionEventTimestamps{},
+		PauseTimestamps: &pb.PartitionEventTimestamps{}, ReadonlyTimestamps: &pb.PartitionEventTimestamps{},
+	}
+}
+
 func (d *Door) partitionMetadata(s *stream.Stream, n int32) *pb.PartitionMetadata {
 	gate, last := s.Config().Gate, newest(s.Partition())
-	m := &pb.PartitionMetadata{
-		Id: n, Leader: d.o.ID, Replicas: []string{d.o.ID}, Isr: []string{d.o.ID}, HighWatermark: last, NewestOffset: last,
-		Paused: gate.Paused, Readonly: gate.ReadOnly,
-		MessagesReceivedTimestamps: &pb.PartitionEventTimestamps{},
-		PauseTimestamps:            &pb.PartitionEventTimestamps{FirstTimestamp: gate.PausedFirst, LatestTimestamp: gate.PausedLast},
-		ReadonlyTimestamps:         &pb.PartitionEventTimestamps{FirstTimestamp: gate.ReadOnlyFirst, LatestTimestamp: gate.ReadOnlyLast},
-	}
+	m := d.partitionPlace(n)
+	m.HighWatermark, m.NewestOffset, m.Paused, m.Readonly = last, last, gate.Paused, gate.ReadOnly
+	m.PauseTimestamps.FirstTimestamp, m.PauseTimestamps.LatestTimestamp = gate.PausedFirst, gate.PausedLast
+	m.ReadonlyTimestamps.FirstTimestamp, m.ReadonlyTimestamps.LatestTimestamp = gate.ReadOnlyFirst, gate.ReadOnlyLast
 	if st := s.Partition().Status(); st.Records > 0 {
 		m.MessagesReceivedTimestamps.LatestTimestamp = st.LastTime
 		m.MessagesReceivedTimestamps.FirstTimestamp = d.firstTime(s, st.First)

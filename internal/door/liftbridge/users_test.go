@@ -144,7 +144,9 @@ func TestAUserHasToMayAllThatItsPartitionsTake(t *testing.T) {
 	}
 }
 
-func TestAUserIsToldOfItsStreamsOnly(t *testing.T) {
+// TestAUserIsToldWhatItsStreamsAreLike has others be there by name, so that clients get
+// the reason when they try to use them.
+func TestAUserIsToldWhatItsStreamsAreLike(t *testing.T) {
 	var u users
 	u.set("root", "A", nil)
 	u.set("reader", "A", may(t, "", "mine.>"))
@@ -155,28 +157,37 @@ func TestAUserIsToldOfItsStreamsOnly(t *testing.T) {
 		if _, err := r.CreateStream(root, &pb.CreateStreamRequest{Name: name, Subject: name}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for name, want := range map[string][]string{
-		"root": {"__activity", "__cursors", "mine.in", "mine.out", "yours"}, "reader": {"__activity", "__cursors", "mine.in", "mine.out"},
-		"writer": {"__activity", "__cursors", "mine.out"},
-	} {
-		resp, err := r.FetchMetadata(r.user(name), &pb.FetchMetadataRequest{})
-		if err != nil {
+		if _, err := r.Publish(root, &pb.PublishRequest{Stream: name}); err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		for _, s := range resp.StreamMetadata {
-			got = append(got, s.Name)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s is told of %q", name, got)
-		}
-		resp, err = r.FetchMetadata(r.user(name), &pb.FetchMetadataRequest{Streams: []string{"yours"}})
-		if err != nil || len(resp.StreamMetadata) != 1 {
-			t.Fatal(resp, err)
-		}
-		if unknown := resp.StreamMetadata[0].Error == pb.StreamMetadata_UNKNOWN_STREAM; unknown != (name != "root") {
-			t.Errorf("%s is told of the stream yours: %v", name, resp)
+	}
+	for name, want := range map[string][]string{
+		"root": {"mine.in", "mine.out", "yours"}, "reader": {"mine.in", "mine.out"}, "writer": {"mine.out"},
+	} {
+		for _, named := range [][]string{nil, {"mine.in", "mine.out", "yours"}} {
+			resp, err := r.FetchMetadata(r.user(name), &pb.FetchMetadataRequest{Streams: named})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			there := 0
+			for _, s := range resp.StreamMetadata {
+				p := s.Partitions[0]
+				switch {
+				case reserved(s.Name):
+					continue
+				case s.Error != 0 || p.GetLeader() != "me" || len(p.Isr) != 1 || p.PauseTimestamps == nil:
+					t.Errorf("%s is not told where %s is: %v", name, s.Name, s)
+				case p.MessagesReceivedTimestamps.LatestTimestamp > 0 && s.Subject == s.Name && s.CreationTimestamp > 0:
+					got = append(got, s.Name)
+				case p.MessagesReceivedTimestamps.LatestTimestamp > 0 || s.Subject != "" || s.CreationTimestamp > 0:
+					t.Errorf("%s is told something of %s: %v", name, s.Name, s)
+				}
+				there++
+			}
+			if !slices.Equal(got, want) || there != 3 {
+				t.Errorf("%s is told of %q, and there are %d", name, got, there)
+			}
 		}
 	}
 }
