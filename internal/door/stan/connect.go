@@ -1,6 +1,7 @@
 package stan
 
 import (
+	"sync"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -79,9 +80,12 @@ func (d *Door) probe(old *client, r *wire.ConnectRequest, reply string) {
 		}
 	}
 	alarm := newAlarm(func() { lane.push(settle(false)) })
+	var once sync.Once // it may answer as often as it likes
 	d.await(inbox, func(there bool) {
-		d.clock.clear(alarm)
-		lane.push(settle(there))
+		once.Do(func() {
+			d.clock.clear(alarm)
+			lane.push(settle(there))
+		})
 	})
 	if d.ask(old.HeartbeatInbox, inbox) {
 		d.clock.set(alarm, probeTimeout)

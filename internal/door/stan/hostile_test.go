@@ -230,6 +230,35 @@ func TestPingsOfUnknownClientsAreRefused(t *testing.T) {
 	}
 }
 
+// TestAClientThatAnswersItsProbeOftenIsThere: each answer costs nothing that stays.
+func TestAClientThatAnswersItsProbeOftenIsThere(t *testing.T) {
+	r := newRig(t)
+	p := r.absent("me")
+	hold := make(chan struct{})
+	newcomer := streamtest.NewInbox(t, r.space)
+	q := wire.ConnectRequest{ClientID: "me", HeartbeatInbox: newcomer.Subject}
+	answer := streamtest.Send(t, r.space, "_STAN.discover.tc", nil, q.Append(nil))
+	probe := p.beats.Next(t)
+	lane := r.door.lane("me")
+	held := make(chan struct{})
+	lane.push(func() { close(held); <-hold })
+	<-held
+	for range 1000 {
+		r.space.Publish(&broker.Message{Subject: []byte(probe.Reply)})
+	}
+	lane.mu.Lock()
+	tasks := len(lane.tasks)
+	lane.mu.Unlock()
+	close(hold)
+	if tasks > 2 { // of the answer, and of the time that it did not come in
+		t.Errorf("%d tasks wait", tasks)
+	}
+	var resp wire.ConnectResponse
+	if err := resp.Decode(answer.Next(t).Data); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConnectionIDsOfAnyBytesOutliveARestart(t *testing.T) {
 	r := newRig(t)
 	ids := []string{"plain", "\xff\x00\xfe", notText + "AAAA", "é"}

@@ -71,6 +71,27 @@ func TestCloseTakesEffectBehindEarlierAcks(t *testing.T) {
 	s.quiet()
 }
 
+func TestCloseTakesEffectBehindEarlierPublishes(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	const n = 50
+	for i := range n {
+		p.publish(fmt.Sprintf("new.%d", i%5), "m") // they wait for their channels to be made
+	}
+	if text := p.close(); text != "" {
+		t.Fatal(text)
+	}
+	for range n {
+		if text := p.acked(); text != "" {
+			t.Error(text)
+		}
+	}
+	p.publish("new.0", "late")
+	if text := p.acked(); text != wire.InvalidPubReq {
+		t.Errorf("behind the close: %q", text)
+	}
+}
+
 func TestAckInboxIsHeardBeforeTheResponse(t *testing.T) {
 	r := newRig(t)
 	p := r.connect("me")
