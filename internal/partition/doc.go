@@ -50,6 +50,12 @@
 // beginning by Trim, in between by Reclaim, which never takes what a checkpoint's
 // replay or an open cut may still read.
 //
+// # Looking for subjects
+//
+// Readers of some subjects (ReaderOf, NextOf, LastOf, LastSequences, SequencesOf) pass over
+// parts of the log that the store knows to be without them, if it is a Skipper. Who reads
+// back for the last record of a subject begins at the end. What is found is the same.
+//
 // # Concurrency
 //
 // The package starts no goroutine and reads no clock. Locks, in order: saving,

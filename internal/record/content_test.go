@@ -41,3 +41,28 @@ func TestAFrameOfAGapEndsBeforeItsBase(t *testing.T) {
 		t.Fatalf("%+v, %d, %v", f, n, err)
 	}
 }
+
+func TestASubjectIsThatOfItsRecord(t *testing.T) {
+	var a Area
+	all := []Parts{
+		{Subject: []byte("plain"), Data: []byte("data")}, {Subject: []byte("s"), Header: []byte("h"), Reply: []byte("reply"), Key: []byte("key"), TTL: 7},
+		{}, {Subject: []byte("all"), HasID: true, Attrs: []byte("attrs"), Rollup: RollupAll},
+	}
+	for i := range all {
+		a.Append(&all[i])
+	}
+	f := Seal(Header{Base: 3}, a.Buf, a.Slots)
+	for i := range all {
+		if got, err := f.Subject(i); err != nil || string(got) != string(all[i].Subject) {
+			t.Errorf("record %d: %q, %v", i, got, err)
+		}
+	}
+	f.Area[0]++ // another version
+	if _, err := f.Subject(0); !errors.Is(err, ErrDamaged) {
+		t.Errorf("subject of something else: %v", err)
+	}
+	f.Area = f.Area[:20]
+	if _, err := f.Subject(3); !errors.Is(err, ErrDamaged) {
+		t.Errorf("subject of a record that is cut off: %v", err)
+	}
+}

@@ -64,13 +64,13 @@ func (l *Log) collect(seg *segment, frames []*record.Frame, whole bool) {
 
 // addFrames adds the records of frames with their areas.
 func addFrames(b *roster.Builder, frames []*record.Frame) error {
-	var v record.View
 	for _, f := range frames {
 		for i := range int(f.Count) {
-			if err := f.RecordTo(&v, i); err != nil {
+			subject, err := f.Subject(i)
+			if err != nil {
 				return err
 			}
-			b.Add(v.Subject, v.Seq)
+			b.Add(subject, f.Seq(i))
 		}
 	}
 	return nil

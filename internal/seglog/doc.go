@@ -29,6 +29,12 @@
 // segment, before it is journalled, and the journal keeps the place only. The file
 // stays as long as the journal may name what is in it. Fetch reads it back at recovery.
 //
+// A sealed segment's footer has a roster of its subjects, package roster. It is gathered
+// while frames are written behind, in bounded memory, or read from the segment when that
+// is sealed. Skip and SkipBack say by it what readers of some subjects may pass over; a
+// roster is a hint, and where there is none they read. Rosters that were read are kept in
+// a cache of a fixed size for the volume.
+//
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //
@@ -40,7 +46,7 @@
 // Log.turn, which makes its holder the only one who changes a log's files that count,
 // and is with reclaiming the one lock held during I/O (readers and Append never take
 // them); Log.mu, for the tail and the immutable list of segments; then one of
-// files.mu, Volume.mu and Volume.cacheMu, which are never held together.
+// files.mu, rosters.mu, Volume.mu and Volume.cacheMu, which are never held together.
 //
 // Called by partition, through its own interface, by assembly, which opens the
 // volume and joins Run, and by check.
