@@ -172,9 +172,9 @@ func (r *rooms) serveGroups(name string) {
 	}))
 }
 
-// tls reads the certificates; nil where there are none.
+// tls reads the certificates; nil where there are none, or nobody is served.
 func (l *LiftbridgeConfig) tls() (*tls.Config, error) {
-	if l.Cert == "" {
+	if !l.Enabled || l.Cert == "" {
 		return nil, nil
 	}
 	cert, err := tls.LoadX509KeyPair(l.Cert, l.Key)

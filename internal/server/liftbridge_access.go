@@ -6,11 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/auth/policy"
 	liftdoor "github.com/weirmq/weir/internal/door/liftbridge"
+	"golang.org/x/sync/singleflight"
 )
 
 // LiftAuthzConfig is what Liftbridge's clients may do by the names of their certificates.
@@ -102,12 +104,14 @@ func (r *rooms) reloadLiftbridge(l *LiftbridgeConfig, certificates *tls.Config) 
 
 // liftKeeper is auth as the Liftbridge door sees it. Each call shows who makes it, and
 // a hashed password takes long to compare: who was let in is remembered until users are
-// configured anew.
+// configured anew, and of those who show the same at a time, as after that, one is judged.
 type liftKeeper struct {
-	rooms *rooms
+	rooms  *rooms
+	asking singleflight.Group
 
 	mu    sync.Mutex
 	by    *auth.Authenticator             // who let them in; guarded by mu
+	turn  uint64                          // of by; guarded by mu
 	known map[[32]byte]*liftdoor.Identity // by the sum of what they showed; guarded by mu
 }
 
@@ -121,32 +125,52 @@ func (k *liftKeeper) Authenticate(c liftdoor.Credentials) (*liftdoor.Identity, e
 		return &liftdoor.Identity{Account: k.rooms.liftAccount}, nil
 	}
 	sum := sumOf(&c)
-	k.mu.Lock()
-	if k.by != a {
-		k.by, k.known = a, map[[32]byte]*liftdoor.Identity{}
-	}
-	id := k.known[sum]
-	k.mu.Unlock()
+	id, turn := k.remembered(a, sum)
 	if id != nil {
 		return id, nil
 	}
-	u, err := a.Authenticate(auth.Credentials{User: c.User, Password: c.Password, Token: c.Token, Certificate: c.Certificate})
+	judged, err, _ := k.asking.Do(strconv.FormatUint(turn, 36)+string(sum[:]), func() (any, error) {
+		if id, _ := k.remembered(a, sum); id != nil {
+			return id, nil // somebody else was faster
+		}
+		u, err := a.Authenticate(auth.Credentials{User: c.User, Password: c.Password, Token: c.Token, Certificate: c.Certificate})
+		if err != nil {
+			return nil, err
+		}
+		id := &liftdoor.Identity{Account: u.Account.Name, User: u.Name}
+		if u.Permissions != nil {
+			id.May = liftPermissions{u.Permissions}
+		}
+		k.remember(a, sum, id)
+		return id, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	id = &liftdoor.Identity{Account: u.Account.Name, User: u.Name}
-	if u.Permissions != nil {
-		id.May = liftPermissions{u.Permissions}
-	}
+	return judged.(*liftdoor.Identity), nil
+}
+
+// remembered is who was let in by these users before, if anybody.
+func (k *liftKeeper) remembered(a *auth.Authenticator, sum [32]byte) (id *liftdoor.Identity, turn uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.by == a {
-		if len(k.known) >= maxKnown {
-			clear(k.known)
-		}
-		k.known[sum] = id
+	if k.by != a {
+		k.by, k.known = a, map[[32]byte]*liftdoor.Identity{}
+		k.turn++
 	}
-	return id, nil
+	return k.known[sum], k.turn
+}
+
+func (k *liftKeeper) remember(a *auth.Authenticator, sum [32]byte, id *liftdoor.Identity) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by != a {
+		return
+	}
+	if len(k.known) >= maxKnown {
+		clear(k.known)
+	}
+	k.known[sum] = id
 }
 
 // sumOf tells credentials apart without keeping them.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,6 +108,12 @@ func TestPoliciesAreReadFromBothFiles(t *testing.T) {
 		if ok, err := p.Allows("ben", "s", "Publish"); ok || err != nil {
 			t.Error(name, ok, err)
 		}
+	}
+	unused := strings.Replace(strings.Replace(weirAccess, "authz", "enabled: false, authz", 1), "DIR", "NOWHERE", -1)
+	if c, err := liftConfig(t, "weir.conf", unused); err != nil || c.Liftbridge.Enabled {
+		t.Error("files of what is turned off are read: ", err)
+	} else if secure, err := c.Liftbridge.tls(); err != nil || secure != nil {
+		t.Error("files of what is turned off are read: ", err)
 	}
 	off := strings.Replace(weirAccess, "authz {", "authz { enabled: false,", 1)
 	c, err := liftConfig(t, "weir.conf", inDir(dir, off))
@@ -211,6 +218,18 @@ func TestWhoWasLetInIsRememberedUntilUsersChange(t *testing.T) {
 	}
 	if again, err := k.Authenticate(ann); err != nil || again != id {
 		t.Error("it is judged again: ", err)
+	}
+	configure(auth.Options{Default: a, Users: []auth.User{{Name: "ann", Password: string(hash), Permissions: only}}})
+	var all [8]*liftdoor.Identity
+	var asking sync.WaitGroup
+	for i := range all {
+		asking.Go(func() { all[i], _ = k.Authenticate(ann) })
+	}
+	asking.Wait()
+	for _, one := range all {
+		if one == nil || one == id || one != all[0] {
+			t.Fatal("those who ask at the same time are judged one by one: ", all)
+		}
 	}
 	for _, c := range []liftdoor.Credentials{{}, {User: "ann"}, {User: "ann", Password: "q"}, {User: "annp"}, {Token: "ann"}} {
 		if id, err := k.Authenticate(c); err == nil {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/api/weirfb"
 	"github.com/weirmq/weir/internal/auth/policy"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"google.golang.org/grpc"
@@ -166,12 +167,33 @@ func asyncly(ctx context.Context, c pb.APIClient, req *pb.PublishRequest) error 
 	return errors.Join(err, a.CloseSend())
 }
 
+// inBatch publishes one message in a batch.
+func inBatch(ctx context.Context, conn *grpc.ClientConn, req *pb.PublishRequest) error {
+	call, err := weirfb.NewStreamClient(forced{conn}).Publish(ctx)
+	if err != nil {
+		return err
+	}
+	if err := call.Send(batchOf(req)); err != nil {
+		return err
+	}
+	batch, err := call.Recv()
+	if err != nil {
+		return err
+	}
+	var a weirfb.Answer
+	if batch.Answers(&a, 0); a.Refusal(nil) != nil {
+		return status.Error(codes.Unknown, a.Refusal(nil).Code().String()+" "+string(a.Refusal(nil).Message()))
+	}
+	return call.CloseSend()
+}
+
 // TestEachCallNeedsItsRule makes every call twice: with all rules but its own, and with
 // its own alone.
 func TestEachCallNeedsItsRule(t *testing.T) {
 	ca := newAuthority(t)
 	r := newRig(t, ca.secure)
-	c := pb.NewAPIClient(r.as(ca, "ann"))
+	conn := r.as(ca, "ann")
+	c := pb.NewAPIClient(conn)
 	ctx := r.ctx()
 	if _, err := c.CreateStream(ctx, &pb.CreateStreamRequest{Name: "s", Subject: "s"}); err != nil {
 		t.Fatal(err)
@@ -200,6 +222,16 @@ func TestEachCallNeedsItsRule(t *testing.T) {
 		}, codes.OK},
 		{"PublishAsync", "s, Publish", func() error {
 			return asyncly(ctx, c, &pb.PublishRequest{Stream: "s"})
+		}, codes.OK},
+		{"weir.Stream/Publish", "s, Publish", func() error {
+			return inBatch(ctx, conn, &pb.PublishRequest{Stream: "s"})
+		}, codes.OK},
+		{"weir.Stream/Subscribe", "s, Subscribe", func() error {
+			call, err := weirfb.NewStreamClient(forced{conn}).Subscribe(ctx, requestOf(&pb.SubscribeRequest{Stream: "s"}, 0, 0))
+			if err == nil {
+				_, err = call.Recv()
+			}
+			return err
 		}, codes.OK},
 		{"PublishToSubject", "s, PublishToSubject", func() error {
 			_, err := c.PublishToSubject(ctx, &pb.PublishToSubjectRequest{Subject: "s"})
@@ -246,7 +278,7 @@ func TestEachCallNeedsItsRule(t *testing.T) {
 			return err
 		}, codes.OK},
 	}
-	if got, want := len(calls), len(pb.API_ServiceDesc.Methods)+len(pb.API_ServiceDesc.Streams); got != want {
+	if got, want := len(calls), len(pb.API_ServiceDesc.Methods)+len(pb.API_ServiceDesc.Streams)+len(batchService.Streams); got != want {
 		t.Fatalf("%d of %d calls are made", got, want)
 	}
 	for _, call := range calls {
@@ -259,7 +291,7 @@ func TestEachCallNeedsItsRule(t *testing.T) {
 		r.door.UpdateRules(policyOf(t, others...))
 		resource, action, _ := strings.Cut(call.rule, ", ")
 		text := "The client is not authorized to call " + action + " on resource " + resource
-		if call.name == "PublishAsync" {
+		if call.name == "PublishAsync" || call.name == "weir.Stream/Publish" {
 			text = "PERMISSION_DENIED " + text
 		}
 		t.Log(call.name)

@@ -15,6 +15,10 @@
 // What a stream was created with stands in the metadata of its JetStream
 // configuration, where JetStream's users see and change it (settings.go).
 //
+// Who makes a call, and with which certificate, is found out for each (caller.go). What
+// it may do is asked of its user's permissions and of a policy (access.go). UpdateRules
+// has calls that go on judged again (rules.go).
+//
 // # Promises
 //
 // An ack, whatever its policy, says that the message is on stable storage. A publish
