@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	flatbuffers "github.com/google/flatbuffers/go"
@@ -414,5 +418,32 @@ func inFlight(b *testing.B, each int, send func(n int) error, receive func() int
 	}
 	if err := <-sent; err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestTheProgramOfTheDocumentationPrintsWhatItSays runs the program of
+// docs/flatbuffers.md.
+func TestTheProgramOfTheDocumentationPrintsWhatItSays(t *testing.T) {
+	_, addr, c := start(t, "")
+	if err := c.CreateStream(deadline(t), "orders", "orders"); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/flatbuffers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, behind, _ := strings.Cut(string(page), "\n```go\n")
+	program, behind, _ := strings.Cut(behind, "\n```\n")
+	_, behind, _ = strings.Cut(behind, "\n```\n")
+	prints, _, _ := strings.Cut(behind, "```\n")
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("go", "run", file, addr)
+	run.Dir = "../.." // in the module that has the generated code
+	out, err := run.CombinedOutput()
+	if err != nil || string(out) != prints {
+		t.Fatalf("%v: the program prints\n%s\nnot\n%s", err, out, prints)
 	}
 }
