@@ -2,9 +2,11 @@ package stan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream/streamtest"
@@ -196,6 +198,38 @@ func TestPingsAreAnsweredWhileRequestsWait(t *testing.T) {
 		t.Error(text)
 	}
 	close(hold)
+}
+
+// TestHeartbeatsAndPingsDoNotWaitForDeliveries: a subscriber takes no more messages, so
+// that whoever delivers waits for it.
+func TestHeartbeatsAndPingsDoNotWaitForDeliveries(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.HeartbeatInterval, o.HeartbeatTimeout, o.HeartbeatFails = 20*time.Millisecond, 20*time.Millisecond, math.MaxInt
+	})
+	p, silent := r.connect("me"), r.absent("silent")
+	const n = 2000
+	s := p.subscribe(wire.SubscriptionRequest{Subject: "foo", MaxInFlight: n, AckWaitInSecs: 3600})
+	room := cap(s.in.C)
+	if room >= n {
+		t.Fatalf("the subscriber has room for %d", room)
+	}
+	for _, m := range numbers(n) {
+		p.publish("foo", m)
+	}
+	streamtest.Await(t, "the subscriber is full", func() bool { return len(s.in.C) == room })
+	if text := p.ping(); text != "" {
+		t.Error(text)
+	}
+	for len(silent.beats.C) > 0 {
+		<-silent.beats.C
+	}
+	silent.beats.Next(t)
+	s.want(count(1, n)...)
+	for range n {
+		if text := p.acked(); text != "" {
+			t.Fatal(text)
+		}
+	}
 }
 
 func TestSubscribeIsAnsweredBeforeABigReplayIsOver(t *testing.T) {
