@@ -52,8 +52,11 @@ func (p *Partition) ReaderOf(f *subject.Filter, from uint64) *Reader {
 // Skip passes over what holds nothing that is looked for, as far as little effort shows
 // it; more says that there may be more of that. Next does so by itself, to the end.
 func (r *Reader) Skip() (more bool) {
+	if r.skip == nil || r.next <= r.asked {
+		return false
+	}
 	committed := r.p.committed.Load()
-	if r.skip == nil || r.next <= r.asked || r.next > committed {
+	if r.next > committed {
 		return false
 	}
 	first, last := r.skip.Skip(r.filter, r.next)
@@ -72,7 +75,7 @@ func (r *Reader) Next() (record.View, error) {
 		if first := r.p.first.Load(); r.next < first {
 			r.seek(first)
 		}
-		for r.Skip() {
+		for r.skip != nil && r.Skip() {
 		}
 		if r.next > r.p.committed.Load() {
 			return record.View{}, io.EOF

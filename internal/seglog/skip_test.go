@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
@@ -325,6 +327,80 @@ func TestOtherSegmentsAreNotRead(t *testing.T) {
 			}
 		}
 	})
+}
+
+// While frames come, are sealed, written anew and trimmed, readers of few subjects find
+// each record that is not gone.
+func TestSkippingBesideTheWriter(t *testing.T) {
+	o := small(newDisk(t))
+	o.RosterCache = 3_000
+	v := openVolume(t, o)
+	runFlusher(t, v)
+	l := openLog(t, v, testID)
+	const last = 6_000
+	name := func(seq uint64) string { return fmt.Sprintf("s.%d", seq/300%7) }
+	var wg sync.WaitGroup
+	for reader := range uint64(3) {
+		f := subject.FilterOf([]string{"s.1", "s.2", "*.3"}[reader])
+		wg.Go(func() {
+			c := l.Cursor(1)
+			defer c.Close()
+			seen := uint64(1) // all before it that is kept was found
+			for from, asked := uint64(1), uint64(0); from <= last; {
+				if from > l.Last() {
+					runtime.Gosched()
+					continue
+				}
+				if from > asked {
+					if from, asked = l.Skip(f, from); from > asked {
+						continue
+					}
+					c.Seek(from)
+				}
+				r, err := c.Next()
+				if err == io.EOF {
+					runtime.Gosched()
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				from = r.Seq + 1
+				if !f.Matches(r.Subject) {
+					continue
+				}
+				for ; seen < r.Seq; seen++ { // multiples of 5 are never deleted
+					if seen%5 == 0 && seen >= l.First() && f.MatchesString(name(seen)) {
+						t.Errorf("%d (%s) is passed over on the way to %d", seen, name(seen), r.Seq)
+						return
+					}
+				}
+				seen = r.Seq + 1
+			}
+		})
+	}
+	wg.Go(func() {
+		var dead seqset.Set
+		for seq := uint64(1); seq <= last; seq += 4 {
+			l.Append(subjectFrame(seq, 60, name(seq), name(seq+1), name(seq+2), name(seq+3)))
+			if seq%400 != 1 {
+				continue
+			}
+			for s := l.First(); s < seq; s++ {
+				if s%5 != 0 {
+					dead.Add(s)
+				}
+			}
+			l.Trim(seq / 4)
+			if !logtest.Reclaim(t, l, &dead, nil) {
+				if err := l.Checkpoint(nil); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	wg.Wait()
 }
 
 // One call does not read rosters without end.
