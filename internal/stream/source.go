@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"io"
 	"math"
 	"slices"
 
@@ -114,9 +115,11 @@ func (s *source) scan() (consumer.Item, consumer.Answer) {
 			}
 			continue
 		}
+		committed := s.part.Committed()
 		v, err := s.reader.Next()
 		if err != nil {
-			if s.reader.Position() > s.part.Committed() {
+			// The end may be before what is committed: the last records may be gone.
+			if s.reader.Position() > s.part.Committed() || errors.Is(err, io.EOF) && committed == s.part.Committed() {
 				return consumer.Item{Seq: s.reader.Position()}, consumer.End
 			}
 			continue // a damaged record: passed over, the reader has moved on
