@@ -176,7 +176,9 @@ func (r *liftGathering) run(ctx context.Context, until uint64) error {
 	if r.again {
 		from--
 	}
-	s, err := r.subscribe(ctx, &pb.SubscribeRequest{StartPosition: pb.StartPosition_OFFSET, StartOffset: int64(from)})
+	s, err := r.subscribe(ctx, &pb.SubscribeRequest{
+		StartPosition: pb.StartPosition_OFFSET, StartOffset: int64(from), StopPosition: pb.StopPosition_STOP_OFFSET, StopOffset: int64(until) - 1,
+	})
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,9 @@ func (m *importingPartition) copy(ctx context.Context) (err error) {
 	if err := m.survey(); err != nil {
 		return err
 	}
+	if err := m.removeLeft(ctx); err != nil {
+		return err
+	}
 	if !m.there {
 		if err := m.make(ctx); err != nil {
 			return err
@@ -182,6 +185,27 @@ func (m *importingPartition) has(ctx context.Context) (bool, error) {
 		return false, nil // its other partitions are there
 	}
 	return false, fmt.Errorf("weir has a stream %s that is not this one", other)
+}
+
+// removeLeft removes the partition from weir where its stream is not there yet, and what
+// an earlier run has made of it is not all any more. What is all of it stays.
+func (m *importingPartition) removeLeft(ctx context.Context) error {
+	if !m.there || m.set.Partition == 0 {
+		return nil
+	}
+	st, err := m.dst.state(ctx, m.stream)
+	if err != nil {
+		return fmt.Errorf("look at what an earlier run has made: %w", err)
+	}
+	first, err := m.settingsOf(ctx, wire.PartitionName(m.set.Name, 0))
+	if first != nil || err != nil || st.LastSeq == m.head.Last && st.Msgs == m.head.Records {
+		return err
+	}
+	if err := m.dst.ask(ctx, "STREAM.DELETE."+m.stream, nil, new(struct{})); err != nil {
+		return fmt.Errorf("remove what an earlier run has made: %w", err)
+	}
+	m.there, m.out.There = false, false
+	return nil
 }
 
 // make makes the stream in weir, without limits.

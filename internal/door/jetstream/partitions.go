@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"strings"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/stream"
@@ -70,6 +71,13 @@ func partOf(m *stream.Member) string {
 		return "it is a partition of the stream " + m.Family + ", which is deleted as a whole"
 	}
 	return "it is a partition of the stream " + m.Family + ", which is deleted as a whole through the door that made it"
+}
+
+// alone says whether a partition is of a stream that is not there: its first one is missing,
+// as while they are restored.
+func (c *call) alone(s *stream.Stream, m *stream.Member) bool {
+	of := strings.TrimSuffix(s.Name(), stream.PartitionName("", m.Index))
+	return c.dir.Find(c.space.Name(), stream.PartitionName(of, 0)) == nil
 }
 
 // familyConfigs are the configurations of the partitions.

@@ -287,7 +287,7 @@ func streamDelete(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	consumers := s.Consumers()
-	if m := s.Config().Member; m != nil {
+	if m := s.Config().Member; m != nil && !c.alone(s, m) {
 		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", partOf(m))
 	}
 	if err := c.dir.Drop(c.ctx, s); err != nil {
