@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 )
 
@@ -451,6 +452,62 @@ func TestASubscriberOfBatchesThatReadsNothingHoldsUpNobody(t *testing.T) {
 				t.Fatalf("message %d is %d of %d bytes", n, m.Offset(), m.ValueLength())
 			}
 			n++
+		}
+	}
+}
+
+// given is a call in which a client sends these messages.
+type given struct {
+	grpc.ServerStream
+	messages [][]byte
+}
+
+func (g *given) RecvMsg(m any) error {
+	if len(g.messages) == 0 {
+		return io.EOF
+	}
+	m.(*received).Buffer = mem.SliceBuffer(g.messages[0])
+	g.messages = g.messages[1:]
+	return nil
+}
+
+func TestABatchWeighsWhatItHoldsUntilItsLastMessageIsAnswered(t *testing.T) {
+	two := batchOf(&pb.PublishRequest{Stream: "s", Value: []byte("x")}, &pb.PublishRequest{Stream: "s"}).FinishedBytes()
+	padded := append(slices.Clone(two), make([]byte, 3<<20)...)
+	// One value that both messages refer to.
+	b := flatbuffers.NewBuilder(0)
+	value := b.CreateByteVector(make([]byte, 20<<20))
+	var shared []flatbuffers.UOffsetT
+	for range 2 {
+		weirfb.NewMessageStart(b)
+		weirfb.NewMessageAddValue(b, value)
+		shared = append(shared, weirfb.NewMessageEnd(b))
+	}
+	all := tables(b, shared)
+	weirfb.PublishBatchStart(b)
+	weirfb.PublishBatchAddMessages(b, all)
+	b.Finish(weirfb.PublishBatchEnd(b))
+	none := batchOf().FinishedBytes()
+
+	call := &publishing{ServerStream: &given{messages: [][]byte{two, padded, b.FinishedBytes(), none}}, budget: 64 << 20}
+	for i, want := range []int64{
+		int64(len(two)) + 2*requestWeight,
+		int64(len(padded)) + 2*requestWeight,
+		asyncBytes,
+		0,
+	} {
+		list, weight, err := call.receive()
+		if err != nil || weight != want {
+			t.Fatalf("batch %d weighs %d, not %d: %v", i, weight, want, err)
+		}
+		if want == 0 {
+			if len(list) != 0 {
+				t.Fatal(len(list))
+			}
+			continue
+		}
+		if first, last := list[0].batch.release(), list[1].batch.release(); first != 0 || last != weight || list[0].weight+list[1].weight != 0 {
+			t.Errorf("batch %d gives back %d, then %d of %d", i, first, last, weight)
 		}
 	}
 }

@@ -23,51 +23,60 @@ type publishing struct {
 }
 
 // publishBatch is what came in one gRPC message, to which its messages point until all
-// of them are answered.
+// of them are answered. So long it weighs what it weighed at first, however few are
+// left.
 type publishBatch struct {
-	buf  mem.Buffer
-	left int // not answered yet; only the goroutine that sends, from then on
+	buf    mem.Buffer
+	weight int64
+	left   int // not answered yet; only the goroutine that sends, once it is published
 }
 
-// release lets go of one message.
-func (b *publishBatch) release() {
+// release lets go of one message. It returns what is not held any more.
+func (b *publishBatch) release() (weight int64) {
 	if b == nil {
-		return
+		return 0
 	}
-	if b.left--; b.left == 0 {
-		b.buf.Free()
+	if b.left--; b.left > 0 {
+		return 0
 	}
+	b.buf.Free()
+	return b.weight
 }
 
-// receive implements carrier. All of a batch is read before any of it is published.
-func (c *publishing) receive() ([]asyncPublish, error) {
+// receive implements carrier. All of a batch is read before any of it is published. A
+// batch weighs its length, or what it says if that is more.
+func (c *publishing) receive() ([]asyncPublish, int64, error) {
 	var in received
 	if err := c.RecvMsg(&in); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	p, err := fb.DecodePublish(in.ReadOnlyData(), c.budget)
 	if err != nil {
-		return nil, malformed(err)
+		return nil, 0, malformed(err)
 	}
-	b := &publishBatch{in.Buffer, p.Len()}
+	if p.Len() == 0 {
+		in.Free()
+		return nil, 0, nil
+	}
+	b := &publishBatch{buf: in.Buffer, left: p.Len()}
 	list := make([]asyncPublish, p.Len())
+	says := 0
 	var m fb.NewMessage
 	for i := range list {
 		if err := p.DecodeNext(&m); err != nil {
-			return nil, malformed(fmt.Errorf("message %d: %w", i, err))
+			return nil, 0, malformed(fmt.Errorf("message %d: %w", i, err))
 		}
 		if string(m.Stream) != c.name {
 			c.name = string(m.Stream)
 		}
 		to := &list[i]
 		to.batch, to.ordinal = b, c.count
-		to.name, to.number, to.weight, to.msg = c.name, m.Partition, weigh(m.Size), m.Message
+		to.name, to.number, to.msg = c.name, m.Partition, m.Message
+		says += m.Size
 		c.count++
 	}
-	if len(list) == 0 {
-		in.Free()
-	}
-	return list, nil
+	b.weight = weigh(len(list), max(says, in.Len()))
+	return list, b.weight, nil
 }
 
 // mostAnswers bounds the answers in one gRPC message, so that it stays below what

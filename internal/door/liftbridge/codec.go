@@ -1,6 +1,7 @@
 package liftbridge
 
 import (
+	"fmt"
 	"sync"
 
 	"google.golang.org/grpc/encoding"
@@ -13,9 +14,29 @@ import (
 // call's type decides what is spoken, whatever the client calls it: those that flatc
 // generates say application/grpc in some languages, application/grpc+flatbuffers in
 // others.
-type codec struct{ encoding.CodecV2 }
+type codec struct {
+	encoding.CodecV2
+	pool mem.BufferPool // for what came in several pieces
+}
 
-func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
+// Powers of two that the codec's buffers have, bytes: as a batch keeps its buffer until
+// it is answered, none is longer than twice what is in it.
+const (
+	leastExponent = 10
+	mostExponent  = 23
+)
+
+func newCodec() codec {
+	var exponents []uint8
+	for e := uint8(leastExponent); e <= mostExponent; e++ {
+		exponents = append(exponents, e)
+	}
+	pool, err := mem.NewBinaryTieredBufferPool(exponents...)
+	if err != nil {
+		panic(fmt.Sprintf("pool of buffers up to 1<<%d: %v", mostExponent, err))
+	}
+	return codec{encoding.GetCodecV2(proto.Name), pool}
+}
 
 // received is a gRPC message as it came. Who is done with it frees it; what is not
 // freed is garbage.
@@ -33,7 +54,7 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 // copied; of several pieces one is made.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if m, ok := v.(*received); ok {
-		m.Buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
+		m.Buffer = data.MaterializeToBuffer(c.pool)
 		return nil
 	}
 	return c.CodecV2.Unmarshal(data, v)

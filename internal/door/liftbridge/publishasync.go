@@ -27,10 +27,8 @@ const (
 	// larger than all of that goes alone.
 	asyncBytes    = 32 << 20
 	requestWeight = 512
-	// asyncAhead is how many requests are received ahead of publishing them, and
-	// asyncPiece how much of what came together counts as one.
+	// asyncAhead is how many requests are received ahead of publishing them.
 	asyncAhead = 1024
-	asyncPiece = 1 << 20
 	// asyncGrace is how long acks are waited for when the client publishes no more.
 	asyncGrace = 5 * time.Second
 )
@@ -39,8 +37,9 @@ const (
 type carrier interface {
 	Context() context.Context
 	// receive returns what the client sent together: stream, partition and what is
-	// published, with its weight. It returns io.EOF when the client sends no more.
-	receive() ([]asyncPublish, error)
+	// published, and what it weighs, at most asyncBytes. It returns io.EOF when the
+	// client sends no more.
+	receive() (list []asyncPublish, weight int64, err error)
 	// answer tells the client of the first of some messages, at least one, and returns
 	// of how many.
 	answer(list []*asyncPublish) (int, error)
@@ -72,13 +71,13 @@ type session struct {
 type asyncPublish struct {
 	publish
 	session *session
-	weight  int64
 	number  int32  // of the partition
 	name    string // of the stream
 	subject string
 	out     outcome
 	refusal *fault
 
+	weight int64 // of a message that came alone
 	// Of messages that came in a batch: it, and which message of the call this is.
 	batch   *publishBatch
 	ordinal uint64
@@ -95,20 +94,22 @@ type singly struct {
 }
 
 // receive implements carrier.
-func (s singly) receive() ([]asyncPublish, error) {
+func (s singly) receive() ([]asyncPublish, int64, error) {
 	req, err := s.Recv()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	list := make([]asyncPublish, 1)
 	p := &list[0]
-	p.name, p.number, p.weight = req.Stream, req.Partition, weigh(proto.Size(req))
+	p.name, p.number, p.weight = req.Stream, req.Partition, weigh(1, proto.Size(req))
 	p.fill(req.Key, req.Value, req.Headers, "", req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
-	return list, nil
+	return list, p.weight, nil
 }
 
-// weigh is what a message of a length counts.
-func weigh(n int) int64 { return min(int64(n)+requestWeight, asyncBytes) }
+// weigh is what so many messages of a length count together.
+func weigh(messages, bytes int) int64 {
+	return min(int64(bytes)+int64(messages)*requestWeight, asyncBytes)
+}
 
 // publishSession publishes what comes until the client sends no more and is answered.
 func (d *Door) publishSession(call carrier) error {
@@ -154,39 +155,25 @@ func (a *session) poke() {
 // receive takes requests until the client sends no more: then it returns nil.
 func (a *session) receive(ctx context.Context) error {
 	for {
-		list, err := a.call.receive()
+		list, weight, err := a.call.receive()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		for len(list) > 0 {
-			n, weight := piece(list)
-			if err := a.inFlight.Acquire(ctx, weight); err != nil {
-				return err
-			}
-			a.mu.Lock()
-			a.left += n
-			a.mu.Unlock()
-			select {
-			case a.requests <- list[:n]:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			list = list[n:]
+		if err := a.inFlight.Acquire(ctx, weight); err != nil {
+			return err
+		}
+		a.mu.Lock()
+		a.left += len(list)
+		a.mu.Unlock()
+		select {
+		case a.requests <- list:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-}
-
-// piece is how much of a list is taken in at once: a message, and as many more as weigh
-// little together.
-func piece(list []asyncPublish) (n int, weight int64) {
-	for n < len(list) && (n == 0 || weight+list[n].weight <= asyncPiece) {
-		weight += list[n].weight
-		n++
-	}
-	return n, weight
 }
 
 // publishAll publishes what was received, as much as there is at a time.
@@ -339,8 +326,7 @@ func (a *session) answerAll(list []*asyncPublish) error {
 		n, err := a.call.answer(list)
 		weight := int64(0)
 		for i, p := range list[:n] {
-			weight += p.weight
-			p.batch.release()
+			weight += p.weight + p.batch.release()
 			list[i] = nil
 		}
 		a.inFlight.Release(weight)
