@@ -169,16 +169,26 @@ func (p *Partition) showFrameLocked(f *record.Frame) {
 
 // countLocked sums up a frame that this process sealed or verified.
 func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups, attrs bool) {
+	var first []byte
+	alike := true
 	for i := range int(f.Count) {
 		v, err := f.Record(i)
 		if err != nil {
+			alike = false
 			continue // damaged in the journal's replay: reading it says so
 		}
+		if first == nil {
+			first = v.Subject
+		}
+		alike = alike && string(v.Subject) == string(first)
 		bytes += v.Size()
 		p.hasDone, p.doneID = v.HasID, v.ID
 		p.expiry.add(&v)
 		rollups = rollups || v.Rollup != record.RollupNone
 		attrs = attrs || len(v.Attrs) > 0
+	}
+	if alike {
+		f.MarkAlike() // while it is at hand: later each record would have to be fetched
 	}
 	return bytes, rollups, attrs
 }

@@ -414,3 +414,16 @@ func TestALogThatIsBeingDeletedNeedsNoCheckpoint(t *testing.T) {
 		t.Error("a log that has failed took a checkpoint")
 	}
 }
+
+func TestFramesOfOneSubjectSaySo(t *testing.T) {
+	r := newRig(t, Limits{})
+	r.publish(1, msg{subject: "a"}, msg{subject: "a"}, msg{subject: "a"})
+	r.publish(2, msg{subject: "a"}, msg{subject: "b"}, msg{subject: "a"})
+	r.publish(3, msg{subject: "b"})
+	r.sync()
+	for i, want := range []bool{true, false, true} {
+		if got := r.store.frames[i].Alike(); got != want {
+			t.Errorf("frame %d is of one subject: %v", i, got)
+		}
+	}
+}

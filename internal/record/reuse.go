@@ -67,10 +67,17 @@ const (
 	useApplied = 1 << iota
 	useDropped
 	useLent
+	useAlike // says nothing of what became of it
 )
 
-// use is the set of what became of a frame's area.
+// use is the set of what became of a frame's area, and what is known of it.
 type use struct{ state atomic.Uint32 }
+
+// MarkAlike notes that all records of the frame have the same subject.
+func (f *Frame) MarkAlike() { f.use.state.Or(useAlike) }
+
+// Alike says that all records of the frame are known to have the same subject.
+func (f *Frame) Alike() bool { return f.use.state.Load()&useAlike != 0 }
 
 // Lent says that somebody was given bytes of the area whose life nobody knows. It
 // is called before they are given, and before Dropped.
@@ -90,7 +97,7 @@ func (f *Frame) Applied() { f.done(useApplied) }
 func (f *Frame) Dropped() { f.done(useDropped) }
 
 func (f *Frame) done(bit uint32) {
-	if f.use.state.Or(bit)|bit == useApplied|useDropped {
+	if (f.use.state.Or(bit)|bit)&^useAlike == useApplied|useDropped {
 		area := f.Area
 		f.Area = nil
 		if !f.packed {

@@ -25,6 +25,7 @@ func again(size int, p *byte) bool {
 func TestAnAreaIsUsedAgainOnceItIsAppliedAndDropped(t *testing.T) {
 	for range 20 {
 		f, p := sealedFrame(100_000)
+		f.MarkAlike()
 		f.Applied()
 		f.Dropped()
 		if again(100_000, p) {

@@ -65,12 +65,19 @@ func (l *Log) collect(seg *segment, frames []*record.Frame, whole bool) {
 // addFrames adds the records of frames with their areas.
 func addFrames(b *roster.Builder, frames []*record.Frame) error {
 	for _, f := range frames {
-		for i := range int(f.Count) {
+		n := int(f.Count)
+		if f.Alike() {
+			n = min(n, 1)
+		}
+		for i := range n {
 			subject, err := f.Subject(i)
 			if err != nil {
 				return err
 			}
 			b.Add(subject, f.Seq(i))
+			if n < int(f.Count) {
+				b.Add(subject, f.Last())
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seglog/logtest"
+	"github.com/weirmq/weir/internal/seglog/roster"
 	"github.com/weirmq/weir/internal/seqset"
 	"github.com/weirmq/weir/internal/subject"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
@@ -445,5 +447,21 @@ func TestRostersOfEncryptedLogsNameNoSubject(t *testing.T) {
 	must(t, err)
 	if _, err := l.parseRoster(slices.Clone(b), seg.no+1); !errors.Is(err, record.ErrDamaged) {
 		t.Errorf("the roster of another segment: %v", err)
+	}
+}
+
+// Frames that are known to be of one subject are looked at twice, not once for each record.
+func TestARosterOfFramesOfOneSubjectIsThatOfAllRecords(t *testing.T) {
+	var all, alike roster.Builder
+	base := uint64(1)
+	for i, subject := range []string{"a.b", "a.c", "a.b", "a.b"} {
+		f := subjectFrame(base, 10, slices.Repeat([]string{subject}, 5-i)...)
+		base = f.Last() + 1
+		must(t, addFrames(&all, []*record.Frame{f}))
+		f.MarkAlike()
+		must(t, addFrames(&alike, []*record.Frame{f}))
+	}
+	if got, want := alike.Append(nil, nil), all.Append(nil, nil); !bytes.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
 	}
 }
