@@ -69,6 +69,7 @@ type decision struct {
 	area    record.Area
 	amended *Amended
 	back    savepoint // of a batch that is kept whole or not at all
+	sum     tally     // of the records that are kept, unless they are amended
 }
 
 // decideLocked checks, numbers and queues the batch, and returns the slots that
@@ -105,6 +106,10 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 	b.Area.Buf = nil
 	p.tip.lastTime, b.Time = now, now
 	fl := &Flight{batch: b, frame: f}
+	if !p.limits.Totals {
+		fl.sum = d.sum
+		fl.sum.subject = nil // it is of the area
+	}
 	if b.Early != nil {
 		fl.batch, fl.value = nil, removalDone(b.Early)
 	}
@@ -171,6 +176,7 @@ func (d *decision) decide(i int, s record.Slot) Outcome {
 		p.keepLocked(&d.back, d.mine)
 	}
 	p.acceptLocked(&v, d.mine, o.Seq, d.now)
+	d.sum.add(&v)
 	if d.amended != nil {
 		p.totals[d.mine.name] = total{seq: o.Seq, value: d.amended.Total}
 	}

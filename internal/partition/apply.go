@@ -141,56 +141,31 @@ func (p *Partition) applyFrame(e Entry, fl *Flight) error {
 	} else if err := p.indexFrame(f); err != nil {
 		return err
 	}
-	p.showFrameLocked(f)
+	p.showFrameLocked(f, fl)
 	return nil
 }
 
 // showFrameLocked makes a frame that is in the store and counted into the tip
-// visible, removes what it displaces, and tells of it. It gives the lock back.
-func (p *Partition) showFrameLocked(f *record.Frame) {
-	bytes, rollups, attrs := p.countLocked(f)
+// visible, removes what it displaces, and tells of it. fl is its flight, or nil. It
+// gives the lock back.
+func (p *Partition) showFrameLocked(f *record.Frame, fl *Flight) {
+	sum := p.countLocked(f, fl)
 	p.done.last = f.Last()
 	p.done.lastTime = max(p.done.lastTime, lastTime(f))
 	p.done.records += uint64(f.Count)
-	p.done.bytes += bytes
+	p.done.bytes += sum.bytes
 	p.commitUndoLocked()
 	p.publishLocked()
 	p.mu.Unlock()
-	if attrs {
+	if sum.attrs {
 		p.tellAttrs(f)
 	}
-	if rollups {
+	if sum.rollups {
 		p.applyRollups(f)
 	}
 	p.dropUnwanted(f)
 	removed := p.enforceFrame(f)
-	p.observer.Applied(f.Last(), removed || rollups)
-}
-
-// countLocked sums up a frame that this process sealed or verified.
-func (p *Partition) countLocked(f *record.Frame) (bytes uint64, rollups, attrs bool) {
-	var first []byte
-	alike := true
-	for i := range int(f.Count) {
-		v, err := f.Record(i)
-		if err != nil {
-			alike = false
-			continue // damaged in the journal's replay: reading it says so
-		}
-		if first == nil {
-			first = v.Subject
-		}
-		alike = alike && string(v.Subject) == string(first)
-		bytes += v.Size()
-		p.hasDone, p.doneID = v.HasID, v.ID
-		p.expiry.add(&v)
-		rollups = rollups || v.Rollup != record.RollupNone
-		attrs = attrs || len(v.Attrs) > 0
-	}
-	if alike {
-		f.MarkAlike() // while it is at hand: later each record would have to be fetched
-	}
-	return bytes, rollups, attrs
+	p.observer.Applied(f.Last(), removed || sum.rollups)
 }
 
 // tellAttrs tells the ledger what the frame's records have as attributes.

@@ -238,6 +238,7 @@ func New(o Options) (*Partition, error) {
 type Flight struct {
 	batch *Batch
 	frame *record.Frame
+	sum   tally    // of the frame, if it is known
 	value any      // of an entry that is no frame
 	after []*Batch // refused or duplicate batches that wait for this one
 }

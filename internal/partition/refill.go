@@ -70,7 +70,7 @@ func (p *Partition) applyPlaced(e Entry, f *record.Frame) error {
 		p.mu.Lock()
 	}
 	p.skipLocked(f)
-	p.showFrameLocked(f)
+	p.showFrameLocked(f, nil)
 	return nil
 }
 
