@@ -167,20 +167,24 @@ func (c *Coordinator) Leave(k Key, consumer string, now int64) error {
 	return nil
 }
 
-// Assignments returns what a member reads at an epoch, which must be the group's,
-// and counts as a sign of life. The caller must not change it.
+// Assignments returns what a member reads at an epoch, which must be the group's. To
+// have asked is a sign of life, also with the epoch of before a change. The caller must
+// not change the answer.
 func (c *Coordinator) Assignments(k Key, consumer string, epoch uint64, now int64) (map[string]Partitions, error) {
 	g := c.groups[k]
-	switch {
-	case g == nil:
+	if g == nil {
 		return nil, ErrNoGroup
-	case g.Epoch != epoch:
-		return nil, ErrEpoch
-	case g.Members[consumer] == nil:
-		return nil, ErrNotMember
 	}
 	m := g.Members[consumer]
-	m.deadline = now + c.o.ConsumerTimeout
+	if m != nil && epoch <= g.Epoch {
+		m.deadline = now + c.o.ConsumerTimeout
+	}
+	switch {
+	case g.Epoch != epoch:
+		return nil, ErrEpoch
+	case m == nil:
+		return nil, ErrNotMember
+	}
 	return maps.Clone(m.Assigned), nil
 }
 

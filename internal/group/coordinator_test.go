@@ -146,6 +146,28 @@ func TestSilentMembersExpireAndOthersStay(t *testing.T) {
 	}
 }
 
+// A client that is refused for its epoch may pause before it asks for the new one, and
+// be refused again: it is slow to hear, not gone.
+func TestAMemberThatIsLateForAnEpochDoesNotExpire(t *testing.T) {
+	c := coordinator(streams)
+	old, _ := c.Join(g, "a", []string{"one"}, 0)
+	epoch, _ := c.Join(g, "b", []string{"one"}, 0)
+	for _, ask := range []struct {
+		member string
+		epoch  uint64
+	}{{"a", old}, {"b", epoch + 1}} {
+		if _, err := c.Assignments(g, ask.member, ask.epoch, 10*second); !errors.Is(err, ErrEpoch) {
+			t.Fatal(ask, err)
+		}
+	}
+	if out, _ := c.Expire(15 * second); len(out) != 1 || out[0].Consumer != "b" {
+		t.Fatal("an epoch that never was is no sign of life, an older one is:", out)
+	}
+	if out, _ := c.Expire(25 * second); len(out) != 2 {
+		t.Fatal(out)
+	}
+}
+
 func TestReportsNeedMoreThanHalfOfTheMembers(t *testing.T) {
 	c := coordinator(streams)
 	if err := c.Report(g, "a", "me", 0, 0); !errors.Is(err, ErrNoGroup) {
