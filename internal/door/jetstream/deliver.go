@@ -13,13 +13,14 @@ import (
 type Outlet struct {
 	Domain string // of the server, for what it tells; set at construction
 
+	acks                      wire.AckWriter
 	reply, to, header, pinned []byte
 }
 
 // Deliver implements stream.Outlet.
 func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, d *consumer.Delivery, v *record.View) {
 	o.to = append(o.to[:0], d.Reply...)
-	o.reply = wire.AppendAck(o.reply[:0], c.Stream().Name(), c.Name(), uint64(d.Delivered), d.Seq, d.DSeq, v.Time, d.Pending)
+	o.reply = o.acks.Append(o.reply[:0], c.Stream().Name(), c.Name(), uint64(d.Delivered), d.Seq, d.DSeq, v.Time, d.Pending)
 	m := broker.Message{Subject: v.Subject, To: o.to, Reply: o.reply, Header: v.Header, Data: v.Data}
 	if c.Config().HeadersOnly {
 		o.header = wire.AppendMsgSize(o.header[:0], v.Header, len(v.Data))

@@ -17,10 +17,12 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 	refusal := ErrWith(CodeWrongLastSequence, "seq", "4")
 	direct := &DirectInfo{Stream: "S", Subject: []byte("a.b"), Seq: 7, Time: 1_700_000_000_123_456_789, Batch: true}
 	var h PublishHeader
+	var w AckWriter
 	for name, f := range map[string]func(){
 		"publish header": func() { h.Parse(hdr) },
 		"refusals":       func() { _, _, _ = h.RefuseIncr(&plainStream, 0), h.RefuseExpectation(&plainStream), h.RefuseFeature() },
 		"ack subject":    func() { buf = AppendAck(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
+		"ack subjects":   func() { w.Append(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
 		"read ack":       func() { _, _ = ParseAck(v1) },
 		"read ack v2":    func() { _, _ = ParseAck(v2) },
 		"read next":      func() { _, _, _ = ParseMsgNext(next) },
