@@ -57,7 +57,7 @@ type cursor struct {
 func (l *Log) Cursor(from uint64) Cursor { return l.open(from) }
 
 func (l *Log) open(from uint64) *cursor {
-	return &cursor{l: l, next: from, w: walker{l: l}}
+	return &cursor{l: l, next: from, w: walker{l: l, forward: true}}
 }
 
 // Next implements Cursor.
@@ -208,8 +208,7 @@ func (c *cursor) leave() {
 func (c *cursor) leaveDisk() {
 	if c.w.seg != nil {
 		c.disk = false
-		c.w.win.reset()
-		c.w.seg, c.w.headBuf = nil, nil
+		c.w.leave()
 	}
 }
 

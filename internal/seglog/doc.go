@@ -35,18 +35,23 @@
 // roster is a hint, and where there is none they read. Rosters that were read are kept in
 // a cache of a fixed size for the volume.
 //
+// What goes past the page cache on its way to the disk is read past it, too: the first
+// reader of such a segment has it read ahead, in a bounded number of pieces.
+//
 // A failed write is repeated, for the frames are still in memory. A failed sync
 // is not: the log is failed for good, and its checkpoints say so.
 //
 // OpenReadOnly, Rebuild and Remake are for a directory that no server runs on: a
 // look that changes nothing, and what a damaged log can be made of.
 //
-// Goroutines: Volume.Run, which writes behind. Everything else runs on the
-// caller's. Locks, in order: Log.reclaiming, held while segments are written anew;
-// Log.turn, which makes its holder the only one who changes a log's files that count,
-// and is with reclaiming the one lock held during I/O (readers and Append never take
-// them); Log.mu, for the tail and the immutable list of segments; then one of
-// files.mu, rosters.mu, Volume.mu and Volume.cacheMu, which are never held together.
+// Goroutines: Volume.Run, which writes behind, and one for each piece that is being
+// read ahead, which Run joins. Everything else runs on the caller's.
+//
+// Locks, in order: Log.reclaiming, held while segments are written anew; Log.turn, which
+// makes its holder the only one who changes a log's files that count, and is with
+// reclaiming the one lock held during I/O (readers and Append never take them); Log.mu,
+// for the tail and the immutable list of segments; then one of files.mu, rosters.mu,
+// pieces.mu, Volume.mu and Volume.cacheMu, which are never held together.
 //
 // Called by partition, through its own interface, by assembly, which opens the
 // volume and joins Run, and by check.

@@ -394,7 +394,7 @@ func runFlusher(t *testing.T, v *Volume) {
 // within waits for a condition.
 func within(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

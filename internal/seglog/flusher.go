@@ -11,8 +11,11 @@ const flushTurns = 4
 
 // Run writes behind until ctx ends: each log that holds FlushBytes in memory
 // only, in turn, a few large writes at a time. It syncs nothing but the first
-// manifest of a log. A failed write is repeated after RetryEvery.
+// manifest of a log. A failed write is repeated after RetryEvery. While it runs,
+// readers have their files read ahead.
 func (v *Volume) Run(ctx context.Context) error {
+	v.pieces.start()
+	defer v.pieces.stop()
 	timer := time.NewTimer(v.retryEvery)
 	defer timer.Stop()
 	for {

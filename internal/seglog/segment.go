@@ -54,6 +54,9 @@ type segment struct {
 	blocks  []blockEntry // as index
 	indexed bool
 	gone    *atomic.Bool // no longer in the log: its file may not be there
+	// past is there if frames were written past the page cache, by this process; true
+	// once a reader goes through them so.
+	past *atomic.Bool
 }
 
 // end is where header and frames end in the file.

@@ -75,6 +75,7 @@ type Volume struct {
 	log          *slog.Logger
 	files        *files
 	rosters      rosters
+	pieces       pieces
 	wake         chan struct{} // 1 token: there is work for the flusher
 	onDamage     func(*Log, *DamageError)
 

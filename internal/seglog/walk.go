@@ -22,11 +22,26 @@ type walker struct {
 	off     int64        // its offset
 	area    int64        // offset of its area
 	headBuf []byte       // its head, if the frame is larger than a block
+
+	forward bool   // it goes on: what follows is read ahead where that helps
+	coming  *piece // what is being read ahead
+	claim   struct {
+		no uint64 // a segment, and whether this walker reads it past the page cache
+		is bool
+	}
+}
+
+// leave gives the memory back and forgets the segment.
+func (w *walker) leave() {
+	w.dropComing()
+	w.win.reset()
+	w.seg, w.headBuf = nil, nil
 }
 
 // start puts the walker in front of the first frame of seg that may hold seq.
 func (w *walker) start(seg *segment, seq uint64) error {
 	if w.seg == nil || w.seg.no != seg.no {
+		w.dropComing()
 		w.win.n, w.win.bads = 0, nil
 	}
 	w.seg = seg
@@ -252,6 +267,9 @@ func (w *walker) at(off int64, n int) ([]byte, error) {
 	if b := w.win.held(off, n); b != nil {
 		return b, nil
 	}
+	if w.adopt(off, n) {
+		return w.win.held(off, n), nil
+	}
 	h, err := w.l.v.files.acquire(w.l, w.seg)
 	if err != nil {
 		return nil, err
@@ -268,6 +286,7 @@ func (w *walker) at(off int64, n int) ([]byte, error) {
 		}
 		return nil, err
 	}
+	w.readAhead()
 	return w.win.held(off, n), nil
 }
 

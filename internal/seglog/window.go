@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // Sizes of reads. A reader begins small, for it may want a single record, and
@@ -23,6 +24,7 @@ var blocks = sync.Pool{New: func() any { return new([blockLen]byte) }}
 type window struct {
 	buf   []byte
 	block *[blockLen]byte // what buf is of, if it came from the pool
+	piece *piece          // what buf is of, if it was read ahead
 	off   int64           // offset of buf in the file
 	n     int             // bytes of buf that are read
 	ahead int             // size of the next read
@@ -50,10 +52,20 @@ func (w *window) rest(off int64) []byte {
 
 // reset forgets the content and gives the memory back.
 func (w *window) reset() {
+	w.release()
+	*w = window{}
+}
+
+// release gives back what buf is of.
+func (w *window) release() {
 	if w.block != nil {
 		blocks.Put(w.block)
+		w.block = nil
 	}
-	*w = window{}
+	if w.piece != nil {
+		w.piece.give()
+		w.piece = nil
+	}
 }
 
 // make gives the window a buffer of at least size bytes that begins with keep.
@@ -63,8 +75,8 @@ func (w *window) make(size int, keep []byte) {
 		copy(w.buf, keep)
 		return
 	}
-	old := w.block
-	w.block = nil
+	old := window{block: w.block, piece: w.piece}
+	w.block, w.piece = nil, nil
 	switch {
 	case size <= firstRead:
 		w.buf = make([]byte, firstRead)
@@ -75,9 +87,7 @@ func (w *window) make(size int, keep []byte) {
 		w.buf = make([]byte, size)
 	}
 	copy(w.buf, keep)
-	if old != nil {
-		blocks.Put(old)
-	}
+	old.release()
 }
 
 // follows says whether a read from off goes on with what is there.
@@ -104,6 +114,10 @@ func (w *window) fill(f io.ReaderAt, off int64, n int, end int64) error {
 	}
 	size := int(min(int64(max(n, w.ahead)), end-off))
 	kept := len(keep)
+	// What comes next may be read past the page cache.
+	if cut := int((off + int64(size)) % vfs.DirectAlign); off+int64(size) < end && size-cut >= max(n, kept) {
+		size -= cut
+	}
 	w.make(size, keep)
 	w.off, w.n = off, kept
 	m, err := f.ReadAt(w.buf[kept:size], off+int64(kept))

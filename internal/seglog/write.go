@@ -309,6 +309,9 @@ func (l *Log) extend(b *batch, file *outFile, seg *segment, frames []*record.Fra
 	grown := *seg
 	grown.last, grown.length = frames[len(frames)-1].Last(), end
 	grown.index, grown.maxTime, grown.count = x.entries, x.maxTime, x.count
+	if file.direct != nil && grown.past == nil {
+		grown.past = new(atomic.Bool)
+	}
 	return &grown, size, nil
 }
 

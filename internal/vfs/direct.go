@@ -12,9 +12,9 @@ const DirectAlign = 4096
 // ErrNoDirect says that a file system does not bypass its cache.
 var ErrNoDirect = errors.New("direct writes are not supported here")
 
-// DirectOpener is offered by an FS that can write past the page cache.
+// DirectOpener is offered by an FS that can read and write past the page cache.
 type DirectOpener interface {
-	// OpenDirect opens an existing file for writes past the page cache.
+	// OpenDirect opens an existing file for reads and writes past the page cache.
 	// Offsets, lengths and buffers are aligned to DirectAlign. Where durable is
 	// set, a write is durable when WriteAt returns (data, and length where it
 	// grew), so that no Datasync is needed. A file system that refuses gives an

@@ -42,7 +42,7 @@ func (h *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := h.usableLocked("read", false); err != nil {
 		return 0, err
 	}
-	if off < 0 {
+	if off < 0 || h.direct && !isAligned(p, off) {
 		return 0, pathError("read", h.name, syscall.EINVAL)
 	}
 	n := h.n.live.readAt(p, off)
