@@ -126,6 +126,31 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.BoolVar(&f.keep, "keep", false, "keep what was gathered, also once it is verified")
 }
 
+// dirFlags are for imports that read a directory, or gather from a running server.
+type dirFlags struct {
+	dir, work                 string
+	skipDamaged, dryRun, keep bool
+}
+
+func (f *dirFlags) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&f.work, "work", "weir-import", "`directory` that messages of --from are gathered in")
+	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "leave damaged records of DIR out and name them")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and change nothing; of DIR, read everything")
+	flags.BoolVar(&f.keep, "keep", false, "keep what was gathered, also once it is verified")
+}
+
+// choose takes the directory from the arguments, unless --from is given; example is such
+// an address.
+func (f *dirFlags) choose(cmd *cobra.Command, args []string, from, example string) error {
+	if (len(args) == 0) == (from == "") {
+		return usagef(cmd, "say where from: the directory DIR, or --from %s", example)
+	}
+	if from == "" {
+		f.dir = args[0]
+	}
+	return nil
+}
+
 // options connect to the server that is copied from.
 func (f *fromFlags) options(a *app, closed func(error)) ([]nats.Option, error) {
 	opts := []nats.Option{

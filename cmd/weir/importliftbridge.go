@@ -12,15 +12,14 @@ import (
 
 type importLiftFlags struct {
 	fromFlags
-	dir, encryption, work string
+	dirFlags
+	encryption            string
 	streams, cursors      []string
 	subjects              []string
 	maxAge                time.Duration
 	maxBytes, maxMessages int64
 	compact               bool
 	resumePaused          bool
-	skipDamaged, dryRun   bool
-	keep                  bool
 }
 
 const importLiftLong = `Copies the streams of a Liftbridge server into a running weir (--server): messages with
@@ -61,8 +60,8 @@ func newImportLiftbridge(a *app) *cobra.Command {
 	}
 	f.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (len(args) == 0) == (f.from == "") {
-			return usagef(cmd, "say where from: the directory DIR, or --from HOST:9292")
+		if err := f.choose(cmd, args, f.from, "HOST:9292"); err != nil {
+			return err
 		}
 		if err := f.check(cmd); err != nil {
 			return err
@@ -70,7 +69,6 @@ func newImportLiftbridge(a *app) *cobra.Command {
 		if f.from != "" {
 			return a.importLiftFrom(cmd.Context(), &f)
 		}
-		f.dir = args[0]
 		return a.importLiftDir(cmd.Context(), &f)
 	}
 	return cmd
@@ -80,6 +78,7 @@ func (f *importLiftFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`address` of the server to copy from: HOST:9292, or tls://HOST:9292")
 	f.bindAccess(flags)
+	f.dirFlags.bind(flags)
 	flags.StringArrayVar(&f.streams, "stream", nil, "only the stream of this `name`; may be given again")
 	flags.StringArrayVar(&f.cursors, "cursor", nil, "`id` of a cursor, or __group:ID of a group, for --from where these are not listed; may be given again")
 	flags.StringArrayVar(&f.subjects, "subject", nil, "`STREAM=SUBJECT`, of a stream in DIR that the Raft log does not tell of; may be given again")
@@ -89,10 +88,6 @@ func (f *importLiftFlags) bind(cmd *cobra.Command) {
 	flags.BoolVar(&f.compact, "compact", false, "keep the newest message of each key, in streams that do not say (streams.compact.enabled)")
 	flags.StringVar(&f.encryption, "encryption-key", "", "key that the old server encrypted values in DIR with (LIFTBRIDGE_ENCRYPTION_KEY)")
 	flags.BoolVar(&f.resumePaused, "resume-paused", false, "read partitions that are paused at --from, too: the old server resumes them")
-	flags.StringVar(&f.work, "work", "weir-import", "`directory` that messages of --from are gathered in")
-	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "leave damaged records of DIR out and name them")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and change nothing; of DIR, read everything")
-	flags.BoolVar(&f.keep, "keep", false, "keep what was gathered, also once it is verified")
 }
 
 // check says what does not fit.

@@ -12,12 +12,10 @@ import (
 
 type importStanFlags struct {
 	fromFlags
-	dir, cluster, encryption string
-	fromCluster, monitor     string
-	work                     string
-	channels                 []string
-	skipDamaged, dryRun      bool
-	keep                     bool
+	dirFlags
+	cluster, encryption  string
+	fromCluster, monitor string
+	channels             []string
 }
 
 const importStanLong = `Copies the channels of a NATS Streaming server into a running weir (--server) that
@@ -59,19 +57,16 @@ func newImportStan(a *app) *cobra.Command {
 		Args:    arguments(0, 1),
 	}
 	flags := cmd.Flags()
-	f.bind(flags)
+	f.fromFlags.bind(flags)
+	f.dirFlags.bind(flags)
 	flags.StringVar(&f.fromCluster, "from-cluster", "", "`id` of the old server's cluster, where --monitor does not tell")
 	flags.StringVar(&f.monitor, "monitor", "", "`URL` of the old server's monitoring: http://HOST:8222")
 	flags.StringVar(&f.cluster, "cluster", "", "`id` of the cluster that weir serves, where it is not the old one's")
 	flags.StringVar(&f.encryption, "encryption-key", "", "key that the old server encrypted DIR with (NATS_STREAMING_ENCRYPTION_KEY)")
-	flags.StringVar(&f.work, "work", "weir-import", "`directory` that messages of --from are gathered in")
 	flags.StringArrayVar(&f.channels, "channel", nil, "only the channel of this `name`; may be given again")
-	flags.BoolVar(&f.skipDamaged, "skip-damaged", false, "leave damaged records of DIR out and name them")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be copied, and change nothing; of DIR, read everything")
-	flags.BoolVar(&f.keep, "keep", false, "keep what was gathered, also once it is verified")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (len(args) == 0) == (f.from == "") {
-			return usagef(cmd, "say where from: the directory DIR, or --from nats://HOST:4222")
+		if err := f.choose(cmd, args, f.from, "nats://HOST:4222"); err != nil {
+			return err
 		}
 		if err := f.check(cmd); err != nil {
 			return err
@@ -79,7 +74,6 @@ func newImportStan(a *app) *cobra.Command {
 		if f.from != "" {
 			return a.importStanFrom(cmd.Context(), &f)
 		}
-		f.dir = args[0]
 		return a.importStanDir(cmd.Context(), &f)
 	}
 	return cmd
