@@ -89,7 +89,7 @@ func preCheck(s *stream.Stream, subject, header []byte, h *wire.PublishHeader, s
 	if err := h.RefuseSchedule(c, subject, time.Now().UnixNano()); err != nil {
 		return err, partition.CheckFeature
 	}
-	if err := h.RefuseFeature(); err != nil {
+	if err := h.RefuseFeature(subject); err != nil {
 		return err, partition.CheckFeature
 	}
 	if err := h.RefuseRollup(c); err != nil {

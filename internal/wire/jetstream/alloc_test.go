@@ -20,22 +20,24 @@ func TestHotFunctionsDoNotAllocate(t *testing.T) {
 	var w AckWriter
 	for name, f := range map[string]func(){
 		"publish header": func() { h.Parse(hdr) },
-		"refusals":       func() { _, _, _ = h.RefuseIncr(&plainStream, 0), h.RefuseExpectation(&plainStream), h.RefuseFeature() },
-		"ack subject":    func() { buf = AppendAck(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
-		"ack subjects":   func() { w.Append(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
-		"read ack":       func() { _, _ = ParseAck(v1) },
-		"read ack v2":    func() { _, _ = ParseAck(v2) },
-		"read next":      func() { _, _, _ = ParseMsgNext(next) },
-		"payload":        func() { _, _ = ParseAckPayload(term), ParseAckPayload(nil) },
-		"nak":            func() { _, _ = ParseAckPayload(nak), ParseAckPayload(delay) },
-		"pull":           func() { _, _, _ = ParsePull(pull) },
-		"pull nothing":   func() { _, _, _ = ParsePull(nil) },
-		"puback":         func() { buf = (&PubAck{Stream: "S", Seq: 5, Domain: "hub", Duplicate: true}).Append(buf[:0]) },
-		"puberror":       func() { buf = AppendPubError(buf[:0], "S", refusal) },
-		"status":         func() { buf = AppendStatusPending(buf[:0], StatusRequestTimeout, 3, 4) },
-		"heartbeat":      func() { buf = AppendHeartbeat(buf[:0], 3, 4, nil) },
-		"direct":         func() { buf = AppendDirect(buf[:0], hdr, direct) },
-		"size":           func() { buf = AppendMsgSize(buf[:0], hdr, 5) },
+		"refusals": func() {
+			_, _, _ = h.RefuseIncr(&plainStream, 0), h.RefuseExpectation(&plainStream), h.RefuseFeature(nil)
+		},
+		"ack subject":  func() { buf = AppendAck(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
+		"ack subjects": func() { w.Append(buf[:0], "S", "C", 1, 2, 3, 4, 5) },
+		"read ack":     func() { _, _ = ParseAck(v1) },
+		"read ack v2":  func() { _, _ = ParseAck(v2) },
+		"read next":    func() { _, _, _ = ParseMsgNext(next) },
+		"payload":      func() { _, _ = ParseAckPayload(term), ParseAckPayload(nil) },
+		"nak":          func() { _, _ = ParseAckPayload(nak), ParseAckPayload(delay) },
+		"pull":         func() { _, _, _ = ParsePull(pull) },
+		"pull nothing": func() { _, _, _ = ParsePull(nil) },
+		"puback":       func() { buf = (&PubAck{Stream: "S", Seq: 5, Domain: "hub", Duplicate: true}).Append(buf[:0]) },
+		"puberror":     func() { buf = AppendPubError(buf[:0], "S", refusal) },
+		"status":       func() { buf = AppendStatusPending(buf[:0], StatusRequestTimeout, 3, 4) },
+		"heartbeat":    func() { buf = AppendHeartbeat(buf[:0], 3, 4, nil) },
+		"direct":       func() { buf = AppendDirect(buf[:0], hdr, direct) },
+		"size":         func() { buf = AppendMsgSize(buf[:0], hdr, 5) },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)

@@ -309,9 +309,9 @@ func (h *PublishHeader) RefuseExpectation(c *StreamConfig) *Error {
 }
 
 // RefuseFeature refuses sourcing by a client, and to end a schedule in another way
-// than there is.
-func (h *PublishHeader) RefuseFeature() *Error {
-	if h.Has(KeyScheduler|KeyScheduleNext) && !h.Has(KeySchedule) && !h.EndsSchedule() {
+// than there is or with a message that would go with it. subject is the message's own.
+func (h *PublishHeader) RefuseFeature(subject []byte) *Error {
+	if h.Has(KeyScheduler|KeyScheduleNext) && !h.Has(KeySchedule) && (!h.EndsSchedule() || string(h.Scheduler) == string(subject)) {
 		return Err(CodeSchedulerInvalid)
 	}
 	if h.Has(KeyStreamSource) {

@@ -80,7 +80,7 @@ func TestRefusalsOfPublishes(t *testing.T) {
 	plain := StreamConfig{Name: "S"}
 	rollups := StreamConfig{Name: "S", AllowRollup: true}
 	refuse := func(h *PublishHeader, c *StreamConfig) *Error {
-		for _, err := range []*Error{h.RefuseIncr(c, 0), h.RefuseExpectation(c), h.RefuseSchedule(c, []byte("s.own"), 1e18), h.RefuseFeature(), h.RefuseRollup(c), h.RefuseTTL()} {
+		for _, err := range []*Error{h.RefuseIncr(c, 0), h.RefuseExpectation(c), h.RefuseSchedule(c, []byte("s.own"), 1e18), h.RefuseFeature([]byte("s.own")), h.RefuseRollup(c), h.RefuseTTL()} {
 			if err != nil {
 				return err
 			}
@@ -103,6 +103,7 @@ func TestRefusalsOfPublishes(t *testing.T) {
 		{"Nats-Schedule-Next: purge", &plain, CodeSchedulerInvalid},
 		{"Nats-Scheduler: a\r\nNats-Schedule-Next: later", &plain, CodeSchedulerInvalid},
 		{"Nats-Scheduler: a\r\nNats-Schedule-Next: purge", &plain, 0},
+		{"Nats-Scheduler: s.own\r\nNats-Schedule-Next: purge", &plain, CodeSchedulerInvalid},
 		{"Nats-Rollup: sub", &plain, CodeRollupFailed},
 		{"Nats-Rollup: sub", &rollups, 0},
 		{"Nats-Rollup: all", &rollups, 0},

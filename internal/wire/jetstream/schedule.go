@@ -22,7 +22,7 @@ type Schedule struct {
 
 var errSchedule = errors.New("not a schedule")
 
-// errZone says that the time zone is not known, or has no meaning.
+// errZone says that the time zone is not known.
 var errZone = errors.New("not a time zone")
 
 var (
@@ -34,9 +34,16 @@ var (
 )
 
 // ParseSchedule reads a pattern and the name of the time zone that it is meant in;
-// empty: UTC. The bytes are not kept.
+// empty: UTC. Only the forms of cron may have one. The bytes are not kept.
 func ParseSchedule(pattern, zone []byte) (Schedule, error) {
 	p := string(pattern)
+	s := Schedule{zone: time.UTC}
+	if len(zone) > 0 {
+		var err error
+		if s.zone, err = time.LoadLocation(string(zone)); err != nil {
+			return Schedule{}, fmt.Errorf("%w: %w", errZone, err)
+		}
+	}
 	if rest, ok := strings.CutPrefix(p, "@at "); ok {
 		at, err := time.Parse(time.RFC3339, rest)
 		return Schedule{at: at.UTC()}, scheduleErr(err, zone)
@@ -51,13 +58,6 @@ func ParseSchedule(pattern, zone []byte) (Schedule, error) {
 	spec, known := aliases[p]
 	if !known {
 		spec = p
-	}
-	s := Schedule{zone: time.UTC}
-	if len(zone) > 0 {
-		var err error
-		if s.zone, err = time.LoadLocation(string(zone)); err != nil {
-			return Schedule{}, fmt.Errorf("%w: %w", errZone, err)
-		}
 	}
 	if strings.HasPrefix(spec, "@") || strings.Contains(spec, "TZ=") {
 		return Schedule{}, errSchedule
@@ -75,7 +75,7 @@ func scheduleErr(err error, zone []byte) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errSchedule, err)
 	case len(zone) > 0:
-		return errZone
+		return fmt.Errorf("%w: it has no time zone", errSchedule)
 	}
 	return nil
 }

@@ -48,9 +48,14 @@ func TestWhatIsNoScheduleIsRefused(t *testing.T) {
 			t.Errorf("%q is taken", pattern)
 		}
 	}
-	for pattern, zone := range map[string]string{"@hourly": "Nowhere/At_All", "@every 5s": "UTC", "@at 2026-11-21T13:00:00Z": "UTC"} {
-		if _, err := ParseSchedule([]byte(pattern), []byte(zone)); !errors.Is(err, errZone) {
-			t.Errorf("%q in %s: %v", pattern, zone, err)
+	for _, pattern := range []string{"@hourly", "@every 5s", "@at 2026-11-21T13:00:00Z"} {
+		if _, err := ParseSchedule([]byte(pattern), []byte("Nowhere/At_All")); !errors.Is(err, errZone) {
+			t.Errorf("%q nowhere: %v", pattern, err)
+		}
+	}
+	for _, pattern := range []string{"@every 5s", "@at 2026-11-21T13:00:00Z"} {
+		if _, err := ParseSchedule([]byte(pattern), []byte("UTC")); !errors.Is(err, errSchedule) {
+			t.Errorf("%q in a time zone: %v", pattern, err)
 		}
 	}
 }
@@ -69,7 +74,7 @@ func TestSchedulesOfMessagesAreChecked(t *testing.T) {
 		{every + "Nats-Schedule-Target: t.a", &StreamConfig{}, CodeSchedulesDisabled},
 		{"Nats-Schedule: soon\r\nNats-Schedule-Target: t.a", &c, CodeSchedulePatternInvalid},
 		{"Nats-Schedule: 0 0 0 31 2 *\r\nNats-Schedule-Target: t.a", &c, CodeSchedulePatternInvalid},
-		{every + "Nats-Schedule-Time-Zone: UTC\r\nNats-Schedule-Target: t.a", &c, CodeScheduleZoneInvalid},
+		{every + "Nats-Schedule-Time-Zone: UTC\r\nNats-Schedule-Target: t.a", &c, CodeSchedulePatternInvalid},
 		{every, &c, CodeScheduleTargetInvalid},
 		{every + "Nats-Schedule-Target: s.own", &c, CodeScheduleTargetInvalid},
 		{every + "Nats-Schedule-Target: t.*", &c, CodeScheduleTargetInvalid},
