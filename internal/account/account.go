@@ -15,11 +15,19 @@ type JetStream struct {
 	MaxStorage   int64 // bytes
 	MaxStreams   int
 	MaxConsumers int
+
+	MaxAckPending    int   // of each consumer; 0 is no limit, too
+	MaxMemoryStream  int64 // bytes that a stream in memory may be given; 0 is no limit, too
+	MaxStorageStream int64 // the same of a stream on disk
+	NeedsMaxBytes    bool  // each stream must say how many bytes it may have
 }
 
 // Unlimited is JetStream without limits, where enabled says so.
 func Unlimited(enabled bool) JetStream {
-	return JetStream{Enabled: enabled, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1}
+	return JetStream{
+		Enabled: enabled, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1,
+		MaxAckPending: -1, MaxMemoryStream: -1, MaxStorageStream: -1,
+	}
 }
 
 // Limits bound an account's use. Zero or less is no limit.

@@ -94,6 +94,10 @@ type AccountConfig struct {
 	JetStream                        bool
 	MaxMemory, MaxStorage            int64 // negative: no limit
 	MaxStreams, MaxConsumers         int
+	MaxAckPending                    int   // of each consumer; negative: no limit
+	MaxMemoryStream                  int64 // of each stream in memory; negative: no limit
+	MaxStorageStream                 int64 // of each stream on disk; negative: no limit
+	NeedsMaxBytes                    bool  // each stream must have max_bytes
 	Default                          *PermissionConfig
 	Exports                          []account.Export
 	Imports                          []account.Import

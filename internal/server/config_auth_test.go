@@ -68,7 +68,8 @@ func TestUsersBelongToTheAccountThatNamesThem(t *testing.T) {
 authorization { users: [{user: g, password: p}], default_permissions { publish: only } }
 accounts {
   A { users: [{user: a, password: p, permissions: {subscribe: mine}}, {user: plain, password: p}], default_permissions { publish: "a.>" }, limits { max_connections: 3, max_subscriptions: 4, max_payload: 1k } }
-  B { jetstream: { max_mem: 1MB, max_file: 2MB, max_streams: 3, max_consumers: 4 }, users: [{user: b, password: p}] }
+  B { jetstream: { max_mem: 1MB, max_file: 2MB, max_streams: 3, max_consumers: 4, max_ack_pending: 5,
+    max_bytes_required: true, memory_max_stream_bytes: 6k, store_max_stream_bytes: 7k }, users: [{user: b, password: p}] }
   C { jetstream: disabled }
 }
 jetstream: true
@@ -113,7 +114,10 @@ no_auth_user: b`)
 	if l := registry.Find("A").Limits; l != (account.Limits{MaxConnections: 3, MaxSubscriptions: 4, MaxPayload: 1000}) {
 		t.Errorf("limits of A: %+v", l)
 	}
-	if js := registry.Find("B").JetStream; js != (account.JetStream{Enabled: true, MaxMemory: 1 << 20, MaxStorage: 2 << 20, MaxStreams: 3, MaxConsumers: 4}) {
+	if js := registry.Find("B").JetStream; js != (account.JetStream{
+		Enabled: true, MaxMemory: 1 << 20, MaxStorage: 2 << 20, MaxStreams: 3, MaxConsumers: 4,
+		MaxAckPending: 5, NeedsMaxBytes: true, MaxMemoryStream: 6000, MaxStorageStream: 7000,
+	}) {
 		t.Errorf("streams of B: %+v", js)
 	}
 	if registry.Find("A").JetStream.Enabled || registry.Find("C").JetStream.Enabled || registry.Find(account.System) == nil {

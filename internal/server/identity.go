@@ -25,7 +25,8 @@ func (c *Config) accountRegistry() *account.Registry {
 			Limits: account.Limits{MaxConnections: a.MaxConnections, MaxSubscriptions: a.MaxSubscriptions, MaxPayload: a.MaxPayload},
 			JetStream: account.JetStream{
 				Enabled: a.JetStream && js, MaxMemory: a.MaxMemory, MaxStorage: a.MaxStorage,
-				MaxStreams: a.MaxStreams, MaxConsumers: a.MaxConsumers,
+				MaxStreams: a.MaxStreams, MaxConsumers: a.MaxConsumers, MaxAckPending: a.MaxAckPending,
+				MaxMemoryStream: a.MaxMemoryStream, MaxStorageStream: a.MaxStorageStream, NeedsMaxBytes: a.NeedsMaxBytes,
 			},
 			Exports: a.Exports, Imports: a.Imports,
 		})

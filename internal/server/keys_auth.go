@@ -133,7 +133,10 @@ func setAccounts(c *Config, v value) {
 }
 
 func newAccount(name string) AccountConfig {
-	return AccountConfig{Name: name, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1}
+	return AccountConfig{
+		Name: name, MaxMemory: -1, MaxStorage: -1, MaxStreams: -1, MaxConsumers: -1,
+		MaxAckPending: -1, MaxMemoryStream: -1, MaxStorageStream: -1,
+	}
 }
 
 func (v value) account(name string) AccountConfig {
@@ -176,7 +179,11 @@ func (v value) accountJetStream(a *AccountConfig) {
 			{names: "max_store max_file max_storage storage store disk file", set: func(_ *Config, v value) { a.MaxStorage = v.bytes() }},
 			{names: "max_streams streams", set: func(_ *Config, v value) { a.MaxStreams = v.count(-1, math.MaxInt32) }},
 			{names: "max_consumers consumers", set: func(_ *Config, v value) { a.MaxConsumers = v.count(-1, math.MaxInt32) }},
-			{names: "max_ack_pending max_bytes_required max_stream_bytes memory_max_stream_bytes disk_max_stream_bytes cluster_traffic", note: noteLogging},
+			{names: "max_ack_pending", set: func(_ *Config, v value) { a.MaxAckPending = v.count(-1, math.MaxInt32) }},
+			{names: "max_bytes_required max_stream_bytes max_bytes", set: func(_ *Config, v value) { a.NeedsMaxBytes = v.boolean() }},
+			{names: "memory_max_stream_bytes mem_max_stream_bytes", set: func(_ *Config, v value) { a.MaxMemoryStream = v.bytes() }},
+			{names: "disk_max_stream_bytes store_max_stream_bytes", set: func(_ *Config, v value) { a.MaxStorageStream = v.bytes() }},
+			{names: "cluster_traffic", note: noteCluster},
 		})
 	}
 }

@@ -25,8 +25,10 @@ var manual = map[string]string{
 	"authorization": "user username pass password token timeout users default_permission default_permissions permissions auth_callout auth_hook proxy_required",
 	"jetstream": `store_dir sync_interval max_mem max_memory_store max_file max_file_store domain key prev_key cipher strict unique_tag
 		max_outstanding_catchup max_buffered_size max_buffered_msgs request_queue_limit limits`,
-	"jetstream.limits":  "max_ack_pending max_ha_assets max_request_batch duplicate_window batch",
-	"accounts.A":        "nkey users imports exports jetstream default_permissions mappings maps limits msg_trace trace_dest",
+	"jetstream.limits": "max_ack_pending max_ha_assets max_request_batch duplicate_window batch",
+	"accounts.A":       "nkey users imports exports jetstream default_permissions mappings maps limits msg_trace trace_dest",
+	"accounts.A.jetstream": `max_memory max_mem max_store max_file max_streams max_consumers max_ack_pending max_bytes_required max_stream_bytes
+		max_bytes memory_max_stream_bytes mem_max_stream_bytes disk_max_stream_bytes store_max_stream_bytes cluster_traffic`,
 	"accounts.A.limits": "max_connections max_subscriptions max_payload max_leafnodes",
 }
 

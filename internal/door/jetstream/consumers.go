@@ -140,7 +140,7 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if cfg.KnownName() == "" {
 		cfg.Name = ephemeralName()
 	}
-	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), MaxRequestBatch: c.o.MaxRequestBatch, MaxAckPending: c.o.MaxAckPending, Pedantic: r.Pedantic}); werr != nil {
+	if werr := cfg.Check(wire.ConsumerOptions{Stream: config(s), MaxRequestBatch: c.o.MaxRequestBatch, MaxAckPending: c.maxAckPending(), Pedantic: r.Pedantic}); werr != nil {
 		return nil, werr
 	}
 	if old := s.Consumer(cfg.KnownName()); old != nil {

@@ -116,11 +116,13 @@ func accountInfo(c *call) (any, *wire.Error) {
 	u := c.dir.Usage(c.space.Name())
 	l := c.account.JetStream
 	info := &wire.AccountInfo{Domain: c.o.Domain}
+	memory, storage := c.reserved()
 	info.Usage = wire.Usage{
-		Memory: u.Memory, Storage: u.Storage, Streams: u.Streams, Consumers: u.Consumers,
+		Memory: u.Memory, Storage: u.Storage, ReservedMemory: uint64(memory), ReservedStorage: uint64(storage), Streams: u.Streams, Consumers: u.Consumers,
 		Limits: wire.AccountLimits{
 			MaxMemory: l.MaxMemory, MaxStorage: l.MaxStorage, MaxStreams: l.MaxStreams, MaxConsumers: l.MaxConsumers,
-			MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1,
+			MaxAckPending: l.MaxAckPending, MemoryMaxStreamBytes: l.MaxMemoryStream, StoreMaxStreamBytes: l.MaxStorageStream,
+			MaxBytesRequired: l.NeedsMaxBytes,
 		},
 	}
 	info.API = wire.APIStats{Level: wire.APILevel, Total: c.total.Load(), Errors: c.errors.Load()}

@@ -133,6 +133,9 @@ func familyUpdate(c *call, f []*stream.Stream, cfg *wire.StreamConfig) (any, *wi
 			}
 		}
 	}
+	if werr := c.roomForBytes(cfg, len(f), f...); werr != nil {
+		return nil, werr
+	}
 	err := c.dir.UpdateFamily(c.ctx, f, c.familyConfigs(cfg))
 	switch {
 	case errors.Is(err, stream.ErrOverlap):

@@ -47,6 +47,9 @@ func streamRestore(c *call) (any, *wire.Error) {
 	if werr := checkRestoredPartitions(cfg); werr != nil {
 		return nil, werr
 	}
+	if werr := c.checkMaxBytes(cfg); werr != nil {
+		return nil, werr
+	}
 	if werr := c.roomForStream(cfg); werr != nil {
 		return nil, werr
 	}

@@ -64,6 +64,9 @@ func streamCreate(c *call) (any, *wire.Error) {
 		return nil, werr
 	}
 	cfg := &r.StreamConfig
+	if werr := c.checkMaxBytes(cfg); werr != nil {
+		return nil, werr
+	}
 	if werr := checkCompaction(cfg); werr != nil {
 		return nil, werr
 	}
@@ -121,16 +124,7 @@ func (c *call) roomForStream(cfg *wire.StreamConfig) *wire.Error {
 	if l.MaxStreams > 0 && c.dir.Count(c.space.Name())+n > l.MaxStreams {
 		return wire.Err(wire.CodeMaximumStreams)
 	}
-	if cfg.MaxBytes <= 0 {
-		return nil
-	}
-	if cfg.Storage == wire.StorageMemory && l.MaxMemory >= 0 && cfg.MaxBytes > l.MaxMemory/int64(n) {
-		return wire.Err(wire.CodeMemoryResourcesExceeded)
-	}
-	if cfg.Storage == wire.StorageFile && l.MaxStorage >= 0 && cfg.MaxBytes > l.MaxStorage/int64(n) {
-		return wire.Err(wire.CodeStorageResourcesExceeded)
-	}
-	return nil
+	return c.roomForBytes(cfg, n)
 }
 
 // failed logs an error that is ours and puts it into the protocol's words.
@@ -149,6 +143,9 @@ func streamUpdate(c *call) (any, *wire.Error) {
 	}
 	if r.Name != c.Stream {
 		return nil, wire.Err(wire.CodeStreamMismatch)
+	}
+	if werr := c.checkMaxBytes(&r.StreamConfig); werr != nil {
+		return nil, werr
 	}
 	if f := c.family(c.Stream); f != nil {
 		return familyUpdate(c, f, &r.StreamConfig)
@@ -177,6 +174,9 @@ func streamUpdate(c *call) (any, *wire.Error) {
 		if werr := cfg.CheckConsumer(consumerConfig(con)); werr != nil {
 			return nil, werr
 		}
+	}
+	if werr := c.roomForBytes(cfg, 1, s); werr != nil {
+		return nil, werr
 	}
 	err := s.Update(c.ctx, c.neutral(cfg))
 	switch {
