@@ -97,6 +97,7 @@ type Directory struct {
 	stopped      bool             // no transfer begins any more
 	deleted      []*Stream        // whose files are to be removed
 	broken       map[string]error // streams that could not be opened, by account and name
+	promised     map[string]*promises
 }
 
 // New returns a directory without streams; the catalog brings them.
@@ -106,7 +107,7 @@ func New(o Options) *Directory {
 		accounts: map[string]map[string]*Stream{}, claimed: map[string]*claims{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
 		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
 		linking: map[*Stream]*Config{}, seeking: map[*copier]struct{}{},
-		creating: map[[2]string]chan struct{}{}, reap: make(chan struct{}, 1),
+		creating: map[[2]string]chan struct{}{}, promised: map[string]*promises{}, reap: make(chan struct{}, 1),
 	}
 	for range max(o.Shards, 1) {
 		d.shards = append(d.shards, newShard(o.Outlet(), o.Log, time.Now().UnixNano()))
@@ -504,24 +505,6 @@ func (d *Directory) journalAcked(s *Stream, replies [][]byte) {
 type Usage struct {
 	Streams, Consumers int
 	Memory, Storage    uint64 // bytes
-}
-
-// Count is the number of an account's streams.
-func (d *Directory) Count(account string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.accounts[account])
-}
-
-// Consumers is the number of consumers of an account's streams.
-func (d *Directory) Consumers(account string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := 0
-	for _, s := range d.accounts[account] {
-		n += int(s.delivers.Load())
-	}
-	return n
 }
 
 // Usage returns what an account's streams hold. It looks at each of them.

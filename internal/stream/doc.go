@@ -20,6 +20,8 @@
 //   - All consumers of a stream run on its shard: one goroutine of a fixed pool,
 //     one timing wheel each. Whoever has something for a consumer posts it to the
 //     shard's box and never waits.
+//   - Who makes a stream or consumer of an account with a limit is promised a place
+//     first (places.go), so that creations at once stay within it.
 //   - A few goroutines of the Directory carry transfers: backups that are sent or
 //     received and wait for a client now and then. Each ends with the Directory.
 //   - A stream that copies others, as a mirror or with sources, has a copier for

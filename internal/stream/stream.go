@@ -22,6 +22,7 @@ var (
 	ErrNotFound      = errors.New("not found")
 	ErrExists        = errors.New("exists already")
 	ErrOverlap       = errors.New("subjects overlap with an existing stream")
+	ErrMaxStreams    = errors.New("maximum number of streams reached")
 	ErrMaxConsumers  = errors.New("maximum number of consumers reached")
 	ErrDeletePending = errors.New("is being deleted")
 )

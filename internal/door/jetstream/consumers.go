@@ -149,9 +149,15 @@ func consumerCreate(c *call) (any, *wire.Error) {
 	if werr := r.Decide(nil); werr != nil {
 		return nil, werr
 	}
-	if l := c.account.JetStream.MaxConsumers; l > 0 && c.dir.Consumers(c.space.Name()) >= l {
-		return nil, wire.Err(wire.CodeMaximumConsumers)
+	done, full := c.roomForConsumer()
+	if full != nil {
+		// A creation of that name may have been under way.
+		if old := s.Consumer(cfg.KnownName()); old != nil {
+			return c.changeConsumer(s, old, r)
+		}
+		return nil, full
 	}
+	defer done()
 	if werr := cfg.CheckQueue(config(s)); werr != nil {
 		return nil, werr
 	}
@@ -180,6 +186,19 @@ func consumerCreate(c *call) (any, *wire.Error) {
 		return c.created(con)
 	}
 	return c.begun(con)
+}
+
+// roomForConsumer holds a new consumer against the account's limit. It has its place
+// among the account's consumers until done is called.
+func (c *call) roomForConsumer() (done func(), werr *wire.Error) {
+	done, err := c.dir.PromiseConsumer(c.ctx, c.space.Name(), c.account.JetStream.MaxConsumers)
+	switch {
+	case errors.Is(err, stream.ErrMaxConsumers):
+		return nil, wire.Err(wire.CodeMaximumConsumers)
+	case err != nil:
+		return nil, c.consumerFailed(err)
+	}
+	return done, nil
 }
 
 // begun answers the creation of a consumer. What it has delivered since is still

@@ -181,7 +181,7 @@ func TestAFamilyThatWasNotFinishedIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = r.restart()
-	streamtest.Await(t, "the partitions to be gone", func() bool { return r.Streams.Count("A") == 0 })
+	streamtest.Await(t, "the partitions to be gone", func() bool { return r.Streams.Usage("A").Streams == 0 })
 	r.stream("O", "o.>", four)
 	var at []string
 	for i := range 8 {

@@ -50,9 +50,11 @@ func streamRestore(c *call) (any, *wire.Error) {
 	if werr := c.checkMaxBytes(cfg); werr != nil {
 		return nil, werr
 	}
-	if werr := c.roomForStream(cfg); werr != nil {
+	done, werr := c.roomForStream(cfg)
+	if werr != nil {
 		return nil, werr
 	}
+	defer done()
 	neutral := c.neutral(cfg)
 	if c.o.Restored != nil {
 		if err := c.o.Restored(&neutral); err != nil {

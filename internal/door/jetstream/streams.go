@@ -73,18 +73,21 @@ func streamCreate(c *call) (any, *wire.Error) {
 	if werr := c.fitOrigins(cfg, r.Pedantic); werr != nil {
 		return nil, werr
 	}
-	if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
-		return existing(c, s, cfg)
-	}
-	if f := c.family(cfg.Name); f != nil {
-		return existingFamily(c, f, cfg)
+	if is, werr := alreadyThere(c, cfg); is != nil || werr != nil {
+		return is, werr
 	}
 	if werr := cfg.CheckPartitions(); werr != nil {
 		return nil, werr
 	}
-	if werr := c.roomForStream(cfg); werr != nil {
-		return nil, werr
+	done, full := c.roomForStream(cfg)
+	if full != nil {
+		// An equal creation may have been under way.
+		if is, werr := alreadyThere(c, cfg); is != nil || werr != nil {
+			return is, werr
+		}
+		return nil, full
 	}
+	defer done()
 	if cfg.Partitions() > 1 {
 		return familyCreate(c, cfg)
 	}
@@ -105,6 +108,18 @@ func streamCreate(c *call) (any, *wire.Error) {
 	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false), DidCreate: true}, nil
 }
 
+// alreadyThere answers a creation whose name a stream has, with partitions or
+// without; nothing if none has.
+func alreadyThere(c *call, cfg *wire.StreamConfig) (any, *wire.Error) {
+	if s := c.dir.Find(c.space.Name(), cfg.Name); s != nil {
+		return existing(c, s, cfg)
+	}
+	if f := c.family(cfg.Name); f != nil {
+		return existingFamily(c, f, cfg)
+	}
+	return nil, nil
+}
+
 // existing answers a creation whose name is taken: equal configurations are fine.
 func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Error) {
 	if !cfg.Equal(config(s)) {
@@ -114,17 +129,25 @@ func existing(c *call, s *stream.Stream, cfg *wire.StreamConfig) (any, *wire.Err
 	return &wire.StreamCreateResponse{Response: c.Kind.Head(nil), StreamInfo: c.streamInfo(s, false), DidCreate: true}, nil
 }
 
-// roomForStream holds a new stream against the account's limits.
-func (c *call) roomForStream(cfg *wire.StreamConfig) *wire.Error {
-	l := c.account.JetStream
+// roomForStream holds a new stream against the account's limits. It has its place
+// among the account's streams until done is called.
+func (c *call) roomForStream(cfg *wire.StreamConfig) (done func(), werr *wire.Error) {
 	n := 1
 	if _, _, member := cfg.Partition(); !member {
 		n = cfg.Partitions()
 	}
-	if l.MaxStreams > 0 && c.dir.Count(c.space.Name())+n > l.MaxStreams {
-		return wire.Err(wire.CodeMaximumStreams)
+	done, err := c.dir.PromiseStreams(c.ctx, c.space.Name(), n, c.account.JetStream.MaxStreams)
+	switch {
+	case errors.Is(err, stream.ErrMaxStreams):
+		return nil, wire.Err(wire.CodeMaximumStreams)
+	case err != nil:
+		return nil, c.failed(wire.CodeStreamCreate, err)
 	}
-	return c.roomForBytes(cfg, n)
+	if werr := c.roomForBytes(cfg, n); werr != nil {
+		done()
+		return nil, werr
+	}
+	return done, nil
 }
 
 // failed logs an error that is ours and puts it into the protocol's words.
