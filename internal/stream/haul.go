@@ -13,6 +13,9 @@ type haul struct {
 	views []record.View
 	arena []byte // where their bytes are, which a reader only lends
 	given int    // how many of them went out
+	// others says that some bytes are not in the arena, and are let go after the step.
+	others bool
+	got    record.View // what was delivered without having been found in the step
 }
 
 // arenaSize is how many bytes of records are gathered in one piece, mostArena how large
@@ -24,7 +27,10 @@ const (
 
 // empty begins a step.
 func (h *haul) empty() {
-	clear(h.views)
+	if h.others {
+		clear(h.views)
+		h.got, h.others = record.View{}, false
+	}
 	h.views, h.given = h.views[:0], 0
 	if h.arena = h.arena[:0]; cap(h.arena) > mostArena {
 		h.arena = nil
@@ -33,21 +39,30 @@ func (h *haul) empty() {
 
 // keep adds a copy of a record of size bytes.
 func (h *haul) keep(v *record.View, size int) {
-	kept := *v
 	if cap(h.arena)-len(h.arena) < size {
 		h.arena = make([]byte, 0, max(arenaSize, size))
+		h.others = true
 	}
-	add := func(b []byte) []byte {
-		from := len(h.arena)
-		h.arena = append(h.arena, b...)
-		return h.arena[from:len(h.arena):len(h.arena)]
-	}
-	kept.Subject, kept.Header, kept.Data = add(v.Subject), add(v.Header), add(v.Data)
-	kept.Key, kept.Attrs = nil, nil
+	h.views = append(h.views, *v)
+	kept := &h.views[len(h.views)-1]
+	kept.Subject, kept.Header, kept.Data = h.copy(v.Subject), h.copy(v.Header), h.copy(v.Data)
+	kept.Reply, kept.Key, kept.Attrs = nil, nil, nil
 	if len(v.Reply) > 0 {
-		kept.Reply = bytes.Clone(v.Reply)
+		kept.Reply, h.others = bytes.Clone(v.Reply), true
 	}
-	h.views = append(h.views, kept)
+}
+
+// copy puts bytes into the arena, which has room for them.
+func (h *haul) copy(b []byte) []byte {
+	from := len(h.arena)
+	h.arena = append(h.arena, b...)
+	return h.arena[from:len(h.arena):len(h.arena)]
+}
+
+// lend adds a record whose bytes stay.
+func (h *haul) lend(v *record.View) {
+	h.views = append(h.views, *v)
+	h.others = true
 }
 
 // take gives the record of a sequence; nil: it was not found in this step. Deliveries

@@ -8,7 +8,6 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
-	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/timewheel"
 )
 
@@ -43,7 +42,6 @@ type Shard struct {
 	late       []*staged // to be answered when this turn's deliveries are made
 	streams    map[*Stream]*streamState
 	out        consumer.Output
-	sent       record.View // what the outlet is given; one for all deliveries
 	scratch    []byte
 	haul       haul // of the consumer that is stepped
 	spare      []event

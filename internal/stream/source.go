@@ -176,16 +176,19 @@ func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
 	case err != nil:
 		return consumer.Item{Seq: seq}, consumer.Found // not gone: delivering it says why it fails
 	}
-	s.haul.views = append(s.haul.views, v)
+	s.haul.lend(&v)
 	return consumer.Item{Seq: seq, Size: recordSize(&v)}, consumer.Found
 }
 
-// record returns a record to be delivered.
-func (s *source) record(seq uint64) (record.View, error) {
+// record returns a record to be delivered, valid until the next call.
+func (s *source) record(seq uint64) (*record.View, error) {
 	if v := s.haul.take(seq); v != nil {
-		return *v, nil
+		return v, nil
 	}
-	return s.part.Get(seq)
+	var err error
+	s.haul.got, err = s.part.Get(seq)
+	s.haul.others = true
+	return &s.haul.got, err
 }
 
 // Count is the number of records at or after from that are to be delivered.

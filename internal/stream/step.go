@@ -68,14 +68,13 @@ func (sh *Shard) send(c *Consumer, p *broker.Publisher) {
 			statuses = statuses[1:]
 		}
 		d := &sh.out.Deliveries[i]
-		var err error
-		if sh.sent, err = c.source.record(d.Seq); err != nil {
+		v, err := c.source.record(d.Seq)
+		if err != nil {
 			sh.log.Error("record not delivered", "stream", c.stream.Name(), "consumer", c.Name(), "seq", d.Seq, "error", err)
 			continue
 		}
-		sh.outlet.Deliver(p, c, d, &sh.sent)
+		sh.outlet.Deliver(p, c, d, v)
 	}
-	sh.sent = record.View{} // its bytes are somebody else's
 	for i := range statuses {
 		sh.outlet.Status(p, c, &statuses[i])
 	}
