@@ -227,11 +227,16 @@ func (d Dialect) AppendAnswer(dst []byte, s *stream.Stream, o partition.Outcome,
 
 // fillAck says in an ack what became of a message; false: nobody is told.
 func fillAck(a *wire.Ack, s *stream.Stream, o partition.Outcome, at int64) bool {
+	nameAck(a, s)
+	return fillFate(a, o, at)
+}
+
+// nameAck says in an ack of which stream it is.
+func nameAck(a *wire.Ack, s *stream.Stream) {
 	a.Stream, a.PartitionSubject = []byte(s.Name()), nil
 	if set := setOf(s); set != nil {
 		a.Stream, a.PartitionSubject = []byte(set.Name), []byte(set.Subject)
 	}
-	return fillFate(a, o, at)
 }
 
 // fillFate is the part of fillAck that depends on the outcome only.

@@ -24,21 +24,22 @@
 // An ack, whatever its policy, says that the message is on stable storage. A publish
 // goes to the partition that it names, and to everybody else who listens on that
 // partition's subject. weir.Stream of api/weir.fbs is the same in batches: what carries
-// a call's messages differs (batchpublish.go, batchsubscribe.go), and nothing below. A
-// subscriber reads the log on the goroutine of its call, at the pace of its client, and
-// holds up nobody.
+// a call's messages differs (singly.go, batchpublish.go, batchsubscribe.go), and nothing
+// below. What goes to a client at one time goes in one write (outgoing.go). A subscriber
+// reads the log on the goroutine of its call, at the pace of its client, and holds up
+// nobody.
 //
 // # Goroutines
 //
-// gRPC has one for each call. A call that publishes without waiting has two more, one
-// that receives and one that publishes what came in; Shutdown joins those that outlive
-// it. Run is the host of the consumer groups; Serve joins the loop that pauses idle
-// partitions.
+// gRPC has one for each call, and some that wait for the next one. A call that publishes
+// without waiting has two more, one that receives, and publishes what comes alone, and one
+// that publishes what comes in faster; Shutdown joins those that outlive it. Run is the
+// host of the consumer groups; Serve joins the loop that pauses idle partitions.
 //
 // # Locks
 //
 // A turn of naming and Door.changing are held while the log is waited for: they put
 // in a row what is done to streams of one name, and to gates. activity.mu is taken
-// with them held.
-// The others guard small maps, and nothing is called with them held.
+// with them held. session.publishing is held while messages are published, and a partition
+// resumed for them. The others guard small maps, and nothing is called with them held.
 package liftbridge

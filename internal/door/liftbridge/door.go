@@ -114,6 +114,17 @@ const (
 	receiveExtra = 64 << 10
 )
 
+// What gRPC takes of a client before it is read, bytes. gRPC would measure the link for
+// these otherwise, with a ping for each message that comes alone.
+const (
+	streamWindow = 4 << 20
+	connWindow   = 8 << 20
+)
+
+// streamWorkers is how many goroutines serve one call after the other; more calls at a
+// time have one each.
+const streamWorkers = 64
+
 // New returns a door. Start gives it the streams.
 func New(o Options) *Door {
 	d := &Door{o: o, log: o.Log, stopping: make(chan struct{}), opened: time.Now()}
@@ -121,6 +132,8 @@ func New(o Options) *Door {
 	opts := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(d.receiveLimit()),
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(d.admitUnary), grpc.ChainStreamInterceptor(d.admitStream),

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -57,10 +57,14 @@ type session struct {
 	inbox    []byte
 	wake     chan struct{} // answers has something, or left fell
 
-	// Only the goroutine that publishes.
+	// publishing is held while some messages are published: by the goroutine that
+	// publishes, or the one that receives if what it has is all that is not answered.
+	publishing sync.Mutex
+	// Guarded by publishing.
 	publisher *broker.Publisher
 	families  map[string]*family
 	buf       []byte
+	subject   []byte
 
 	mu      sync.Mutex
 	answers []*asyncPublish // guarded by mu
@@ -77,7 +81,10 @@ type asyncPublish struct {
 	out     outcome
 	refusal *fault
 
-	weight int64 // of a message that came alone
+	// Of a message that came alone: what it weighs, and what it points into until it is
+	// published; nil: nothing.
+	weight int64
+	in     mem.Buffer
 	// Of messages that came in a batch: it, and which message of the call this is.
 	batch   *publishBatch
 	ordinal uint64
@@ -85,25 +92,7 @@ type asyncPublish struct {
 
 // PublishAsync implements pb.APIServer.
 func (d *Door) PublishAsync(call grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]) error {
-	return d.publishSession(singly{call})
-}
-
-// singly carries each message, and each answer, in a gRPC message of its own.
-type singly struct {
-	grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]
-}
-
-// receive implements carrier.
-func (s singly) receive() ([]asyncPublish, int64, error) {
-	req, err := s.Recv()
-	if err != nil {
-		return nil, 0, err
-	}
-	list := make([]asyncPublish, 1)
-	p := &list[0]
-	p.name, p.number, p.weight = req.Stream, req.Partition, weigh(1, proto.Size(req))
-	p.fill(req.Key, req.Value, req.Headers, "", req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
-	return list, p.weight, nil
+	return d.publishSession(&singly{ServerStream: call, out: outgoingOf(call)})
 }
 
 // weigh is what so many messages of a length count together.
@@ -167,7 +156,12 @@ func (a *session) receive(ctx context.Context) error {
 		}
 		a.mu.Lock()
 		a.left += len(list)
+		alone := a.left == len(list)
 		a.mu.Unlock()
+		if alone {
+			a.publishAlone(ctx, list)
+			continue
+		}
 		select {
 		case a.requests <- list:
 		case <-ctx.Done():
@@ -180,6 +174,7 @@ func (a *session) receive(ctx context.Context) error {
 func (a *session) publishAll(ctx context.Context) {
 	defer a.publisher.Release()
 	for list := range a.requests {
+		a.publishing.Lock()
 		a.publishEach(ctx, list)
 		for more := true; more; {
 			select {
@@ -192,7 +187,17 @@ func (a *session) publishAll(ctx context.Context) {
 			}
 		}
 		a.publisher.HandOver()
+		a.publishing.Unlock()
 	}
+}
+
+// publishAlone publishes messages before which all are answered, thus published: a
+// client that waits for each answer is spared a goroutine's turn.
+func (a *session) publishAlone(ctx context.Context, list []asyncPublish) {
+	a.publishing.Lock()
+	defer a.publishing.Unlock()
+	a.publishEach(ctx, list)
+	a.publisher.HandOver()
 }
 
 func (a *session) publishEach(ctx context.Context, list []asyncPublish) {
@@ -209,12 +214,15 @@ func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
 	}
 	to, refusal := a.address(ctx, f, p)
 	if refusal != nil {
+		p.published()
 		a.settle(p, outcome{}, refusal)
 		return
 	}
 	p.stream, p.group, p.subject, p.ticket = to.stream, to.family.group, to.subject, p
 	a.buf = wire.AppendPublish(a.buf[:0], &p.msg)
-	a.publisher.Publish(&broker.Message{Subject: []byte(to.subject), Data: a.buf, Note: &p.publish})
+	a.subject = append(a.subject[:0], to.subject...)
+	a.publisher.Publish(&broker.Message{Subject: a.subject, Data: a.buf, Note: &p.publish})
+	p.published()
 	if !p.taken {
 		a.settle(p, outcome{}, faultUntaken)
 	}
@@ -336,25 +344,4 @@ func (a *session) answerAll(list []*asyncPublish) error {
 		list = list[n:]
 	}
 	return nil
-}
-
-// answer implements carrier: it sends what a publisher is told of one message, if
-// anything.
-func (s singly) answer(list []*asyncPublish) (int, error) {
-	p := list[0]
-	resp := &pb.PublishResponse{CorrelationId: string(p.msg.CorrelationID)}
-	switch {
-	case p.refusal != nil:
-		resp.Ack = &pb.Ack{}
-		resp.AsyncError = &pb.PublishAsyncError{Code: p.refusal.async, Message: p.refusal.text}
-	case p.out.lost:
-		return 1, nil
-	default:
-		ack := p.ack(&p.out, p.subject)
-		if ack == nil {
-			return 1, nil
-		}
-		resp.Ack = ackOf(ack)
-	}
-	return 1, s.Send(resp)
 }

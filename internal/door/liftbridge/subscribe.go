@@ -35,7 +35,7 @@ type delivery interface {
 
 // Subscribe implements pb.APIServer.
 func (d *Door) Subscribe(req *pb.SubscribeRequest, call grpc.ServerStreamingServer[pb.Message]) error {
-	return d.subscribe(req, &oneByOne{ServerStreamingServer: call})
+	return d.subscribe(req, &plainly{ServerStreamingServer: call})
 }
 
 // subscribe delivers what a request asks for.
@@ -248,31 +248,36 @@ func (r *reading) send(v *record.View) error {
 	return r.call.deliver(m)
 }
 
-// oneByOne delivers each message in a gRPC message of its own.
-type oneByOne struct {
+// plainly delivers messages of Protobuf.
+type plainly struct {
 	grpc.ServerStreamingServer[pb.Message]
-	stream string
-	number int32
+	out     outgoing
+	stream  string
+	number  int32
+	message wire.Delivered
 }
 
 // begin implements delivery.
-func (o *oneByOne) begin(f *family, n int32) error {
-	o.stream, o.number = f.name, n
+func (o *plainly) begin(f *family, n int32) error {
+	o.stream, o.number, o.out = f.name, n, outgoingOf(o)
 	return o.Send(&pb.Message{})
 }
 
 // deliver implements delivery.
-func (o *oneByOne) deliver(m *fb.Message) error {
-	out := pb.Message{
-		Offset: m.Offset, Key: m.Key, Value: m.Value, Timestamp: m.Time, Stream: o.stream, Partition: o.number,
-		Subject: string(m.Subject), ReplySubject: string(m.Reply), Headers: make(map[string][]byte, len(m.Headers)+2),
+func (o *plainly) deliver(m *fb.Message) error {
+	o.message = wire.Delivered{
+		Offset: m.Offset, Time: m.Time, Partition: o.number, Stream: o.stream,
+		Key: m.Key, Value: m.Value, Subject: m.Subject, Reply: m.Reply, Headers: m.Headers,
 	}
-	for _, h := range m.Headers {
-		out.Headers[string(h.Name)] = h.Value
+	if !o.message.Valid() {
+		return status.Errorf(codes.Internal, "message of offset %d has a text that is not UTF-8", m.Offset)
 	}
-	out.Headers[wire.SubjectHeader], out.Headers[wire.ReplyHeader] = m.Subject, m.Reply
-	return o.Send(&out)
+	o.out.end(wire.AppendDelivered(o.out.begin(), &o.message))
+	if o.out.enough() {
+		return o.out.flush()
+	}
+	return nil
 }
 
-// flush implements delivery: nothing is kept.
-func (o *oneByOne) flush() error { return nil }
+// flush implements delivery.
+func (o *plainly) flush() error { return o.out.flush() }

@@ -47,7 +47,11 @@ const (
 
 // AppendAck appends the envelope of an ack.
 func AppendAck(dst []byte, a *Ack) []byte {
-	dst = appendHeader(dst, TypeAck)
+	return appendAck(appendHeader(dst, TypeAck), a)
+}
+
+// appendAck appends an ack without its envelope.
+func appendAck(dst []byte, a *Ack) []byte {
 	dst = appendBytes(dst, ackStream, a.Stream)
 	dst = appendBytes(dst, ackPartitionSubject, a.PartitionSubject)
 	dst = appendBytes(dst, ackMsgSubject, a.MsgSubject)

@@ -162,14 +162,7 @@ func AppendPublish(dst []byte, m *Message) []byte {
 	dst = appendBytes(dst, fieldKey, m.Key)
 	dst = appendBytes(dst, fieldValue, m.Value)
 	for _, h := range m.Headers {
-		dst = protowire.AppendTag(dst, fieldHeaders, protowire.BytesType)
-		n := protowire.SizeTag(fieldMapName) + protowire.SizeBytes(len(h.Name)) +
-			protowire.SizeTag(fieldMapValue) + protowire.SizeBytes(len(h.Value))
-		dst = protowire.AppendVarint(dst, uint64(n))
-		dst = protowire.AppendTag(dst, fieldMapName, protowire.BytesType)
-		dst = protowire.AppendBytes(dst, h.Name)
-		dst = protowire.AppendTag(dst, fieldMapValue, protowire.BytesType)
-		dst = protowire.AppendBytes(dst, h.Value)
+		dst = appendEntry(dst, h.Name, h.Value)
 	}
 	dst = appendBytes(dst, fieldAckInbox, m.AckInbox)
 	dst = appendBytes(dst, fieldCorrelationID, m.CorrelationID)
