@@ -25,7 +25,8 @@
 // knows by its own checkpoint what to skip. The same holds for dropped groups,
 // whose owner calls Forget for each id of Unclaimed that exists no more.
 //
-// Goroutines: the writer; the assistant, which gathers the next batch while the
+// Goroutines: the writer, which is kept on a thread of its own and wakes as soon as
+// that does (bell); the assistant, which gathers the next batch while the
 // writer is busy, and runs completions then (else the writer runs them itself, one
 // batch at a time in any case); the preparer, which makes files ahead; and eight that
 // write extents. Open starts them, Close joins them.

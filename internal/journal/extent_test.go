@@ -47,9 +47,14 @@ type shelved struct {
 	data []byte
 	off  int64
 	gate chan struct{} // nil, or closed when it may be written
+	// begun, where not nil, is told that somebody would write it.
+	begun func()
 }
 
 func (x *shelved) Write() error {
+	if x.begun != nil {
+		x.begun()
+	}
 	if x.gate != nil {
 		<-x.gate
 	}
@@ -182,7 +187,7 @@ func TestAnEntryIsDurableWhenItsExtentIs(t *testing.T) {
 	gate := make(chan struct{})
 	appendShelved(t, j, s, g, 1, 100, gate)
 	for j.Metrics.Batches.Load() == 0 { // the record is written, the extent is not
-		j.kick(j.wake)
+		j.wake.ring()
 	}
 	appendOne(t, j, g, 2)
 	if l.upto() != 0 || j.Metrics.Batches.Load() != 1 {
@@ -302,18 +307,19 @@ func TestAFailureWaitsForExtentsThatAreBeingWritten(t *testing.T) {
 	j, s, g, l := shelfJournal(t, fs)
 	appendOne(t, j, g, 1)
 	must(t, l.wait(t, 1))
-	gate := make(chan struct{})
-	var once sync.Once
+	gate, begun := make(chan struct{}), make(chan struct{})
+	var once, first sync.Once
 	fs.Inject(faultfs.OnName(fileSuffix, faultfs.Func("fail", func(op faultfs.Op) *faultfs.Fault {
 		if op.Kind != faultfs.Sync {
 			return nil
 		}
+		<-begun
 		once.Do(func() { go close(gate) })
 		return &faultfs.Fault{Err: syscall.EIO}
 	})))
 	for index := uint64(2); index < 8; index++ {
 		x := s.data(1, index)
-		x.gate = gate
+		x.gate, x.begun = gate, func() { first.Do(func() { close(begun) }) }
 		if err := j.AppendExtent(g, 1, index, 7, Urgent, x, 100, x.place()); err != nil {
 			break
 		}

@@ -79,6 +79,10 @@ type Options struct {
 	// MaxBytes are unreleased, when another file cannot be made, and when one can
 	// be made again. It must not block, and calls may come at the same time.
 	OnPressure func(Pressure)
+	// OwnThread has the writer wait for work in the system, not in the runtime, where it
+	// can: who appends wakes its thread without a detour. It is not for clocks that are
+	// simulated.
+	OwnThread bool
 	// Keys encrypt the data of all entries from now on, and decrypt what was. nil:
 	// data is in the clear, and a journal with encrypted data does not open.
 	Keys *atrest.Keyring
@@ -100,7 +104,7 @@ type Journal struct {
 	overlap   int64 // overlapFrom, less for small files
 	log       *slog.Logger
 	recovered Recovery
-	wake      chan struct{} // to the writer, one deep
+	wake      bell          // of the writer
 	prepare   chan struct{} // to the preparer, one deep
 	dead      chan struct{} // closed by the first failure
 	stop      chan struct{} // closed by Close
@@ -145,7 +149,7 @@ type Journal struct {
 func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	j := &Journal{
 		opts: o, log: o.Log, groups: make(map[GroupID]*Group),
-		wake: make(chan struct{}, 1), prepare: make(chan struct{}, 1), ahead: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
+		wake: newBell(o.OwnThread), prepare: make(chan struct{}, 1), ahead: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
 		dead: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if j.log == nil {
@@ -272,7 +276,7 @@ func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgen
 	j.mu.Unlock()
 	j.Metrics.Appends.Add(1)
 	if wake {
-		j.kick(j.wake)
+		j.wake.ring()
 	}
 	if ask {
 		j.kick(j.ahead)
@@ -323,6 +327,7 @@ func (j *Journal) Close() error {
 		return ErrClosed
 	}
 	close(j.stop)
+	j.wake.ring()
 	j.done.Wait()
 	return errors.Join(j.Err(), j.closeFiles())
 }

@@ -102,7 +102,7 @@ func open(t testing.TB, fs *faultfs.FS, change ...func(*Options)) (*Journal, []k
 }
 
 func tryOpen(fs *faultfs.FS, change ...func(*Options)) (*Journal, []kept, error) {
-	o := Options{FS: fs, Dir: "j", FileSize: 64 << 10, MaxBytes: 512 << 10}
+	o := Options{FS: fs, Dir: "j", FileSize: 64 << 10, MaxBytes: 512 << 10, OwnThread: true}
 	for _, c := range change {
 		c(&o)
 	}

@@ -110,7 +110,7 @@ func (j *Journal) prepareOne() bool {
 		}
 	}
 	j.kick(j.spareUp)
-	j.kick(j.wake)
+	j.wake.ring()
 	return err == nil
 }
 
@@ -232,7 +232,7 @@ func (j *Journal) settleLocked() {
 	j.files = append(j.files[:0], j.files[n:]...)
 	j.countLiveLocked()
 	if j.noSpace != nil {
-		j.kick(j.wake) // to say so, and use them
+		j.wake.ring() // to say so, and use them
 	}
 }
 

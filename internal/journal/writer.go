@@ -30,8 +30,8 @@ type writer struct {
 	dirty      bool   // batches were written and not synced
 	marked     bool   // the last batch is the mark of a clean end
 	lastSync   time.Time
-	ride       *time.Timer
 	rideSet    bool
+	rideEnd    time.Time // when what rides has waited long enough, if rideSet
 
 	tell    [2][]told // what to tell of the last two batches, in turn
 	turn    int
@@ -43,8 +43,6 @@ func (w *writer) init(j *Journal) {
 	w.next, w.batch = newGathered(j.maxBatch, seals), newGathered(j.maxBatch, seals)
 	j.renewKey()
 	w.lastSync = time.Now()
-	w.ride = time.NewTimer(time.Hour)
-	w.ride.Stop()
 	j.teller = make(chan []told, 1)
 	j.toldAll = make(chan struct{}, 1)
 }
@@ -54,7 +52,6 @@ func (j *Journal) runWriter() {
 	defer j.done.Done()
 	defer close(j.quit)
 	favour()
-	defer j.w.ride.Stop()
 	defer close(j.teller)
 	for {
 		got, err := j.step()
@@ -216,20 +213,25 @@ func (j *Journal) sleep() (stopping bool) {
 	j.mu.Lock()
 	waiting := j.bytes > 0
 	j.mu.Unlock()
+	limit := time.Duration(-1)
 	switch {
-	case waiting && !w.rideSet:
-		w.rideSet = true
-		w.ride.Reset(RideLimit)
-	case !waiting && w.dirty:
-		w.ride.Reset(time.Until(w.lastSync.Add(j.opts.Sync.every)))
+	case waiting:
+		if !w.rideSet {
+			w.rideSet, w.rideEnd = true, time.Now().Add(RideLimit)
+		}
+		limit = max(0, time.Until(w.rideEnd))
+	case w.dirty:
+		limit = max(0, time.Until(w.lastSync.Add(j.opts.Sync.every)))
 	}
+	j.wake.wait(limit)
 	select {
-	case <-j.wake:
 	case <-j.stop:
 		return true
-	case <-w.ride.C:
+	default:
+	}
+	if w.rideSet && !time.Now().Before(w.rideEnd) {
 		j.mu.Lock()
-		j.urgent = j.urgent || w.rideSet && j.bytes > 0
+		j.urgent = j.urgent || j.bytes > 0
 		j.mu.Unlock()
 		w.rideSet = false
 	}

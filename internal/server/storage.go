@@ -171,6 +171,7 @@ func (s *storage) recover(w meta.Watcher) error {
 	s.journal, err = journal.Open(journal.Options{
 		FS: s.disk, Dir: path.Join(s.o.Dir, "journal"), Sync: s.o.Sync, Identity: identity,
 		OnPressure: s.pressed, OnDamage: s.o.OnDamage, Keys: s.keys, Fetch: s.fetch, Log: s.log,
+		OwnThread: true,
 	}, s.replay)
 	if err != nil {
 		return fmt.Errorf("recover the journal: %w", err)
