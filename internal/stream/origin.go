@@ -205,52 +205,6 @@ func (l *ledger) restoreOrigins(consumers []byte) error {
 	return nil
 }
 
-// reserveOrigins refuses a configuration with which a stream would copy itself by
-// way of others, those that are being made or changed included.
-func (d *Directory) reserveOrigins(s *Stream, c *Config) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.linking[s] = c
-	configs := map[string]*Config{}
-	for o, c := range d.linking {
-		if o.Account() == s.Account() {
-			configs[c.Name] = c
-		}
-	}
-	seen := map[string]bool{}
-	var reaches func(c *Config) bool
-	reaches = func(at *Config) bool {
-		for _, o := range at.origins() {
-			if o.Remote || seen[o.Stream] {
-				continue
-			}
-			if o.Stream == c.Name {
-				return true
-			}
-			seen[o.Stream] = true
-			next := configs[o.Stream]
-			if other := d.accounts[s.Account()][o.Stream]; next == nil && other != nil {
-				next = other.Config()
-			}
-			if next != nil && reaches(next) {
-				return true
-			}
-		}
-		return false
-	}
-	if reaches(c) {
-		delete(d.linking, s)
-		return ErrCycle
-	}
-	return nil
-}
-
-func (d *Directory) releaseOrigins(s *Stream) {
-	d.mu.Lock()
-	delete(d.linking, s)
-	d.mu.Unlock()
-}
-
 // copyRefused says why a stream does not take the copy of a record.
 func copyRefused(r partition.Refusal) error {
 	switch r {
