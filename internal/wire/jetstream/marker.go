@@ -8,6 +8,7 @@ import (
 
 var (
 	markerReason = []byte("\r\nNats-Marker-Reason:")
+	kvOperation  = []byte("\r\nKV-Operation:")
 	ttlLine      = []byte("\r\nNats-TTL:")
 )
 
@@ -19,8 +20,16 @@ func AppendMarker(dst []byte, ttl int64) []byte {
 	return append(dst, "\r\nNats-Rollup: sub\r\n\r\n"...)
 }
 
-// IsMarker says whether a header block is that of a marker.
-func IsMarker(block []byte) bool { return bytes.Contains(block, markerReason) }
+// IsMarker says whether a header block is that of a marker, or of a purge by a client of
+// a key-value bucket, which is one, too: when it is gone nothing takes its place.
+func IsMarker(block []byte) bool {
+	if bytes.Contains(block, markerReason) {
+		return true
+	}
+	_, operation, _ := bytes.Cut(block, kvOperation)
+	operation, _, _ = bytes.Cut(operation, []byte("\r\n"))
+	return string(bytes.Trim(operation, jsonSpace)) == "PURGE"
+}
 
 // WithRollup gives a copy of a header block that replaces what was on its subject.
 func WithRollup(block []byte) []byte {

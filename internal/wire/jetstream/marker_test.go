@@ -13,6 +13,18 @@ func TestMarkersSayWhyAndForHowLong(t *testing.T) {
 	if !IsMarker(b) || IsMarker([]byte("NATS/1.0\r\nNats-TTL: 1m0s\r\n\r\n")) || IsMarker(nil) {
 		t.Error("markers are not told from others")
 	}
+	for block, want := range map[string]bool{
+		"NATS/1.0\r\nKV-Operation: PURGE\r\nNats-Rollup: sub\r\n\r\n": true,
+		"NATS/1.0\r\nNats-TTL: 1s\r\nKV-Operation:PURGE\r\n\r\n":      true,
+		"NATS/1.0\r\nKV-Operation: DEL\r\n\r\n":                       false,
+		"NATS/1.0\r\nKV-Operation: PURGED\r\n\r\n":                    false,
+		"NATS/1.0\r\nX-KV-Operation: PURGE\r\n\r\n":                   false,
+		"NATS/1.0\r\nKV-Operation:":                                   false,
+	} {
+		if IsMarker([]byte(block)) != want {
+			t.Errorf("%q is a marker: %v", block, !want)
+		}
+	}
 	h := ParsePublishHeader(b)
 	if h.TTL != int64(time.Minute) || h.TTLInvalid {
 		t.Errorf("it is read as %d, %v", h.TTL, h.TTLInvalid)
