@@ -126,7 +126,7 @@ func (s *source) Jsz(q *monitor.JszQuery) *monitor.Jsz {
 		for _, st := range list {
 			p := st.Partition().Status()
 			j.Streams++
-			j.Consumers += len(st.Consumers())
+			j.Consumers += st.ConsumerCount()
 			j.Messages += p.Records
 			j.Bytes += p.Bytes
 		}

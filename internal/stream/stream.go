@@ -336,6 +336,9 @@ func (s *Stream) Consumers() []*Consumer {
 	return out
 }
 
+// ConsumerCount is len(Consumers()), at a cost that does not grow with it.
+func (s *Stream) ConsumerCount() int { return int(s.delivers.Load()) }
+
 // Committed and the methods after it make the stream the partition's Observer.
 func (s *Stream) Committed(b *partition.Batch, local bool) {
 	st := b.Owner.(*staged)

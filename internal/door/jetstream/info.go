@@ -43,7 +43,7 @@ func (d *Door) streamInfo(s *stream.Stream, list bool) *wire.StreamInfo {
 }
 
 func streamState(s *stream.Stream) wire.StreamState {
-	out := stateOf(s.Partition(), s.Partition().Status(), len(s.Consumers()))
+	out := stateOf(s.Partition(), s.Partition().Status(), s.ConsumerCount())
 	if out.LastSeq == 0 && config(s).FirstSeq == 1 {
 		out.FirstSeq = 1
 	}

@@ -80,3 +80,24 @@ func TestConsumersCreatedAtOnceStayWithinTheAccountsLimit(t *testing.T) {
 		t.Fatalf("%d consumers where %d may be, %d creations succeeded", n, limit, ok)
 	}
 }
+
+func TestStreamInfoCountsTheConsumersThatAreThere(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>")
+	count := func(want uint64) {
+		t.Helper()
+		if n := r.ok("STREAM.INFO.S", "").State.ConsumerCount; n != want || len(r.Streams.Find("A", "S").Consumers()) != int(want) {
+			t.Fatalf("%d consumers, want %d", n, want)
+		}
+	}
+	for i, name := range []string{"a", "b", "c"} {
+		r.consumer("S", name)
+		count(uint64(i + 1))
+	}
+	r.consumer("S", "b") // is there
+	count(3)
+	r.ok("CONSUMER.DELETE.S.b", "")
+	count(2)
+	r = r.restart()
+	count(2)
+}
