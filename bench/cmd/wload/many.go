@@ -46,7 +46,12 @@ func (e *env) memory() (m memory) {
 // comes two minutes after the last one, and reports what it has then.
 func (e *env) rest(r *result, before memory, made int64) {
 	loaded := e.memory()
-	time.Sleep(e.settle)
+	// In steps: while this process is stopped, as a measurement next to it may ask, the
+	// server is as well, which is no rest.
+	const step = 100 * time.Millisecond
+	for rested := time.Duration(0); rested < e.settle; rested += step {
+		time.Sleep(step)
+	}
 	after := e.memory()
 	r.RSS = round(after.rss)
 	r.Extra["rss_before_mb"] = round(before.rss)
@@ -59,8 +64,7 @@ func (e *env) rest(r *result, before memory, made int64) {
 // apiMany sends API requests with 16 in flight until all are done or the
 // time is over, and returns how many succeeded.
 func (e *env) apiMany(total int64, limit time.Duration, subject func(i int64) string, body func(i int64) string) int64 {
-	nc, err := nats.Connect(e.url)
-	check(err)
+	nc := e.connect()
 	defer nc.Close()
 	var mu sync.Mutex
 	var next, ok int64
@@ -98,9 +102,19 @@ func (e *env) apiMany(total int64, limit time.Duration, subject func(i int64) st
 	return ok
 }
 
+// patience is how long an answer is waited for: a peer may take long, and a measurement
+// next to this one may have both stand still.
+const patience = 5 * time.Minute
+
+func (e *env) connect() *nats.Conn {
+	nc, err := nats.Connect(e.url, nats.Timeout(patience))
+	check(err)
+	return nc
+}
+
 // ask sends one API request; an answer that is an error is one.
 func ask(nc *nats.Conn, subject, body string) ([]byte, error) {
-	m, err := nc.Request(subject, []byte(body), 5*time.Minute)
+	m, err := nc.Request(subject, []byte(body), patience)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", subject, err)
 	}
@@ -136,8 +150,7 @@ func (e *env) makeConsumers(per, total int64, stream func(i int64) string) int64
 
 // has fails unless the server says that it has so many.
 func (e *env) has(streams, consumers int64) {
-	nc, err := nats.Connect(e.url)
-	check(err)
+	nc := e.connect()
 	defer nc.Close()
 	b, err := ask(nc, "$JS.API.INFO", "")
 	check(err)
@@ -181,10 +194,9 @@ func rssConsumers(e *env) *result {
 // 16 bytes on each, and the latency of reading the last message of one.
 func rssSubjects(e *env) *result {
 	const window, turn = 4000, 250_000
-	nc, err := nats.Connect(e.url)
-	check(err)
+	nc := e.connect()
 	defer nc.Close()
-	_, err = ask(nc, "$JS.API.STREAM.CREATE.MANY", `{"name":"MANY","subjects":["m.>"],"retention":"limits","storage":"file","num_replicas":1,"max_msgs_per_subject":5,"allow_direct":true}`)
+	_, err := ask(nc, "$JS.API.STREAM.CREATE.MANY", `{"name":"MANY","subjects":["m.>"],"retention":"limits","storage":"file","num_replicas":1,"max_msgs_per_subject":5,"allow_direct":true}`)
 	check(err)
 	before := e.memory()
 	e.begin()
@@ -218,7 +230,7 @@ func rssSubjects(e *env) *result {
 	took := e.timed(1000, func() {
 		s := subject(k * 7919 % n)
 		k++
-		m, err := nc.Request("$JS.API.DIRECT.GET.MANY."+s, nil, 30*time.Second)
+		m, err := nc.Request("$JS.API.DIRECT.GET.MANY."+s, nil, patience)
 		check(err)
 		if m.Header.Get("Nats-Subject") != s {
 			check(fmt.Errorf("direct get of %s gave %q", s, m.Header))
@@ -254,8 +266,7 @@ func (r *result) quantiles(name string, sorted []time.Duration) {
 // ten of each there and with many.
 func create(e *env) *result {
 	const few, rounds = 10, 300
-	nc, err := nats.Connect(e.url)
-	check(err)
+	nc := e.connect()
 	defer nc.Close()
 	var x int64
 	next := func() string { x++; return fmt.Sprintf("X%d", x) }
