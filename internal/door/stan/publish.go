@@ -116,6 +116,9 @@ func (s *stage) stagingFor(ch *channel) *staging {
 
 // pubAck is the answer to a publisher.
 func pubAck(dst []byte, _ *stream.Stream, o partition.Outcome, guid []byte) []byte {
+	if o.Refusal == partition.Accepted {
+		return wire.AppendPubAck(dst, guid, "")
+	}
 	return wire.AppendPubAck(dst, guid, refusals[o.Refusal])
 }
 

@@ -16,7 +16,10 @@ func (m *PubMsg) Decode(b []byte) error {
 	var f field
 	var checksum []byte // that nobody ever used
 	for len(b) > 0 {
-		n := next(b, &f)
+		n := short(b, &f)
+		if n == 0 {
+			n = next(b, &f)
+		}
 		if n <= 0 {
 			return ErrMalformed
 		}

@@ -76,6 +76,20 @@ func next(b []byte, f *field) int {
 	return 0
 }
 
+// short is next for what most fields of a message are: bytes whose tag and length take
+// one byte each. 0: it is something else, or malformed.
+func short(b []byte, f *field) int {
+	if len(b) < 2 || b[0] < 8 || b[0]&0x87 != wireBytes || b[1] >= 0x80 {
+		return 0
+	}
+	n := 2 + int(b[1])
+	if n > len(b) {
+		return 0
+	}
+	f.num, f.kind, f.bytes, f.n = uint64(b[0]>>3), wireBytes, b[2:n:n], 0
+	return n
+}
+
 func fixed(b []byte, n, size int) int {
 	if len(b)-n < size {
 		return 0

@@ -153,6 +153,29 @@ func messages() []message {
 	return []message{new(PubMsg), new(Msg), new(Ack), new(ConnectRequest), new(ConnectResponse), new(SubscriptionRequest), new(SubscriptionResponse), new(UnsubscribeRequest)}
 }
 
+// TestAShortFieldIsReadAsAnyOther reads all fields whose tag and length are one byte each
+// in both ways.
+func TestAShortFieldIsReadAsAnyOther(t *testing.T) {
+	rest := bytes.Repeat([]byte{7}, 130)
+	for head := range 1 << 16 {
+		for _, size := range []int{0, int(byte(head)) - 1, int(byte(head)), len(rest)} {
+			b := append([]byte{byte(head >> 8), byte(head)}, rest[:min(max(size, 0), len(rest))]...)
+			var quick, slow field
+			n := short(b, &quick)
+			if n == 0 {
+				continue
+			}
+			if m := next(b, &slow); m != n || !reflect.DeepEqual(quick, slow) || cap(quick.bytes) != cap(slow.bytes) {
+				t.Fatalf("%x: %d %+v, not %d %+v", b[:2], n, quick, m, slow)
+			}
+		}
+	}
+	var f field
+	if short(nil, &f) != 0 || short([]byte{10}, &f) != 0 || short([]byte{10, 1, 'x'}, &f) != 3 {
+		t.Error("which fields are short")
+	}
+}
+
 // FuzzDecode checks that whatever a message is decoded to is encoded to what decodes
 // to the same.
 func FuzzDecode(f *testing.F) {
