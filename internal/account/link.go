@@ -65,6 +65,20 @@ func (e *Export) check() error {
 	return nil
 }
 
+// ImportsService says whether another account is to answer requests on a subject, as far
+// as the account's own configuration tells.
+func (a *Account) ImportsService(literal string) bool {
+	for _, im := range a.Imports {
+		if im.Kind != Service {
+			continue
+		}
+		if m, err := subject.ParseMapping(im.Subject, im.Local); err == nil && subject.Match(m.To(), literal) {
+			return true
+		}
+	}
+	return false
+}
+
 func join(importer string, im Import, from *Account) (Link, error) {
 	l := Link{Importer: importer, Import: im}
 	if from == nil {

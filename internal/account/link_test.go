@@ -103,3 +103,17 @@ func TestBadExportsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAccountKnowsWhichRequestsAnotherAnswers(t *testing.T) {
+	a := &Account{Name: "A", Imports: []Import{
+		{Kind: Service, Account: "B", Subject: "x.*.>", Local: ""},
+		{Kind: Service, Account: "B", Subject: "y", Local: "z"},
+		{Kind: Service, Account: "B", Subject: "v", Local: "w.*"}, // no mapping
+		{Kind: Stream, Account: "B", Subject: "s"},
+	}}
+	for subject, want := range map[string]bool{"x.1.2.3": true, "x.1": false, "z": true, "y": false, "w.1": false, "s": false} {
+		if a.ImportsService(subject) != want {
+			t.Errorf("%s: %v, want %v", subject, !want, want)
+		}
+	}
+}

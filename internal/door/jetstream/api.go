@@ -55,6 +55,9 @@ func (a *accountAPI) Handle(r *broker.Request) {
 	if !ok || req.Kind.System() || req.Kind == wire.KindUnknown {
 		return
 	}
+	if acc := a.now(); acc != nil && !acc.JetStream.Enabled && acc.ImportsService(r.Subject) {
+		return // the account has its streams of another one, which answers
+	}
 	a.inflight.Add(1)
 	defer a.inflight.Add(^uint64(0))
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
