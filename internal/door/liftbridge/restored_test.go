@@ -12,6 +12,7 @@ import (
 	jswire "github.com/weirmq/weir/internal/wire/jetstream"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
 )
 
 // configOf is a stream's configuration as JetStream tells it.
@@ -30,9 +31,15 @@ func (r *rig) configOf(name string) json.RawMessage {
 // restore makes a stream of a backup with one record; it gives the error's text.
 func (r *rig) restore(name string, config json.RawMessage, v record.View) string {
 	r.t.Helper()
+	return r.restoreUpTo(name, config, v, v.Seq)
+}
+
+// restoreUpTo is restore for a stream whose last records, up to one, are not there any more.
+func (r *rig) restoreUpTo(name string, config json.RawMessage, v record.View, last uint64) string {
+	r.t.Helper()
 	var b bytes.Buffer
 	w, err := backup.NewWriter(&b, &backup.Head{
-		Stream: []byte(`{}`), Foreign: true, First: v.Seq, Last: v.Seq, LastTime: v.Time, Records: 1, Bytes: v.Size(),
+		Stream: []byte(`{}`), Foreign: true, First: v.Seq, Last: last, LastTime: v.Time, Records: 1, Bytes: v.Size(),
 	})
 	if err == nil {
 		err = w.Record(&v)
@@ -151,4 +158,41 @@ func TestABackupOfALiftbridgeStreamIsOneAgain(t *testing.T) {
 	if text := r.restore("bad", bad, v); text == "" {
 		t.Error("a number of partitions that is none is accepted")
 	}
+}
+
+func TestASubscriptionEndsInAGapAtTheEnd(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1)
+	config := r.configOf("s")
+	r.deletes("s", true)
+	v := record.View{Seq: 1, Time: 1e18, Subject: []byte("s"), Data: []byte("v")}
+	if text := r.restoreUpTo("s", config, v, 10); text != "" {
+		t.Fatal(text)
+	}
+	for _, stop := range []int64{0, 1, 5, 9} {
+		got, err := r.subscribe(&pb.SubscribeRequest{Stream: "s", StartPosition: pb.StartPosition_EARLIEST, StopPosition: pb.StopPosition_STOP_OFFSET, StopOffset: stop})
+		code(t, err, codes.ResourceExhausted, endOfSpan)
+		if len(got) != 1 || string(got[0].Value) != "v" {
+			t.Errorf("up to %d: %v", stop, got)
+		}
+	}
+	got, err := r.subscribe(&pb.SubscribeRequest{Stream: "s", StartPosition: pb.StartPosition_EARLIEST, StopPosition: pb.StopPosition_STOP_LATEST})
+	code(t, err, codes.ResourceExhausted, endOfSpan)
+	if len(got) != 1 {
+		t.Error(got)
+	}
+	in, err := r.Subscribe(r.ctx(), &pb.SubscribeRequest{Stream: "s", StartPosition: pb.StartPosition_EARLIEST})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // that it begins, and the message
+		if _, err := in.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.SetStreamReadonly(r.ctx(), &pb.SetStreamReadonlyRequest{Name: "s", Readonly: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = in.Recv()
+	code(t, err, codes.ResourceExhausted, endOfReadOnly)
 }

@@ -105,14 +105,14 @@ func (r *reading) forward(ctx context.Context) error {
 	in := p.Reader(uint64(r.start) + 1)
 	defer in.Close()
 	for {
-		changed := r.stream.Changed()
+		changed, last := r.stream.Changed(), newest(p)
 		if err := r.drain(in); !errors.Is(err, io.EOF) {
 			return r.final(err)
 		}
 		if err := r.call.flush(); err != nil {
 			return err
 		}
-		if err := r.closed(in); err != nil {
+		if err := r.closed(last); err != nil {
 			return err
 		}
 		select {
@@ -196,14 +196,14 @@ func (r *reading) unreadable(err error, next uint64) error {
 	return status.Errorf(code, "message before offset %d cannot be read: %v", int64(next)-1, err)
 }
 
-// closed says that all there is was delivered and nothing more will come; nil: it
-// may.
-func (r *reading) closed(in *partition.Reader) error {
-	last := newest(r.stream.Partition())
-	if r.stop != none && last >= r.stop && int64(in.Position()) > r.stop {
-		return status.Error(codes.ResourceExhausted, endOfSpan) // the last one was removed
+// closed says that all there is was delivered and nothing more will come; nil: it may.
+// All up to last was delivered, as far as it is still there: where the reader is says
+// less, since the last ones may be gone.
+func (r *reading) closed(last int64) error {
+	if r.stop != none && last >= r.stop {
+		return status.Error(codes.ResourceExhausted, endOfSpan)
 	}
-	if r.stream.Config().Gate.ReadOnly && int64(in.Position())-1 > last {
+	if r.stream.Config().Gate.ReadOnly && last == newest(r.stream.Partition()) {
 		return status.Error(codes.ResourceExhausted, endOfReadOnly)
 	}
 	return nil
