@@ -55,8 +55,15 @@ func (a *accountAPI) Handle(r *broker.Request) {
 	if !ok || req.Kind.System() || req.Kind == wire.KindUnknown {
 		return
 	}
-	if acc := a.now(); acc != nil && !acc.JetStream.Enabled && acc.ImportsService(r.Subject) {
-		return // the account has its streams of another one, which answers
+	if acc := a.now(); acc != nil && !acc.JetStream.Enabled {
+		if acc.ImportsService(r.Subject) {
+			return // the account has its streams of another one, which answers
+		}
+		if req.Kind != wire.KindAccountInfo {
+			// Clients that were bound to what they may not look up go on.
+			unreachable(r)
+			return
+		}
 	}
 	a.inflight.Add(1)
 	defer a.inflight.Add(^uint64(0))

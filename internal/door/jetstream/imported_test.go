@@ -26,9 +26,10 @@ func TestAnAccountWithTheStreamsOfAnotherLeavesTheAnswersToIt(t *testing.T) {
 		in := streamtest.NewInbox(t, r.space)
 		api.Handle(&broker.Request{Space: r.space, Subject: subject, Reply: in.Subject})
 		r.space.Publish(&broker.Message{Subject: []byte(in.Subject), Data: []byte("theirs")})
-		first := string(in.Next(t).Data)
-		if imported := a.ImportsService(subject); imported != (first == "theirs") {
-			t.Errorf("%s: imported is %v, and the first answer %q", subject, imported, first)
+		first := in.Next(t)
+		imported := a.ImportsService(subject)
+		if imported != (string(first.Data) == "theirs") || imported != (len(first.Header) == 0) {
+			t.Errorf("%s: imported is %v, and the first answer %q %q", subject, imported, first.Header, first.Data)
 		}
 		in.Close()
 	}

@@ -232,7 +232,7 @@ func TestUsageAndLimitsOfTheAccountAreTold(t *testing.T) {
 		}
 	}
 	a.JetStream.Enabled = false
-	r.refused(wire.CodeNotEnabledForAccount, "STREAM.INFO.S", "")
+	r.refused(wire.CodeNotEnabledForAccount, "INFO", "")
 }
 
 // TestPendingIsWhatIsThere runs random histories and compares each filtered
