@@ -232,7 +232,8 @@ func TestClientsStayAtTheNATSServerTheyAreAt(t *testing.T) {
 	url := strings.Replace(beside.URL, "nats://", "nats://stan:secret@", 1)
 	s := start(t, fmt.Sprintf("nats_server_url: %q", url))
 	c := connect(t, url, "me")
-	d := c.subscribe("foo", "", stan.DurableName("dur"), stan.AckWait(time.Second))
+	// Longer than it takes to publish what is acknowledged only then.
+	d := c.subscribe("foo", "", stan.DurableName("dur"), stan.AckWait(5*time.Second))
 	c.put("foo", 1, 500)
 	d.want(1, 500, func(i int) bool { return i != 250 })
 	if m := d.next(); m.Sequence != 250 || !m.Redelivered || m.Ack() != nil {
