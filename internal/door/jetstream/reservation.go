@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"math"
 	"slices"
 
 	"github.com/weirmq/weir/internal/stream"
@@ -15,9 +16,9 @@ func (c *call) reserved(but ...*stream.Stream) (memory, storage int64) {
 		switch most := max(cfg.Limits.MaxBytes, 0); {
 		case slices.Contains(but, s):
 		case cfg.Memory:
-			memory += most
+			memory += min(most, math.MaxInt64-memory)
 		default:
-			storage += most
+			storage += min(most, math.MaxInt64-storage)
 		}
 	}
 	return memory, storage
@@ -46,21 +47,21 @@ func (c *call) roomForBytes(cfg *wire.StreamConfig, n int, instead ...*stream.St
 	if cfg.MaxBytes <= 0 || len(instead) > 0 && instead[0].Config().Limits.MaxBytes >= cfg.MaxBytes {
 		return nil
 	}
-	l := c.account.JetStream
-	memory, storage := c.reserved(instead...)
-	switch {
-	case cfg.Storage == wire.StorageMemory && exceeds(cfg.MaxBytes, n, l.MaxMemory, memory):
-		return wire.Err(wire.CodeMemoryResourcesExceeded)
-	case cfg.Storage == wire.StorageFile && exceeds(cfg.MaxBytes, n, l.MaxStorage, storage):
-		return wire.Err(wire.CodeStorageResourcesExceeded)
+	most, full := c.account.JetStream.MaxStorage, wire.CodeStorageResourcesExceeded
+	if cfg.Storage == wire.StorageMemory {
+		most, full = c.account.JetStream.MaxMemory, wire.CodeMemoryResourcesExceeded
+	}
+	if most < 0 {
+		return nil // no bound: what the others have, who may be many, does not matter
+	}
+	memory, taken := c.reserved(instead...)
+	if cfg.Storage == wire.StorageMemory {
+		taken = memory
+	}
+	if cfg.MaxBytes > (most-taken)/int64(n) {
+		return wire.Err(full)
 	}
 	return nil
-}
-
-// exceeds says whether n streams of each bytes are more than most allows beside taken;
-// a negative most is no bound.
-func exceeds(each int64, n int, most, taken int64) bool {
-	return most >= 0 && each > (most-taken)/int64(n)
 }
 
 // maxAckPending is the bound of what a consumer may leave unacknowledged, the server's

@@ -60,6 +60,17 @@ func TestStreamsThatWereGivenMoreThanTheAccountHasMayShrink(t *testing.T) {
 	r.update("S", "s")
 }
 
+func TestWhatIsReservedNeverPassesTheLargestNumber(t *testing.T) {
+	r := limitedTo(t, func(*account.JetStream) {})
+	r.stream("S", "s", `"max_bytes":9223372036854775807`)
+	r.stream("T", "t", `"max_bytes":9223372036854775807`)
+	r.stream("U", "u", `"max_bytes":10`)
+	m := streamtest.Request(t, r.space, "$JS.API.INFO", nil, nil)
+	if want := `"reserved_storage":9223372036854775807`; !strings.Contains(string(m.Data), want) {
+		t.Errorf("%s is not in %s", want, m.Data)
+	}
+}
+
 func TestTheAccountMayAskForMaxBytes(t *testing.T) {
 	r := limitedTo(t, func(l *account.JetStream) {
 		l.NeedsMaxBytes, l.MaxMemoryStream, l.MaxStorageStream = true, 200, 400
