@@ -144,6 +144,10 @@ func (c *client) answered(r *replica, b *partition.Batch) {
 		case partition.WrongLast:
 			c.s.saw("condition refused")
 		default:
+			if c.s.gates && o.Refusal == partition.Sealed {
+				c.s.saw("publish refused")
+				continue
+			}
 			c.s.fail("node %d refuses %q: %d", r.n.id, m.key, o.Refusal)
 		}
 	}

@@ -24,6 +24,7 @@ type replica struct {
 	p      *partition.Partition
 	store  *store
 	book   *book            // with a consumer
+	gate   *gate            // with gates
 	window multiraft.Window // in which it admits; no term: it does not
 
 	members multiraft.Members
@@ -48,6 +49,10 @@ func (r *replica) open() error {
 	if r.n.s.consumers {
 		r.book = newBook(r)
 		ledger = r.book
+	}
+	if r.n.s.gates {
+		r.gate = &gate{r: r}
+		ledger = r.gate
 	}
 	r.p, err = partition.New(partition.Options{
 		Identity: record.Identity{ID: r.group, Incarnation: 1}, Limits: r.n.s.client.limits(r.group),

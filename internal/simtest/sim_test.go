@@ -28,7 +28,9 @@ type options struct {
 	indirect bool
 	// consumers has each partition have a consumer.
 	consumers bool
-	history   func(line string) // nil: nobody wants it
+	// gates has each partition keep whether it is paused.
+	gates   bool
+	history func(line string) // nil: nobody wants it
 }
 
 // faults are the injectors that are on.
