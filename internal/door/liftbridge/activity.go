@@ -81,7 +81,15 @@ func (d *Door) tell(ctx context.Context, account string, e *pb.ActivityStreamEve
 	if a.stream == nil || a.stream.Dropped() {
 		return nil
 	}
-	if err := a.store(ctx, e); err != nil {
+	if a.stream.Config().Gate.ReadOnly {
+		d.log.Warn("event not told in the activity stream, which is read-only", "op", e.Op.String())
+		return nil
+	}
+	err := a.store(ctx, e)
+	if err == nil {
+		err = a.resume(ctx)
+	}
+	if err != nil {
 		d.log.Error("event not told in the activity stream", "op", e.Op.String(), "error", err)
 		return status.Errorf(codes.Internal, "done, but not told in the activity stream: %v", err)
 	}
@@ -112,6 +120,20 @@ func (a *activity) store(ctx context.Context, e *pb.ActivityStreamEvent) error {
 		}
 	}
 	return fmt.Errorf("store an event: %w", context.DeadlineExceeded)
+}
+
+// resume opens the activity stream where somebody has paused it: what is told resumes it,
+// as publishing does with other streams. a.mu is held.
+func (a *activity) resume(ctx context.Context) error {
+	if !a.stream.Config().Gate.Paused {
+		return nil
+	}
+	if err := a.stream.Change(ctx, openGate); err != nil {
+		return fmt.Errorf("resume the activity stream: %w", err)
+	}
+	return a.store(ctx, &pb.ActivityStreamEvent{
+		Op: pb.ActivityStreamOp_RESUME_STREAM, ResumeStreamOp: &pb.ResumeStreamOp{Stream: activityStream, Partitions: []int32{0}},
+	})
 }
 
 // tellMember tells of a consumer that joined or left.

@@ -87,6 +87,13 @@ func (d *Door) pause(ctx context.Context, account string, f *family, list []int3
 	})
 }
 
+// openGate ends a pause.
+func openGate(c *stream.Config) error {
+	c.Gate.Paused, c.Gate.ResumeAll = false, false
+	stamp(&c.Gate.PausedFirst, &c.Gate.PausedLast)
+	return nil
+}
+
 // resume opens the gate of a partition, and of others where that goes with it.
 func (d *Door) resume(ctx context.Context, account string, f *family, n int32) error {
 	d.changing.Lock()
@@ -104,12 +111,7 @@ func (d *Door) resume(ctx context.Context, account string, f *family, n int32) e
 			}
 		}
 	}
-	err := d.change(ctx, f, list, func(c *stream.Config) error {
-		c.Gate.Paused, c.Gate.ResumeAll = false, false
-		stamp(&c.Gate.PausedFirst, &c.Gate.PausedLast)
-		return nil
-	})
-	if err != nil {
+	if err := d.change(ctx, f, list, openGate); err != nil {
 		return err
 	}
 	if set := setOf(f.parts[n]); set != nil && set.AutoPause > 0 {

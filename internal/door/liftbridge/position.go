@@ -41,7 +41,7 @@ func resolve(s *stream.Stream, req *pb.SubscribeRequest) (span, error) {
 	switch {
 	case req.Reverse && last < 0:
 		return span{}, status.Error(codes.ResourceExhausted, "Stream is empty")
-	case req.Reverse && implied:
+	case req.Reverse && (implied || stop < none):
 		stop = none
 	case req.Reverse || stop == none || stop >= start:
 	case implied:
@@ -88,7 +88,7 @@ func stopOf(s *stream.Stream, req *pb.SubscribeRequest, last int64) (int64, erro
 		}
 		return none, nil
 	case pb.StopPosition_STOP_OFFSET:
-		return max(req.StopOffset, none), nil
+		return req.StopOffset, nil
 	case pb.StopPosition_STOP_LATEST:
 		if p.Status().Records == 0 {
 			return 0, status.Error(codes.ResourceExhausted, "Stream is empty")
