@@ -93,7 +93,8 @@ func (d *Directory) takenLocked(account, name string) bool {
 }
 
 // findPartial notes, before anything is served, the members of families that are not
-// there: they were being created or deleted when the server ended.
+// there: they were being created or deleted when the server ended. A family whose first
+// member could not be opened is there.
 func (d *Directory) findPartial(all []*Stream) {
 	whole := map[[2]string]bool{}
 	for _, s := range all {
@@ -103,9 +104,11 @@ func (d *Directory) findPartial(all []*Stream) {
 	}
 	var out []*Stream
 	for _, s := range all {
-		if m := s.Config().Member; m != nil && !whole[[2]string{s.Account(), m.Family}] {
-			out = append(out, s)
+		m := s.Config().Member
+		if m == nil || whole[[2]string{s.Account(), m.Family}] || d.unopened(s.Account(), firstOf(s.Name(), m.Index)) {
+			continue
 		}
+		out = append(out, s)
 	}
 	d.mu.Lock()
 	d.partial = out
@@ -113,6 +116,19 @@ func (d *Directory) findPartial(all []*Stream) {
 	if len(out) > 0 {
 		d.wantReap()
 	}
+}
+
+// firstOf is the name of the first member of a family, of which another one has this name
+// and index.
+func firstOf(name string, index int) string {
+	return PartitionName(strings.TrimSuffix(name, PartitionName("", index)), 0)
+}
+
+// unopened says whether a stream is there which could not be opened.
+func (d *Directory) unopened(account, name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.broken[account+" "+name] != nil
 }
 
 // dropPartial deletes what findPartial noted.

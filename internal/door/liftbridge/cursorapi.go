@@ -59,8 +59,9 @@ func (c *groupCall) cursorAnswer(kind jswire.CursorKind) (*jswire.CursorResponse
 
 // getOrSet does what a request about a cursor asks for.
 func (c *groupCall) getOrSet(q *jswire.CursorRequest, resp *jswire.CursorResponse) error {
-	if q.Offset == nil && c.door.cursorFamily() == nil && c.door.o.Cursors > 0 {
-		return nil // nothing was ever kept
+	f, err := c.door.cursorFamily()
+	if err != nil || f == nil && q.Offset == nil && c.door.o.Cursors > 0 {
+		return err // without one nothing was ever kept
 	}
 	if err := c.door.prepareCursors(c.ctx); err != nil {
 		return err

@@ -65,6 +65,8 @@ func (d *Door) cursor(ctx context.Context, stream, id string, n int32, action st
 		return nil, status.Error(codes.Internal, "Cursors stream does not exist")
 	case errors.Is(err, errLongCursor):
 		return nil, status.Error(codes.InvalidArgument, "cursorId is too long")
+	case errors.Is(err, errUnopened):
+		return nil, status.Error(codes.Internal, err.Error())
 	}
 	return nil, status.Errorf(codes.Internal, "Failed to resume stream: %v", err)
 }
@@ -78,7 +80,10 @@ var (
 // placeOf finds the place of an account's cursor, and resumes the partition that it is
 // kept in.
 func (d *Door) placeOf(ctx context.Context, account, stream, id string, n int32) (*cursorPlace, error) {
-	f := d.cursorFamily()
+	f, err := d.cursorFamily()
+	if err != nil {
+		return nil, err
+	}
 	if f == nil {
 		return nil, errNoCursors
 	}
@@ -96,12 +101,17 @@ func (d *Door) placeOf(ctx context.Context, account, stream, id string, n int32)
 	return p, nil
 }
 
-// cursorFamily is the stream that cursors are kept in; nil: there is none.
-func (d *Door) cursorFamily() *family {
+// cursorFamily is the stream that cursors are kept in; nil: there is none, and there never
+// was a cursor. errUnopened says that there may be cursors.
+func (d *Door) cursorFamily() (*family, error) {
 	if d.o.Cursors <= 0 {
-		return nil
+		return nil, nil
 	}
-	return d.find(d.o.Account, cursorsStream)
+	f := d.find(d.o.Account, cursorsStream)
+	if f == nil && d.unopened(d.o.Account, cursorsStream) {
+		return nil, fmt.Errorf("%s: %w", cursorsStream, errUnopened)
+	}
+	return f, nil
 }
 
 // cursorSubjects begins the subjects of an account's cursors in a partition. Accounts

@@ -218,17 +218,23 @@ func (d *Door) Serve(ln net.Listener) error {
 	return g.Wait()
 }
 
-// Prepare makes the streams of the door's own, once, when streams are served.
+// Prepare makes the streams of the door's own, once, when streams are served. One that is
+// there and could not be opened is told in the log, and what needs it fails.
 func (d *Door) Prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := d.prepareActivity(ctx); err != nil {
-		return err
+	for _, prepare := range []func(context.Context) error{d.prepareActivity, d.prepareCursors, d.prepareGroups} {
+		err := prepare(ctx)
+		if errors.Is(err, stream.ErrExists) {
+			// It could not be opened. The others are served; what needs it fails.
+			d.log.Error("a stream of the door's own is not used", "error", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := d.prepareCursors(ctx); err != nil {
-		return err
-	}
-	return d.prepareGroups(ctx)
+	return nil
 }
 
 // end tells calls that go on to end.

@@ -83,8 +83,9 @@ func (c *groupCall) assignment(p group.Place) (jswire.GroupAssignment, error) {
 // cursor reads how far the group is with a partition: the last sequence that it is done
 // with. false: it never said.
 func (c *groupCall) cursor(p group.Place) (last uint64, set bool, err error) {
-	if c.door.cursorFamily() == nil {
-		return 0, false, nil // nothing was ever kept
+	f, err := c.door.cursorFamily()
+	if err != nil || f == nil {
+		return 0, false, err // without an error nothing was ever kept
 	}
 	at, err := c.door.placeOf(c.ctx, c.account, p.Stream, groupCursorPrefix+c.key.ID, p.Partition)
 	if err != nil {
@@ -119,9 +120,9 @@ type groupCursor struct {
 // groupCursors finds the cursors of groups of an account, of one group or of all if its
 // name is empty, by group and partition.
 func (d *Door) groupCursors(account, id string) ([]groupCursor, error) {
-	f := d.cursorFamily()
-	if f == nil {
-		return nil, nil
+	f, err := d.cursorFamily()
+	if err != nil || f == nil {
+		return nil, err
 	}
 	begin := groupCursorPrefix
 	if id != "" {

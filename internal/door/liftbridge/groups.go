@@ -198,6 +198,9 @@ func (s groupStore) Save(ctx context.Context, k group.Key, st group.State) error
 func (s groupStore) Load(ctx context.Context, f func(group.Key, group.State)) error {
 	in, err := s.stream()
 	if errors.Is(err, stream.ErrNotFound) {
+		if d := s.door; d.unopened(d.o.Account, groupsStream) {
+			return fmt.Errorf("%s: %w", groupsStream, errUnopened)
+		}
 		return nil // there never was a group
 	}
 	if err != nil {
