@@ -14,7 +14,7 @@ import (
 // What was written past the page cache is not in it when readers come for it, and to
 // bring it there costs them more than all else that they do with small records. So the
 // first reader that goes through such a segment reads past the cache, too, and has the
-// next piece of the file read while it is busy with one. Readers that come later go
+// next pieces of the file read while it is busy with one. Readers that come later go
 // through the cache: they read the device no more than once for all of them.
 
 const (
@@ -22,7 +22,10 @@ const (
 	pieceLen = 512 << 10
 	// pieceRoom is kept before it for what its reader has left of the piece before.
 	pieceRoom = blockLen
-	// piecesMost bounds the pieces of all readers of a volume, two for each.
+	// piecesAhead is how many pieces are read at once for a reader: the device is idle
+	// from when one is there until the next one is asked for.
+	piecesAhead = 2
+	// piecesMost bounds the pieces of all readers of a volume, one more for each.
 	piecesMost = 32
 )
 
@@ -149,17 +152,25 @@ func (l *Log) readPast(p *piece) error {
 // readAhead asks for what follows the window, where the reader goes forward.
 func (w *walker) readAhead() {
 	end := w.win.off + int64(w.win.n)
-	if !w.forward || w.coming != nil || w.win.ahead < blockLen || end >= w.seg.length || end%vfs.DirectAlign != 0 || !w.claims() {
-		return
+	for len(w.coming) < piecesAhead {
+		if n := len(w.coming); n > 0 {
+			end = w.coming[n-1].end()
+		}
+		if !w.forward || w.win.ahead < blockLen || end >= w.seg.length || end%vfs.DirectAlign != 0 || !w.claims() {
+			return
+		}
+		p := w.l.v.pieces.take()
+		if p == nil {
+			return
+		}
+		p.no, p.off, p.n = w.seg.no, end, int(min(pieceLen, w.seg.length-end))
+		w.coming = append(w.coming, p)
+		go p.read(w.l)
 	}
-	p := w.l.v.pieces.take()
-	if p == nil {
-		return
-	}
-	p.no, p.off, p.n = w.seg.no, end, int(min(pieceLen, w.seg.length-end))
-	w.coming = p
-	go p.read(w.l)
 }
+
+// end is the offset behind the piece.
+func (p *piece) end() int64 { return p.off + int64(p.n) }
 
 // claims says whether this is the reader that reads the segment past the page cache.
 func (w *walker) claims() bool {
@@ -175,20 +186,22 @@ func (w *walker) claims() bool {
 // adopt makes the piece that was read ahead the window, if that has n bytes from off
 // then. If not, the segment is read as others are.
 func (w *walker) adopt(off int64, n int) bool {
-	p := w.coming
-	if p == nil {
+	if len(w.coming) == 0 {
 		return false
 	}
-	w.coming = nil
+	p := w.coming[0]
 	from := min(off, p.off) // where the window is to begin
-	if p.no != w.seg.no || p.off-from > pieceRoom || off+int64(n) > p.off+int64(p.n) || from < p.off && !w.win.reaches(from, p.off) {
+	fits := p.no == w.seg.no && p.off-from <= pieceRoom && off+int64(n) <= p.end() && (from == p.off || w.win.reaches(from, p.off))
+	if !fits {
 		w.claim.is = false
-		p.drop()
+		w.dropComing()
 		return false
 	}
+	w.coming = append(w.coming[:0], w.coming[1:]...)
 	if !p.wait() {
 		w.claim.is = false
 		p.give()
+		w.dropComing()
 		return false
 	}
 	w.win.turn(p, from)
@@ -216,8 +229,8 @@ func (w *window) turn(p *piece, from int64) {
 
 // dropComing lets go of what is being read ahead.
 func (w *walker) dropComing() {
-	if w.coming != nil {
-		w.coming.drop()
-		w.coming = nil
+	for _, p := range w.coming {
+		p.drop()
 	}
+	w.coming = w.coming[:0]
 }

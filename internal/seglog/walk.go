@@ -23,8 +23,8 @@ type walker struct {
 	area    int64        // offset of its area
 	headBuf []byte       // its head, if the frame is larger than a block
 
-	forward bool   // it goes on: what follows is read ahead where that helps
-	coming  *piece // what is being read ahead
+	forward bool     // it goes on: what follows is read ahead where that helps
+	coming  []*piece // what is being read ahead, in order
 	claim   struct {
 		no uint64 // a segment, and whether this walker reads it past the page cache
 		is bool
