@@ -215,7 +215,7 @@ func (s *source) moveTo(pos uint64) {
 	if pos <= from {
 		return
 	}
-	if s.run.from > from || s.reader == nil || s.reader.Position() < pos || s.count.state.seen > s.run.since {
+	if s.run.from > from || s.reader == nil || s.position() < pos || s.count.state.seen > s.run.since {
 		s.below.read(s.part, pos, s.count.state.seen, s.filter)
 		s.run.pass(pos, s.part.Removals())
 		return

@@ -20,6 +20,9 @@
 //   - All consumers of a stream run on its shard: one goroutine of a fixed pool,
 //     one timing wheel each. Whoever has something for a consumer posts it to the
 //     shard's box and never waits.
+//   - Each shard has a scout, a goroutine that reads on for a consumer with much to send
+//     while the shard sends (scout.go). While it does the consumer's reader is the
+//     scout's; what it found goes back and forth in lots.
 //   - Who makes a stream or consumer of an account with a limit is promised a place
 //     first (places.go), so that creations at once stay within it.
 //   - A few goroutines of the Directory carry transfers: backups that are sent or

@@ -44,6 +44,7 @@ type Shard struct {
 	out        consumer.Output
 	scratch    []byte
 	haul       haul // of the consumer that is stepped
+	scout      scout
 	spare      []event
 	spareAcks  []Ack
 }
@@ -126,6 +127,8 @@ func (sh *Shard) signal() {
 func (sh *Shard) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	sh.scout.start()
+	defer sh.scout.stop()
 	for {
 		now := time.Now().UnixNano()
 		busy := sh.turn(now)

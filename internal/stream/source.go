@@ -23,14 +23,15 @@ const skipCost = scanBudget / 4
 // matches. Only the shard uses it.
 type source struct {
 	part    *partition.Partition
-	filter  *subject.Filter // nil: all
-	reader  *partition.Reader
-	haul    *haul  // the shard's
-	peeked  uint64 // what Peek found last; 0: none
-	size    int    // its size
-	stored  int64  // its time
-	scanned uint64 // no match from it on before peeked, or before the reader
-	run     run    // what was read in one go, up to the reader's position
+	filter  *subject.Filter   // nil: all
+	reader  *partition.Reader // the scout's while that reads ahead
+	scout   *scout            // the shard's
+	haul    *haul             // the shard's
+	peeked  uint64            // what Peek found last; 0: none
+	size    int               // its size
+	stored  int64             // its time
+	scanned uint64            // no match from it on before peeked, or before the reader
+	run     run               // what was read in one go, up to the reader's position
 	budget  int
 	// skip is for last-per-subject: the sequences up to skipTo that count.
 	skip   []uint64
@@ -42,10 +43,11 @@ type source struct {
 // open makes the source ready for its consumer's configuration.
 func (s *source) open(c *Consumer) {
 	sh := c.stream.shard
+	s.haul, s.scout = &sh.haul, &sh.scout
 	s.close()
 	sh.forget(s)
 	cfg := c.Config()
-	s.part, s.haul = c.stream.part, &sh.haul
+	s.part = c.stream.part
 	if s.filter = subject.FilterOf(cfg.Filter...); len(cfg.Filter) == 1 && cfg.Filter[0] == ">" {
 		s.filter = nil
 	}
@@ -60,6 +62,7 @@ func (s *source) open(c *Consumer) {
 }
 
 func (s *source) close() {
+	s.scout.leave(s)
 	if s.reader != nil {
 		s.reader.Close()
 		s.reader = nil
@@ -79,60 +82,102 @@ func (s *source) lastPerSubject() []uint64 {
 
 // Peek finds the first record at or after from that is to be delivered.
 func (s *source) Peek(from uint64) (consumer.Item, consumer.Answer) {
+	if s.haul.full() {
+		return consumer.Item{Seq: from}, consumer.Cold
+	}
 	if from <= s.skipTo {
 		if item, ok := s.peekSkip(from); ok {
 			return item, consumer.Found
 		}
 		from = s.skipTo + 1
 	}
-	if s.peeked != 0 && s.peeked >= from && s.scanned <= from {
-		if s.part.Live(s.peeked) {
-			return s.item(), consumer.Found
-		}
+	if s.peeked != 0 && s.peeked >= from && s.scanned <= from && s.part.Live(s.peeked) {
+		return s.item(), consumer.Found
 	}
 	start := from
-	if s.scanned <= from && s.reader != nil && s.reader.Position() >= from && s.scanned != 0 {
-		start = s.reader.Position()
+	if s.scanned <= from && s.reader != nil && s.position() >= from && s.scanned != 0 {
+		start = s.position()
 	}
-	if s.reader == nil || s.reader.Position() != start {
-		s.run = run{from: start, since: s.part.Removals(), seqs: s.run.seqs[:0]}
-		if s.reader == nil {
-			s.reader = s.part.ReaderOf(s.filter, start)
-		} else {
-			s.reader.Seek(start)
-		}
+	if s.reader == nil || s.position() != start {
+		s.seek(start)
 	}
 	s.scanned, s.peeked = from, 0
 	return s.scan()
 }
 
+// position is from where scan goes on.
+func (s *source) position() uint64 {
+	if s.scout.holder == s {
+		return s.scout.at
+	}
+	return s.reader.Position()
+}
+
+// seek has scan go on from elsewhere.
+func (s *source) seek(start uint64) {
+	s.scout.leave(s)
+	s.run = run{from: start, since: s.part.Removals(), seqs: s.run.seqs[:0]}
+	if s.reader == nil {
+		s.reader = s.part.ReaderOf(s.filter, start)
+	} else {
+		s.reader.Seek(start)
+	}
+}
+
 // scan reads on to the next match.
 func (s *source) scan() (consumer.Item, consumer.Answer) {
+	if f := s.scout.next(s); f != nil {
+		return s.matched(f)
+	}
+	v, answer := s.trail().next(&s.budget)
+	if answer != consumer.Found {
+		return consumer.Item{Seq: s.reader.Position()}, answer
+	}
+	return s.matched(s.haul.own.keep(&v))
+}
+
+// matched notes a record that Peek goes on from.
+func (s *source) matched(f *find) (consumer.Item, consumer.Answer) {
+	if s.count != nil {
+		s.run.seqs = append(s.run.seqs, f.seq)
+	}
+	return s.found(f), consumer.Found
+}
+
+// trail is the way that the source's reader takes.
+func (s *source) trail() trail { return trail{s.part, s.filter, s.reader} }
+
+// trail is where records are read that a filter matches.
+type trail struct {
+	part   *partition.Partition
+	filter *subject.Filter
+	reader *partition.Reader
+}
+
+// next reads on to the next match, whose bytes are valid until the next call. Cold says
+// that the budget is used up.
+func (t trail) next(budget *int) (record.View, consumer.Answer) {
 	for {
-		if s.reader.Skip() {
-			if s.budget -= skipCost; s.budget <= 0 {
-				return consumer.Item{Seq: s.reader.Position()}, consumer.Cold
+		if t.reader.Skip() {
+			if *budget -= skipCost; *budget <= 0 {
+				return record.View{}, consumer.Cold
 			}
 			continue
 		}
-		committed := s.part.Committed()
-		v, err := s.reader.Next()
+		committed := t.part.Committed()
+		v, err := t.reader.Next()
 		if err != nil {
 			// The end may be before what is committed: the last records may be gone.
-			if s.reader.Position() > s.part.Committed() || errors.Is(err, io.EOF) && committed == s.part.Committed() {
-				return consumer.Item{Seq: s.reader.Position()}, consumer.End
+			if t.reader.Position() > t.part.Committed() || errors.Is(err, io.EOF) && committed == t.part.Committed() {
+				return record.View{}, consumer.End
 			}
 			continue // a damaged record: passed over, the reader has moved on
 		}
-		if s.filter.Matches(v.Subject) {
-			if s.count != nil {
-				s.run.seqs = append(s.run.seqs, v.Seq)
-			}
-			s.found(&v)
-			return s.item(), consumer.Found
+		if t.filter.Matches(v.Subject) {
+			return v, consumer.Found
 		}
-		if s.budget--; s.budget <= 0 {
-			return consumer.Item{Seq: s.reader.Position()}, consumer.Cold
+		if *budget--; *budget <= 0 {
+			return record.View{}, consumer.Cold
 		}
 	}
 }
@@ -141,13 +186,12 @@ func (s *source) item() consumer.Item {
 	return consumer.Item{Seq: s.peeked, Size: s.size, Time: s.stored}
 }
 
-// found notes a record that Peek goes on from.
-func (s *source) found(v *record.View) {
-	s.peeked, s.size, s.stored = v.Seq, recordSize(v), v.Time
-	s.haul.keep(v, s.size)
+// found has the step take a record along.
+func (s *source) found(f *find) consumer.Item {
+	s.peeked, s.size, s.stored = f.seq, f.size(), f.time
+	s.haul.add(f)
+	return s.item()
 }
-
-func recordSize(v *record.View) int { return len(v.Subject) + len(v.Header) + len(v.Data) }
 
 // begin starts a step.
 func (s *source) begin() {
@@ -159,9 +203,9 @@ func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
 	i, _ := slices.BinarySearch(s.skip, from)
 	for ; i < len(s.skip); i++ {
 		if v, err := s.part.Get(s.skip[i]); err == nil {
-			s.found(&v)
+			item := s.found(s.haul.own.keep(&v))
 			s.scanned = s.peeked // others that match may be before it
-			return s.item(), true
+			return item, true
 		}
 	}
 	return consumer.Item{}, false
@@ -169,6 +213,9 @@ func (s *source) peekSkip(from uint64) (consumer.Item, bool) {
 
 // Get finds one record again.
 func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
+	if s.haul.full() {
+		return consumer.Item{Seq: seq}, consumer.Cold
+	}
 	v, err := s.part.Get(seq)
 	switch {
 	case errors.Is(err, partition.ErrNotFound):
@@ -176,8 +223,9 @@ func (s *source) Get(seq uint64) (consumer.Item, consumer.Answer) {
 	case err != nil:
 		return consumer.Item{Seq: seq}, consumer.Found // not gone: delivering it says why it fails
 	}
-	s.haul.lend(&v)
-	return consumer.Item{Seq: seq, Size: recordSize(&v)}, consumer.Found
+	f := s.haul.own.keep(&v)
+	s.haul.add(f)
+	return consumer.Item{Seq: seq, Size: f.size()}, consumer.Found
 }
 
 // record returns a record to be delivered, valid until the next call.
@@ -186,9 +234,8 @@ func (s *source) record(seq uint64) (*record.View, error) {
 		return v, nil
 	}
 	var err error
-	s.haul.got, err = s.part.Get(seq)
-	s.haul.others = true
-	return &s.haul.got, err
+	s.haul.view, err = s.part.Get(seq)
+	return &s.haul.view, err
 }
 
 // Count is the number of records at or after from that are to be delivered.

@@ -53,7 +53,9 @@ func (sh *Shard) step(c *Consumer, now int64) {
 		sh.outlet.Advise(p, c, &sh.out.Advisories[i])
 	}
 	sh.note(c, p)
-	if sh.out.More || sh.out.Cold != 0 {
+	more := sh.out.More || sh.out.Cold != 0
+	sh.scout.stepped(&c.source, more)
+	if more {
 		sh.touch(c)
 	}
 	sh.schedule(c)
