@@ -245,7 +245,7 @@ func (d *decision) condition(check Check, v *record.View, c *Conditions) Outcome
 	case CheckDialect, CheckFeature, CheckHeader, CheckStore:
 	case CheckLastOfSubject:
 		if c.HasOfSubj {
-			last := p.tipLastLocked(c.OfSubject, d.hint, d.r)
+			last := d.lastOf(c.OfSubject)
 			return d.expect(WrongLastOfSubject, last, c.LastOf)
 		}
 	case CheckLast:
@@ -294,6 +294,24 @@ func (d *decision) expect(r Refusal, last, want uint64) Outcome {
 		return Outcome{Refusal: r, Detail: last}
 	}
 	return Outcome{}
+}
+
+// lastOf is the last admitted sequence of a subject, of the record's own if pattern is
+// empty, or of those that a pattern matches: in a batch that is kept whole, of these what
+// was there before it. Who sends such a batch says for each record what he had seen.
+func (d *decision) lastOf(pattern string) uint64 {
+	e := d.hint
+	switch {
+	case pattern == "":
+	case literal(pattern):
+		e, _ = d.p.subjects.find([]byte(pattern))
+	default:
+		return d.p.lastMatchingLocked(pattern, d.r, &d.back)
+	}
+	if e == nil {
+		return 0
+	}
+	return e.last
 }
 
 // mayReplace says that a rollup replaces nothing of the batch that it is in, which

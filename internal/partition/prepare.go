@@ -225,21 +225,12 @@ func (p *Partition) eachLostLocked(b *Batch, f func(*entry)) {
 	}
 }
 
-// tipLastLocked is the last admitted sequence of a subject, or of those that a
-// pattern matches. e is the entry of the record's own subject.
-func (p *Partition) tipLastLocked(pattern string, e *entry, r *ready) uint64 {
-	if literal(pattern) {
-		e, _ = p.subjects.find([]byte(pattern))
-	}
-	if pattern == "" || literal(pattern) {
-		if e == nil {
-			return 0
-		}
-		return e.last
-	}
+// lastMatchingLocked is the last admitted sequence of the subjects that a pattern
+// matches, those of a batch since back left out.
+func (p *Partition) lastMatchingLocked(pattern string, r *ready, back *savepoint) uint64 {
 	var last uint64
 	for e := range p.subjects.active.matching(pattern) {
-		last = max(last, e.last)
+		last = max(last, back.lastOf(e))
 	}
 	for _, b := range r.lower[pattern] {
 		if p.subjects.active.find([]byte(b.name)) == nil {

@@ -10,6 +10,8 @@ type savepoint struct {
 	lastID  record.ID
 	hasLast bool
 	entries []savedEntry // of the subjects that the batch has changed
+	// before are the last sequences of the first of entries, as many as were asked for.
+	before map[*entry]uint64
 }
 
 // savedEntry is a subject as it was.
@@ -28,6 +30,23 @@ func (p *Partition) keepLocked(s *savepoint, e *entry) {
 	was := *e
 	was.list = cloneList(e.list)
 	s.entries = append(s.entries, savedEntry{e, was, p.totals[e.name]})
+}
+
+// lastOf is the last sequence that an entry had before the batch.
+func (s *savepoint) lastOf(e *entry) uint64 {
+	if len(s.entries) == 0 {
+		return e.last
+	}
+	if s.before == nil {
+		s.before = map[*entry]uint64{}
+	}
+	for _, saved := range s.entries[len(s.before):] {
+		s.before[saved.entry] = saved.was.last
+	}
+	if last, changed := s.before[e]; changed {
+		return last
+	}
+	return e.last
 }
 
 // rollBackLocked makes the tip what it was. What was reserved of the budget is

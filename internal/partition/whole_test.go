@@ -88,6 +88,23 @@ func TestARefusedWholeBatchLeavesNoTrace(t *testing.T) {
 	}
 }
 
+func TestAPatternsLastSequenceIsThatBeforeTheWholeBatch(t *testing.T) {
+	of := func(pattern string, n uint64) Conditions {
+		return Conditions{HasOfSubj: true, OfSubject: pattern, LastOf: n}
+	}
+	r := newRig(t, Limits{})
+	r.publish(1, msg{subject: "s.1", data: "1"}, msg{subject: "s.2", data: "2"}, msg{subject: "t", data: "3"})
+	r.whole(2, msg{subject: "s.1", cond: of("s.*", 2)}, msg{subject: "s.3", cond: of("s.*", 2)}, msg{subject: "s.2"}, msg{subject: "u.1", cond: of("s.*", 2)},
+		msg{subject: "u.2", cond: of("u.*", 0)}, msg{subject: "u.1", cond: of(">", 3)})
+	r.sync()
+	r.whole(3, msg{subject: "s.1"}, msg{subject: "s.2", cond: of("s.*", 2)})
+	r.whole(3, msg{subject: "s.1"}, msg{subject: "s.2", cond: of("s.*", 6)}, msg{subject: "s.4", cond: of("s.2", 6)})
+	r.whole(3, msg{subject: "s.1"}, msg{subject: "s.2", cond: of("s.*", 6)})
+	r.sync()
+	r.wantTold("0/1/0 0/2/0 0/3/0", "0/4/1 0/5/0 0/6/2 0/7/0 0/8/0 0/9/7",
+		fmt.Sprintf("%d/0/6 %[1]d/0/6 local", WrongLastOfSubject), fmt.Sprintf("%d/0/0 %[1]d/0/0 %[1]d/0/0 local", WrongLastInBatch), "0/10/4 0/11/6")
+}
+
 func TestAnAcceptedWholeBatchIsOneFrame(t *testing.T) {
 	r := newRig(t, Limits{Rollups: true})
 	r.publish(1, msg{subject: "a", data: "1"})

@@ -107,7 +107,7 @@ func (c *ConsumerConfig) normalizeAcks(o ConsumerOptions) *Error {
 	waits := c.AckPolicy == AckExplicit || c.AckPolicy == AckAll
 	flows := c.AckPolicy == AckFlowControl && c.Push()
 	if flows && !o.Pedantic {
-		c.FlowControl = true
+		c.FlowControl, c.IdleHeartbeat = true, flowHeartbeat
 	}
 	switch {
 	case len(c.Backoff) > 0:

@@ -180,13 +180,21 @@ func TestRulesOfFlowControlAcks(t *testing.T) {
 	}
 	checkConsumerRules(t, map[string]consumerRule{
 		"pull":       {flow(func(c *ConsumerConfig) { c.DeliverSubject = "" }), CodeAckFCRequiresPush},
-		"no control": {flow(func(c *ConsumerConfig) { c.FlowControl = false }), 0}, // it goes without saying
-		"heartbeat":  {flow(func(c *ConsumerConfig) { c.IdleHeartbeat = 2 * time.Second }), CodeStreamInvalidConfig},
+		"no control": {flow(func(c *ConsumerConfig) { c.FlowControl = false }), 0},             // it goes without saying
+		"heartbeat":  {flow(func(c *ConsumerConfig) { c.IdleHeartbeat = 2 * time.Second }), 0}, // nor is there a choice
 		"pending":    {flow(func(c *ConsumerConfig) { c.MaxAckPending = 0 }), 0},
 		"unlimited":  {flow(func(c *ConsumerConfig) { c.MaxAckPending = -1 }), CodeAckFCRequiresMaxPending},
 		"wait":       {flow(func(c *ConsumerConfig) { c.AckWait = 1 }), CodeAckFCRequiresNoAckWait},
 		"deliver":    {flow(func(c *ConsumerConfig) { c.MaxDeliver = 1 }), CodeAckFCRequiresNoMaxDeliver},
 	})
+	c := consumer(flow(func(c *ConsumerConfig) { c.FlowControl, c.IdleHeartbeat = false, 0 }))
+	if err := c.Check(ConsumerOptions{Stream: &plainStream}); err != nil || !c.FlowControl || c.IdleHeartbeat != time.Second {
+		t.Errorf("what goes without saying: %v, %+v", err, c)
+	}
+	c = consumer(flow(func(c *ConsumerConfig) { c.IdleHeartbeat = 0 }))
+	if err := c.Check(ConsumerOptions{Stream: &plainStream, Pedantic: true}); !err.Has(CodeStreamInvalidConfig) {
+		t.Errorf("for pedants it does not: %v", err)
+	}
 }
 
 func TestRulesOfPriorityGroups(t *testing.T) {

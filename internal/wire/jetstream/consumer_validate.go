@@ -90,6 +90,10 @@ func (c *ConsumerConfig) checkWaits() *Error {
 	return nil
 }
 
+// flowHeartbeat is how often a consumer that is acknowledged by flow control says
+// that it is there.
+const flowHeartbeat = time.Second
+
 // checkFlowAcks checks acknowledgement by flow control.
 func (c *ConsumerConfig) checkFlowAcks() *Error {
 	if c.AckPolicy != AckFlowControl {
@@ -100,7 +104,7 @@ func (c *ConsumerConfig) checkFlowAcks() *Error {
 		return Err(CodeAckFCRequiresPush)
 	case !c.FlowControl:
 		return Err(CodeAckFCRequiresFC)
-	case c.IdleHeartbeat != time.Second:
+	case c.IdleHeartbeat != flowHeartbeat:
 		return invalidStream("flow control ack policy needs an idle heartbeat of 1s")
 	case c.MaxAckPending <= 0:
 		return Err(CodeAckFCRequiresMaxPending)

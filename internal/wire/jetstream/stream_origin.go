@@ -183,8 +183,8 @@ func (c *StreamConfig) checkExternals() *Error {
 		case e.APIPrefix == "":
 		case !literalSubject(e.APIPrefix):
 			return invalidStream("stream external api prefix %q must be a valid subject without wildcards", e.APIPrefix)
-		case subjectsOverlap(e.APIPrefix+".>", APIPrefix+">"):
-			return ErrWith(CodeStreamExternalAPIOverlap, "prefix", e.APIPrefix, "subject", APIPrefix+">")
+		case e.APIPrefix+"." == APIPrefix:
+			return ErrWith(CodeStreamExternalAPIOverlap, "prefix", e.APIPrefix, "subject", e.APIPrefix)
 		}
 	}
 	return nil
