@@ -50,7 +50,7 @@ func (sh *Shard) learn(s *Stream, st *streamState, now int64) {
 
 // lastOf is when the schedule v published last, as far as its target shows.
 func (s *Stream) lastOf(v *record.View, target string) int64 {
-	last, err := s.part.LastOf(target)
+	last, err := s.part.LastOf(string(s.mapped(nil, []byte(target))))
 	if err != nil || s.dialect.Plan(&last, 0).By != string(v.Subject) {
 		return v.Time
 	}
@@ -104,6 +104,7 @@ func (sh *Shard) ring(sc *schedule, now int64) {
 		next = 0
 	}
 	parts := s.dialect.Scheduled(&v, content, next)
+	parts.Subject = s.mapped(nil, parts.Subject)
 	b := s.newStaged(firstArea)
 	b.Area.Append(&parts)
 	b.Conds = append(b.Conds, partition.Conditions{Rollup: parts.Rollup})

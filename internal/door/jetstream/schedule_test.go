@@ -64,6 +64,17 @@ func TestASchedulesContentMayComeFromAnotherSubject(t *testing.T) {
 	}
 }
 
+func TestWhatASchedulePublishesIsMappedLikeAnyMessage(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>", `"allow_msg_schedules":true`, `"subject_transform":{"src":"s.>","dest":"t.>"}`)
+	in := streamtest.Subscribe(t, r.space, "d")
+	r.consumer("S", "c", `"deliver_subject":"d"`, `"ack_policy":"none"`, `"filter_subject":"t.out"`)
+	r.stored(1, "s.one", "hello", scheduled("@at 2020-01-01T00:00:00Z", "s.out")...)
+	if m := wantNext(t, in, "t.out=hello"); !strings.Contains(string(m.Header), "Nats-Scheduler: t.one") {
+		t.Errorf("header %q", m.Header)
+	}
+}
+
 func TestAScheduleIsOneForItsSubjectAndCanBeEnded(t *testing.T) {
 	r := newRig(t)
 	r.stream("S", "s.> t.>", `"allow_msg_schedules":true`)

@@ -46,6 +46,7 @@ func (c *ConsumerConfig) Normalize(o ConsumerOptions) *Error {
 	if !c.Push() && c.MaxWaiting == 0 {
 		c.MaxWaiting = defaultMaxWaiting
 	}
+	c.PriorityTimeout = max(c.PriorityTimeout, 0)
 	if c.PriorityPolicy == PriorityPinnedClient && c.PriorityTimeout == 0 {
 		c.PriorityTimeout = defaultPriorityTimeout
 	}

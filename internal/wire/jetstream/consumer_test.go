@@ -211,6 +211,17 @@ func TestRulesOfPriorityGroups(t *testing.T) {
 	})
 }
 
+func TestAPriorityTimeoutBelowZeroIsNone(t *testing.T) {
+	for policy, want := range map[PriorityPolicy]time.Duration{PriorityOverflow: 0, PriorityPinnedClient: 2 * time.Minute} {
+		c := consumer(func(c *ConsumerConfig) {
+			c.PriorityPolicy, c.PriorityGroups, c.PriorityTimeout = policy, []string{"g"}, -1
+		})
+		if err := c.Check(ConsumerOptions{Stream: &plainStream}); err != nil || c.PriorityTimeout != want {
+			t.Errorf("%v: %v, %v", policy, err, c.PriorityTimeout)
+		}
+	}
+}
+
 func checkConsumerRules(t *testing.T, rules map[string]consumerRule) {
 	t.Helper()
 	for name, c := range rules {

@@ -62,21 +62,24 @@ func (c *StreamConfig) Normalize(o StreamOptions) *Error {
 }
 
 // allowMarkers turns on what schedules and delete markers need: both replace what
-// was before them, and markers live for a time.
+// was before them, and markers live for a time. Who asks for roll-ups himself has to
+// allow purges, too.
 func (c *StreamConfig) allowMarkers(pedantic bool) *Error {
-	if c.AllowMsgSchedules && !c.AllowRollup && c.Mirror == nil {
-		if pedantic {
-			return invalidStream("allow_msg_schedules needs allow_rollup_hdrs")
-		}
-		c.AllowRollup = true
-	}
-	if c.SubjectDeleteMarkerTTL <= 0 || c.Mirror != nil || c.AllowMsgTTL && c.AllowRollup && !c.DenyPurge {
+	if c.Mirror != nil {
 		return nil
 	}
-	if pedantic {
-		return invalidStream("subject_delete_marker_ttl needs allow_msg_ttl and allow_rollup_hdrs, and excludes deny_purge")
+	markers := c.SubjectDeleteMarkerTTL > 0
+	switch {
+	case !pedantic:
+	case c.AllowMsgSchedules && !c.AllowRollup:
+		return invalidStream("allow_msg_schedules needs allow_rollup_hdrs")
+	case markers && !(c.AllowMsgTTL && c.AllowRollup):
+		return invalidStream("subject_delete_marker_ttl needs allow_msg_ttl and allow_rollup_hdrs")
 	}
-	c.AllowMsgTTL, c.AllowRollup, c.DenyPurge = true, true, false
+	if (c.AllowMsgSchedules || markers) && !c.AllowRollup {
+		c.AllowRollup, c.DenyPurge = true, false
+	}
+	c.AllowMsgTTL = c.AllowMsgTTL || markers
 	return nil
 }
 

@@ -106,6 +106,8 @@ func TestStreamRules(t *testing.T) {
 		"per subject without new":     {func(c *StreamConfig) { c.DiscardNewPerSubject, c.MaxMsgsPerSubject = true, 1 }, CodeStreamInvalidConfig},
 		"per subject without a limit": {func(c *StreamConfig) { c.DiscardNewPerSubject, c.Discard = true, DiscardNew }, CodeStreamInvalidConfig},
 		"short marker":                {func(c *StreamConfig) { c.SubjectDeleteMarkerTTL = 1 }, CodeStreamInvalidConfig},
+		"rollup, markers, no purge":   {func(c *StreamConfig) { c.SubjectDeleteMarkerTTL, c.AllowRollup, c.DenyPurge = time.Second, true, true }, CodeStreamInvalidConfig},
+		"rollup, schedule, no purge":  {func(c *StreamConfig) { c.AllowMsgSchedules, c.AllowRollup, c.DenyPurge = true, true, true }, CodeStreamInvalidConfig},
 		"preferred server":            {func(c *StreamConfig) { c.Placement = &Placement{Preferred: "x"} }, CodeStreamInvalidConfig},
 		"empty placement":             {func(c *StreamConfig) { c.Placement = &Placement{} }, 0},
 		"mirror with subjects":        {func(c *StreamConfig) { c.Mirror = &StreamSource{Name: "T"} }, CodeMirrorWithSubjects},
@@ -154,6 +156,18 @@ func TestStreamRules(t *testing.T) {
 func kvBucket() StreamConfig {
 	return StreamConfig{Name: "KV_b", Subjects: []string{"$KV.b.>"}, MaxMsgsPerSubject: 1, Discard: DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowDirect: true, MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxConsumers: -1}
+}
+
+func TestSchedulesAndMarkersTurnOnWhatTheyNeed(t *testing.T) {
+	for name, change := range map[string]func(*StreamConfig){
+		"schedules": func(c *StreamConfig) { c.AllowMsgSchedules = true },
+		"markers":   func(c *StreamConfig) { c.SubjectDeleteMarkerTTL = time.Second },
+	} {
+		c := stored(t, func(c *StreamConfig) { c.DenyPurge = true; change(c) })
+		if !c.AllowRollup || c.DenyPurge || c.AllowMsgTTL != (name == "markers") {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
 }
 
 func TestStreamCreateRequest(t *testing.T) {
