@@ -98,6 +98,22 @@ func (noRoom) Return(uint64)       {}
 
 func full(string, bool) partition.Budget { return noRoom{} }
 
+func TestASealedStreamMayChangeButForWhatItHolds(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>")
+	r.stored(1, "s.a", "x")
+	r.ok("STREAM.UPDATE.S", streamConfig("S", "s.>", `"sealed":true`))
+	r.ok("STREAM.UPDATE.S", streamConfig("S", "t.>", `"sealed":true`, `"description":"d"`, `"allow_direct":true`))
+	r.denied(wire.CodeStreamSealed, "t.a", "")
+	r.refused(wire.CodeStreamInvalidConfig, "STREAM.UPDATE.S", streamConfig("S", "t.>", `"sealed":true`, `"max_bytes":1`))
+	r.refused(wire.CodeStreamInvalidConfig, "STREAM.UPDATE.S", streamConfig("S", "t.>", `"description":"d"`))
+	r = r.restart()
+	if a := r.ok("STREAM.INFO.S", ""); a.State.Messages != 1 || !strings.Contains(string(a.Config), `"description":"d"`) {
+		t.Errorf("%+v", a)
+	}
+	r.denied(wire.CodeStreamSealed, "t.a", "")
+}
+
 func TestASealedStreamSaysSoFirst(t *testing.T) {
 	r := newRig(t)
 	r.stream("S", "s.>")

@@ -112,7 +112,7 @@ func TestStreamRules(t *testing.T) {
 		"empty placement":             {func(c *StreamConfig) { c.Placement = &Placement{} }, 0},
 		"mirror with subjects":        {func(c *StreamConfig) { c.Mirror = &StreamSource{Name: "T"} }, CodeMirrorWithSubjects},
 		"mirror with first sequence":  {func(c *StreamConfig) { c.Mirror, c.FirstSeq = &StreamSource{Name: "T"}, 5 }, CodeMirrorWithFirstSeq},
-		"mirror direct alone":         {func(c *StreamConfig) { c.MirrorDirect = true }, CodeStreamInvalidConfig},
+		"was a mirror":                {func(c *StreamConfig) { c.MirrorDirect = true }, 0}, // see TestAStreamIsNotCreatedWithWhatMirrorsHave
 		"invalid subject":             {func(c *StreamConfig) { c.Subjects = []string{"a..b"} }, CodeStreamInvalidConfig},
 		"subject twice":               {func(c *StreamConfig) { c.Subjects = []string{"a", "a"} }, CodeStreamInvalidConfig},
 		"overlapping subjects":        {func(c *StreamConfig) { c.Subjects = []string{"a.*", "a.b"} }, CodeStreamInvalidConfig},
@@ -224,6 +224,12 @@ func TestStreamUpdateRules(t *testing.T) {
 		"deny":         {nil, func(c *StreamConfig) { c.DenyDelete, c.DenyPurge = true, true }, 0},
 		"seal":         {nil, sealed, 0},
 		"unseal":       {sealed, nil, CodeStreamInvalidConfig},
+		"sealed, text": {sealed, func(c *StreamConfig) { c.Sealed, c.Description, c.Subjects = true, "x", []string{"x"} }, 0},
+		"sealed, age":  {sealed, func(c *StreamConfig) { c.Sealed, c.MaxAge = true, time.Hour }, 0}, // it has none
+		"sealed, more": {func(c *StreamConfig) { c.Sealed, c.MaxMsgs = true, 5 }, func(c *StreamConfig) { c.Sealed, c.MaxMsgs = true, 6 }, 0},
+		"sealed, less": {func(c *StreamConfig) { c.Sealed, c.MaxMsgs = true, 5 }, func(c *StreamConfig) { c.Sealed, c.MaxMsgs = true, 4 }, CodeStreamInvalidConfig},
+		"sealed, size": {sealed, func(c *StreamConfig) { c.Sealed, c.MaxBytes = true, 400 }, CodeStreamInvalidConfig},
+		"sealed, each": {sealed, func(c *StreamConfig) { c.Sealed, c.MaxMsgsPerSubject = true, 1 }, CodeStreamInvalidConfig},
 		"name":         {nil, func(c *StreamConfig) { c.Name = "T" }, CodeStreamInvalidConfig},
 		"storage":      {nil, func(c *StreamConfig) { c.Storage = StorageMemory }, CodeStreamInvalidConfig},
 		"allow delete": {func(c *StreamConfig) { c.DenyDelete = true }, nil, CodeStreamInvalidConfig},
@@ -248,6 +254,16 @@ func TestUpdateKeepsTheFirstSequence(t *testing.T) {
 	next := stored(t, func(c *StreamConfig) { c.FirstSeq = 9 })
 	if err := stored(t, func(c *StreamConfig) { c.FirstSeq = 5 }).CheckUpdate(next); err != nil || next.FirstSeq != 5 {
 		t.Fatalf("%d, %v", next.FirstSeq, err)
+	}
+}
+
+func TestAStreamIsNotCreatedWithWhatMirrorsHave(t *testing.T) {
+	body := []byte(`{"name":"S","mirror_direct":true}`)
+	if _, err := (Decoder{}).DecodeStreamCreate("S", body); !err.Has(CodeStreamInvalidConfig) {
+		t.Errorf("created: %v", err)
+	}
+	if _, err := (Decoder{}).DecodeStreamUpdate(body); err != nil {
+		t.Errorf("who makes a mirror an ordinary stream sends what it was: %v", err)
 	}
 }
 

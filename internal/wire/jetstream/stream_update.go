@@ -35,7 +35,8 @@ func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
 		{next.Storage != c.Storage || next.Metadata[MetaStorage] != c.Metadata[MetaStorage], "storage can not be updated"},
 		{next.Retention != c.Retention && (next.Retention == RetentionWorkQueue || c.Retention == RetentionWorkQueue),
 			"retention can not be updated to or from workqueue"},
-		{c.Sealed && !c.Equal(next), "a sealed stream can not be changed"},
+		{c.Sealed && !next.Sealed, "a sealed stream stays so"},
+		{c.Sealed && c.tightened(next), "a sealed stream keeps its messages"},
 		{c.DenyDelete && !next.DenyDelete, "deny_delete can not be revoked"},
 		{c.DenyPurge && !next.DenyPurge, "deny_purge can not be revoked"},
 		{c.AllowMsgTTL && !next.AllowMsgTTL, "allow_msg_ttl can not be revoked"},
@@ -51,6 +52,21 @@ func (c *StreamConfig) CheckUpdate(next *StreamConfig) *Error {
 		return Err(CodeStreamMirrorNotUpdatable)
 	}
 	return nil
+}
+
+// tightened says whether next may hold less than c.
+func (c *StreamConfig) tightened(next *StreamConfig) bool {
+	if next.Retention != c.Retention {
+		return true
+	}
+	for _, l := range [...]struct{ was, is int64 }{
+		{c.MaxMsgs, next.MaxMsgs}, {c.MaxBytes, next.MaxBytes}, {c.MaxMsgsPerSubject, next.MaxMsgsPerSubject},
+	} {
+		if l.is > 0 && (l.was <= 0 || l.is < l.was) {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckConsumer says whether the stream may have its limits on consumers with one

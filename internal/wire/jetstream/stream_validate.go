@@ -116,8 +116,6 @@ func (c *StreamConfig) checkPermissions() *Error {
 		return invalidStream("consumer limit inactive threshold can not be negative")
 	case c.ConsumerLimits.MaxAckPending < -1:
 		return invalidStream("consumer limit max ack pending can not be below -1")
-	case c.MirrorDirect && c.Mirror == nil:
-		return invalidStream("mirror_direct needs a mirror")
 	}
 	return nil
 }
