@@ -17,7 +17,7 @@ const (
 	noteLeafHub      = "this server is always the leaf: it announces what is subscribed here, and nothing of other links"
 	noteLeafCompress = "links are not compressed"
 	noteLeafCluster  = "clusters are not served yet: this server runs alone"
-	noteLeafWeb      = "leaf nodes over WebSocket are not served yet"
+	noteLeafWeb      = "frames of WebSockets are masked and not compressed"
 	noteLeafRetry    = "a link that takes nothing for the write deadline is closed, and made again"
 	noteLeafIsolate  = "nothing of one link is ever told to another"
 )

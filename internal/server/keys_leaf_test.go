@@ -50,7 +50,7 @@ func TestWhatOfLeafNodesIsNotHonouredIsSaid(t *testing.T) {
 		`leafnodes { compression { mode: s2_auto } }`:                                 "not compressed",
 		`leaf { remotes [ { url: "nats://h", hub: true } ] }`:                         "always the leaf",
 		`leafnodes { remotes [ { url: "nats://h", jetstream_cluster_migrate: 1 } ] }`: "runs alone",
-		`leafnodes { remotes [ { url: "nats://h", ws_compression: true } ] }`:         "over WebSocket",
+		`leafnodes { remotes [ { url: "nats://h", ws_compression: true } ] }`:         "not compressed",
 	} {
 		c, err := loadText(t, text)
 		if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], want) {
@@ -63,7 +63,6 @@ func TestWrongLeafNodesNameTheirPlace(t *testing.T) {
 	for text, want := range map[string]string{
 		`leafnodes { remotes [ {} ] }`:                                                     "test.conf:1: leafnodes.remotes.0: needs url",
 		`leafnodes { remotes [ { url: "http://h" } ] }`:                                    "test.conf:1: leafnodes.remotes.0.url: \"http://h\" is not the address",
-		`leafnodes { remotes [ { url: "wss://h" } ] }`:                                     "WebSocket",
 		`leafnodes { remotes [ { url: "nats://h", nkey: SUNONE } ] }`:                      "not the seed",
 		`leafnodes { remotes [ { url: "nats://h", nkey: ` + leafSeed + `, creds: x } ] }`:  "not both",
 		`leafnodes { remotes [ { url: "nats://h", deny_imports: "a..b" } ] }`:              "not a valid subject",

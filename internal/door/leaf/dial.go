@@ -24,7 +24,7 @@ func (r *Remote) dial(ctx context.Context, s *server) (*link, error) {
 	h := &hello{remote: r, server: s, in: newInput(conn)}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // what waits for it fails
 	defer stop()
-	if err := h.speak(); err != nil {
+	if err := h.speak(ctx); err != nil {
 		_ = h.in.conn.Close() // it is of no use
 		return nil, fmt.Errorf("%s: %w", s.host, err)
 	}
@@ -45,10 +45,17 @@ type hello struct {
 	op     wire.Op
 }
 
-func (h *hello) speak() error {
-	o := &h.remote.o
-	if o.TLSFirst {
+func (h *hello) speak(ctx context.Context) error {
+	o, web := &h.remote.o, h.server.web
+	wanted := h.server.secure || o.TLS != nil
+	first := o.TLSFirst || web && wanted
+	if first {
 		if err := h.secure(); err != nil {
+			return err
+		}
+	}
+	if web {
+		if err := errors.Join(h.until(connectTimeout), h.upgrade(ctx)); err != nil {
 			return err
 		}
 	}
@@ -58,12 +65,11 @@ func (h *hello) speak() error {
 	if err := h.readInfo(); err != nil {
 		return err
 	}
-	if h.info.ClientID == 0 || len(h.info.LeafURLs) == 0 {
+	if h.info.ClientID == 0 || len(h.info.LeafURLs) == 0 && !web {
 		return errors.New("it is no listener for leaf nodes")
 	}
-	wanted := h.server.secure || o.TLS != nil
 	switch {
-	case o.TLSFirst:
+	case first || web:
 	case h.info.TLSRequired:
 		if err := h.secure(); err != nil {
 			return err

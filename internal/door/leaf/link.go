@@ -2,7 +2,6 @@ package leaf
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -164,11 +163,10 @@ func (t *throttle) may() bool {
 
 // describe says how the link is doing.
 func (l *link) describe() LinkInfo {
-	_, secure := l.conn.(*tls.Conn)
 	i := LinkInfo{
 		ID: l.id, Name: or(l.info.ServerName, l.info.ServerID), Account: l.remote.o.Account, RemoteAccount: l.info.RemoteAccount,
 		RTT: time.Duration(l.rtt.Load()), InMsgs: l.counts.inMsgs.Load(), OutMsgs: l.counts.outMsgs.Load(),
-		InBytes: l.counts.inBytes.Load(), OutBytes: l.counts.outBytes.Load(), Subscriptions: l.wanted.subjects(), Secure: secure,
+		InBytes: l.counts.inBytes.Load(), OutBytes: l.counts.outBytes.Load(), Subscriptions: l.wanted.subjects(), Secure: encrypted(l.conn),
 	}
 	if a, ok := l.conn.RemoteAddr().(*net.TCPAddr); ok {
 		i.IP, i.Port = a.IP.String(), a.Port

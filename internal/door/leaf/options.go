@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -36,7 +37,8 @@ type Options struct {
 
 // RemoteOptions are one system and how to join it.
 type RemoteOptions struct {
-	// URLs of its listeners: nats://, tls:// or nats-leaf://, with the user in front of the host.
+	// URLs of its listeners: nats://, tls:// or nats-leaf://, or all of them ws:// or wss://,
+	// with the user in front of the host.
 	URLs    []string
 	Account string // that it is bound to
 	// Who this server is there, where the URL says nothing: a file of credentials, or the
@@ -107,7 +109,12 @@ type server struct {
 	host   string // and port
 	user   *url.Userinfo
 	secure bool // the address asks for TLS
+	web    bool // it is reached over WebSocket
+	path   string
 }
+
+// schemes are those of addresses.
+var schemes = []string{"nats", "tls", "nats-leaf", "ws", "wss"}
 
 func parseServer(s string) (server, error) {
 	u, err := url.Parse(s)
@@ -115,10 +122,12 @@ func parseServer(s string) (server, error) {
 		return server{}, errors.New("the address of a leaf node listener is not a URL") // with it a password would be told
 	}
 	switch {
-	case u.Scheme == "ws" || u.Scheme == "wss":
-		return server{}, fmt.Errorf("%q: leaf nodes over WebSocket are not served yet", u.Redacted())
-	case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "nats-leaf" || u.Hostname() == "":
+	case !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
 		return server{}, fmt.Errorf("%q is not the address of a leaf node listener, such as nats://host:7422", u.Redacted())
 	}
-	return server{host: net.JoinHostPort(u.Hostname(), or(u.Port(), defaultPort)), user: u.User, secure: u.Scheme == "tls"}, nil
+	at := server{host: net.JoinHostPort(u.Hostname(), or(u.Port(), defaultPort)), user: u.User, secure: u.Scheme == "tls" || u.Scheme == "wss"}
+	if u.Scheme == "ws" || u.Scheme == "wss" {
+		at.web, at.path = true, webAddress(u)
+	}
+	return at, nil
 }

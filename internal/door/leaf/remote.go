@@ -48,6 +48,9 @@ func newRemote(d *Door, o RemoteOptions, loop string) (*Remote, error) {
 	if len(r.servers) == 0 {
 		return nil, errors.New("no address is given")
 	}
+	if slices.ContainsFunc(r.servers, func(s server) bool { return s.web != r.servers[0].web }) {
+		return nil, errors.New("of the addresses of a system either all are for WebSocket or none is")
+	}
 	if err := r.identify(new(wire.Connect), &r.servers[0], ""); err != nil {
 		return nil, err
 	}
@@ -170,15 +173,19 @@ func (r *Remote) candidates() []server {
 // learn notes the servers that a server tells of. They are used with the first one's
 // user.
 func (r *Remote) learn(info *wire.Info) {
-	if r.o.OnlyNamed || len(info.LeafURLs) == 0 {
+	first := r.servers[0]
+	hosts := info.LeafURLs
+	if first.web {
+		hosts = info.WebURLs
+	}
+	if r.o.OnlyNamed || len(hosts) == 0 {
 		return
 	}
-	first := r.servers[0]
 	var told []server
-	for _, host := range info.LeafURLs {
+	for _, host := range hosts {
 		known := slices.ContainsFunc(r.servers, func(s server) bool { return s.host == host })
 		if _, _, err := net.SplitHostPort(host); err == nil && !known {
-			told = append(told, server{host: host, user: first.user, secure: first.secure})
+			told = append(told, server{host: host, user: first.user, secure: first.secure, web: first.web, path: first.path})
 		}
 	}
 	r.mu.Lock()

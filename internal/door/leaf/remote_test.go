@@ -198,7 +198,7 @@ func TestTheOtherSideIsToldWhoTheServerIs(t *testing.T) {
 
 func TestARemoteThatCanNotBeUsedIsRefused(t *testing.T) {
 	for _, o := range []RemoteOptions{
-		{}, {URLs: []string{"http://x"}}, {URLs: []string{"nats://a b"}}, {URLs: []string{"ws://x"}}, {URLs: []string{"nats://"}},
+		{}, {URLs: []string{"http://x"}}, {URLs: []string{"nats://a b"}}, {URLs: []string{"ws://x", "nats://x"}}, {URLs: []string{"nats://"}},
 		{URLs: []string{"nats://x"}, Seed: "bad"}, {URLs: []string{"nats://x"}, Credentials: "/does/not/exist"},
 		{URLs: []string{"nats://x"}, DenyImports: []string{"a..b"}}, {URLs: []string{"nats://x"}, Account: "other"},
 	} {

@@ -23,7 +23,8 @@ type Info struct {
 	Domain      string   `json:"domain,omitempty"` // of its JetStream
 	JetStream   bool     `json:"jetstream,omitempty"`
 	Compression string   `json:"compression,omitempty"`
-	LeafURLs    []string `json:"leafnode_urls,omitempty"` // host:port of listeners for leaf nodes
+	LeafURLs    []string `json:"leafnode_urls,omitempty"`   // host:port of listeners for leaf nodes
+	WebURLs     []string `json:"ws_connect_urls,omitempty"` // the same for WebSockets
 	LameDuck    bool     `json:"ldm,omitempty"`
 	// InfoOnConnect says that an INFO with ConnectInfo answers CONNECT.
 	InfoOnConnect bool   `json:"info_on_connect,omitempty"`
