@@ -82,6 +82,40 @@ type Ticket interface {
 	Lose()
 }
 
+// Waiter is a Note of a message whose publisher waits for what a stream makes of it, where
+// no Capturer takes it. It is asked on the publisher's goroutine.
+type Waiter interface {
+	// Waits gives who waits for the fate of the message in this stream; nil: nobody.
+	Waits(s *Stream) Ticket
+}
+
+func ticketOf(s *Stream, m *broker.Message) Ticket {
+	if w, ok := m.Note.(Waiter); ok {
+		return w.Waits(s)
+	}
+	return nil
+}
+
+// wait notes who waits for the record that was added last; nil: nobody.
+func (b *staged) wait(t Ticket) {
+	if t == nil && len(b.tickets) == 0 {
+		return
+	}
+	for len(b.tickets) < b.Area.Len()-1 {
+		b.tickets = append(b.tickets, nil)
+	}
+	b.tickets = append(b.tickets, t)
+}
+
+// settle tells those who wait the outcomes.
+func (b *staged) settle() {
+	for i, t := range b.tickets {
+		if t != nil {
+			t.Settle(b.stream, b.Outcomes[i], b.Time)
+		}
+	}
+}
+
 // addCaptured stages what the dialect makes of a message.
 func (g *ingest) addCaptured(m *broker.Message) broker.Verdict {
 	s := g.stream
@@ -143,10 +177,8 @@ func (b *staged) take(in *Intake) {
 // answerCaptured is answer for a batch whose messages a Capturer took.
 func (b *staged) answerCaptured(p *broker.Publisher, buf []byte) []byte {
 	c, _ := b.stream.dialect.(Capturer)
+	b.settle()
 	for i := range b.Outcomes {
-		if t := b.tickets[i]; t != nil {
-			t.Settle(b.stream, b.Outcomes[i], b.Time)
-		}
 		reply := b.reply(i)
 		if len(reply) == 0 || c == nil {
 			continue

@@ -35,7 +35,7 @@ type staged struct {
 	// flows are the records that belong to fast batches.
 	whole string
 	flows []flowRef
-	// tickets are those who wait for the records that a Capturer took, nil for nobody.
+	// tickets are those who wait for the records, nil for nobody; none: nobody waits.
 	tickets []Ticket
 	// Where several publishers share the batch: the records at which another one's
 	// begin, and whose the last are.
@@ -117,6 +117,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	if s.closed.Load() {
 		return broker.Gone
 	}
+	t := ticketOf(s, m)
 	if g.silent != nil && !s.ackFar.Load() {
 		*g.silent = *m
 		g.silent.Reply, g.silent.Tail = nil, nil
@@ -124,13 +125,15 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	}
 	refuse := partition.Accepted
 	if s.overloaded() {
-		if len(m.Reply) == 0 {
+		if len(m.Reply) == 0 && t == nil {
 			return broker.Full // the publisher waits, or drops and counts
 		}
 		refuse = partition.Overload
 	}
 	var f *flow
-	if s.dialect.Batch(m, &g.part) {
+	if t != nil {
+		g.leaveRound()
+	} else if s.dialect.Batch(m, &g.part) {
 		g.leaveRound()
 		if g.part.Kind == BatchWhole {
 			g.wholeMessage(m, refuse)
@@ -140,7 +143,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 			return broker.Staged
 		}
 	}
-	b := g.open(f != nil)
+	b := g.open(f != nil || t != nil)
 	parts := record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
 	if m.Annotated {
 		parts.Header = m.Plain
@@ -157,6 +160,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 		b.replies = append(b.replies, m.Reply...)
 	}
 	b.ends = append(b.ends, uint32(len(b.replies)))
+	b.wait(t)
 	if len(b.Area.Buf) >= maxStagedBytes || b.Area.Len() >= maxStagedRecords {
 		g.leaveRound()
 		g.HandOver()
@@ -291,9 +295,10 @@ const fewReplies = 4
 // caller hands over what is not handed over here.
 func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 	b.publishAgain(p)
-	if len(b.tickets) > 0 {
+	if len(b.tickets) > 0 && len(b.noteEnds) > 0 {
 		return b.answerCaptured(p, buf)
 	}
+	b.settle()
 	turns, from := b.turns, 0
 	for i := range b.Outcomes {
 		if len(turns) > 0 && int(turns[0]) == i {

@@ -233,9 +233,13 @@ func fillAck(a *wire.Ack, s *stream.Stream, o partition.Outcome, at int64) bool 
 
 // nameAck says in an ack of which stream it is.
 func nameAck(a *wire.Ack, s *stream.Stream) {
-	a.Stream, a.PartitionSubject = []byte(s.Name()), nil
 	if set := setOf(s); set != nil {
 		a.Stream, a.PartitionSubject = []byte(set.Name), []byte(set.Subject)
+		return
+	}
+	a.Stream, a.PartitionSubject = []byte(s.Name()), nil
+	if of := s.Config().Subjects; len(of) > 0 {
+		a.PartitionSubject = []byte(of[0])
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/subject"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 )
 
@@ -116,6 +117,13 @@ func (f *family) subjectsOf(n int32) []string {
 		return s
 	}
 	return []string{">"}
+}
+
+// addressable says whether publishing to a family of another door's is publishing on its
+// subject: it has one partition, and what it takes is no pattern at first.
+func (f *family) addressable() bool {
+	c := f.parts[0].Config()
+	return c.Member == nil && len(c.Subjects) > 0 && subject.ValidLiteral(c.Subjects[0])
 }
 
 // chosen gives the partitions that a list names, all for none; nil if it names one

@@ -20,6 +20,7 @@ type publish struct {
 	msg    wire.Message
 	stream *stream.Stream // the partition that it is for; nil: whoever takes it
 	group  string         // any stream of the queue group may take it for that one
+	plain  bool           // the partition is another door's, whose messages have no envelopes
 	inbox  bool           // the caller named an inbox, which gets the ack, too
 	ticket stream.Ticket
 	taken  bool // some stream that it is for took it
@@ -34,6 +35,31 @@ func (p *publish) wants(s *stream.Stream) bool {
 		return false
 	}
 	return s.Config().Queue == p.group
+}
+
+// Waits implements stream.Waiter.
+func (p *publish) Waits(s *stream.Stream) stream.Ticket {
+	if !p.plain || p.stream != s {
+		return nil
+	}
+	p.taken = true
+	return p.ticket
+}
+
+// encode makes the message of a publish, to its subject. What it points to is in buf, which
+// is returned, or in the publish.
+func (p *publish) encode(subject, buf []byte) (*broker.Message, []byte) {
+	m := &broker.Message{Subject: subject, Note: p}
+	if !p.plain {
+		buf = wire.AppendPublish(buf[:0], &p.msg)
+		m.Data = buf
+		return m, buf
+	}
+	if buf = wire.AppendHeaderBlock(buf[:0], p.msg.Key, p.msg.Headers); len(buf) > 0 {
+		m.Header = buf
+	}
+	m.Data = p.msg.Value
+	return m, buf
 }
 
 // fill takes over what a request says of the message.
@@ -52,6 +78,7 @@ type addressed struct {
 	family  *family
 	stream  *stream.Stream
 	subject string
+	plain   bool // it is another door's
 }
 
 // address finds the partition of a publish to a stream of this name and holds it
@@ -70,7 +97,7 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 	if s == nil {
 		return nil, faultPartition(n)
 	}
-	a := &addressed{f, s, f.subjectOf(n)}
+	a := &addressed{family: f, stream: s, subject: f.subjectOf(n)}
 	if !c.publishes(a.subject) {
 		return nil, faultDenied(refused(name, "Publish"))
 	}
@@ -79,7 +106,11 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 	}
 	set := setOf(s)
 	if set == nil {
-		return nil, faultForeign
+		if !f.addressable() {
+			return nil, faultForeign
+		}
+		a.plain = true
+		return a, nil
 	}
 	if set.OCC && policy == wire.AckNone {
 		return nil, faultPolicy
@@ -133,14 +164,18 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	if refusal != nil {
 		return nil, refusal.status()
 	}
-	p := &publish{stream: a.stream, group: a.family.group, inbox: req.AckInbox != ""}
+	p := &publish{stream: a.stream, group: a.family.group, plain: a.plain, inbox: req.AckInbox != ""}
 	if !p.inbox {
 		req.AckInbox = d.inbox()
 	}
 	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
 	w := make(waiting, 1)
 	p.ticket = w
-	d.space(c.Account).Publish(&broker.Message{Subject: []byte(a.subject), Data: wire.AppendPublish(nil, &p.msg), Note: p})
+	m, _ := p.encode([]byte(a.subject), nil)
+	if m.Size() > d.o.MaxMessage && a.plain {
+		return nil, faultLarge.status()
+	}
+	d.space(c.Account).Publish(m)
 	if !p.taken {
 		return nil, faultUntaken.status()
 	}

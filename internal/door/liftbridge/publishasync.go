@@ -11,7 +11,6 @@ import (
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
-	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -218,10 +217,15 @@ func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
 		a.settle(p, outcome{}, refusal)
 		return
 	}
-	p.stream, p.group, p.subject, p.ticket = to.stream, to.family.group, to.subject, p
-	a.buf = wire.AppendPublish(a.buf[:0], &p.msg)
+	p.stream, p.group, p.subject, p.ticket, p.plain = to.stream, to.family.group, to.subject, p, to.plain
 	a.subject = append(a.subject[:0], to.subject...)
-	a.publisher.Publish(&broker.Message{Subject: a.subject, Data: a.buf, Note: &p.publish})
+	var m *broker.Message
+	if m, a.buf = p.encode(a.subject, a.buf); p.plain && m.Size() > a.door.o.MaxMessage {
+		p.published()
+		a.settle(p, outcome{}, faultLarge)
+		return
+	}
+	a.publisher.Publish(m)
 	p.published()
 	if !p.taken {
 		a.settle(p, outcome{}, faultUntaken)

@@ -31,7 +31,7 @@ var (
 	faultSpace    = &fault{pb.PublishAsyncError_INTERNAL, codes.ResourceExhausted, "the storage is used up"}
 	faultDead     = &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "the server's storage has failed: it takes nothing until a restart"}
 	faultUntaken  = &fault{pb.PublishAsyncError_INTERNAL, codes.Unavailable, "the partition takes no messages at present"}
-	faultForeign  = &fault{pb.PublishAsyncError_INTERNAL, codes.FailedPrecondition, "the stream is JetStream's: publish to its subject through NATS"}
+	faultForeign  = &fault{pb.PublishAsyncError_INTERNAL, codes.FailedPrecondition, "the stream is JetStream's, and its partition has no subject of its own: publish to it through NATS"}
 	faultUnknown  = &fault{pb.PublishAsyncError_UNKNOWN, codes.Unknown, "unknown error"}
 )
 
