@@ -45,6 +45,8 @@ type StreamingServer struct {
 	InBytes       uint64    `json:"in_bytes"`
 	OutMsgs       uint64    `json:"out_msgs"`
 	OutBytes      uint64    `json:"out_bytes"`
+	OpenFDs       int       `json:"open_fds,omitempty"`
+	MaxFDs        int       `json:"max_fds,omitempty"`
 }
 
 // StreamingStore is /streaming/storez's answer.

@@ -219,6 +219,7 @@ func (c *Config) settle() {
 		c.JetStream.StoreDir = c.Stan.Dir
 	}
 	c.settleRemote()
+	c.settleStanEncryption()
 	c.settleLiftbridge()
 	c.settleLeaf()
 	if c.HTTP.Host == "" {

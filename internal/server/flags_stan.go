@@ -149,9 +149,15 @@ var stanFlags = []flag{
 	{names: "stan_debug SD", help: "the same as -D", set: switchOn(func(c *Config, on bool) { c.Log.Debug, c.Stan.Enabled = on, true })},
 	{names: "stan_trace SV", help: "the same as -V", set: trace(switchOn(func(c *Config, on bool) { c.Log.Trace, c.Stan.Enabled = on, true }))},
 	{names: "SDV", help: "both", set: trace(switchOn(func(c *Config, on bool) { c.Log.Debug, c.Log.Trace, c.Stan.Enabled = on, on, true }))},
-	{names: "encrypt", help: "refused: use jetstream { key } in a file", set: stanSwitch(stanEncryption)},
-	{names: "encryption_key", arg: "KEY", help: "refused: use jetstream { key } in a file", set: func(*Flags, string) error { return errors.New(stanEncryption) }},
-	{names: "encryption_cipher", arg: "NAME", note: "it is chosen with jetstream { cipher }", stan: true},
+	{names: "encrypt", help: "encrypt what is stored, with the key in NATS_STREAMING_ENCRYPTION_KEY", set: stanFlag(func(s *StanConfig, v string) (err error) {
+		s.Encrypt, err = strconv.ParseBool(v)
+		return err
+	})},
+	{names: "encryption_key", arg: "KEY", help: "… or with this one, which others on this host can see", set: stanFlag(func(s *StanConfig, v string) error {
+		s.EncryptionKey = v
+		return nil
+	})},
+	{names: "encryption_cipher", arg: "AES|CHACHA", help: "… in this way", set: stanFlag((*StanConfig).setCipher)},
 	{names: "clustered cluster_bootstrap", help: "refused: clusters are not served yet", set: stanSwitch(noteStanCluster)},
 	{names: "ft_group cluster_node_id cluster_peers cluster_log_path cluster_log_cache_size cluster_log_snapshots cluster_trailing_logs", arg: "VALUE", note: noteStanCluster, stan: true},
 	{names: "cluster_sync cluster_raft_logging cluster_proceed_on_restore_failure cluster_allow_add_remove_node", note: noteStanCluster, stan: true},

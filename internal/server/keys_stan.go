@@ -67,16 +67,14 @@ var stanFileKeys = block{
 		}
 	}},
 	{names: "syslog_name", note: noteStanSyslog},
-	{names: "encrypt", set: func(_ *Config, v value) {
-		if v.boolean() {
-			v.fail("%s", stanEncryption)
+	{names: "encrypt", set: func(c *Config, v value) { c.Stan.Encrypt = v.boolean() }},
+	{names: "encryption_key", set: func(c *Config, v value) { c.Stan.EncryptionKey = v.str() }},
+	{names: "encryption_cipher", set: func(c *Config, v value) {
+		if err := c.Stan.setCipher(v.str()); err != nil {
+			v.fail("%v", err)
 		}
 	}},
-	{names: "encryption_key", set: refuse(stanEncryption)},
-	{names: "encryption_cipher", note: "it is chosen with jetstream { cipher }"},
 }
-
-const stanEncryption = "what is stored is encrypted with jetstream { key }: use that, so that nothing is stored in the clear by mistake"
 
 // stanLimitKeys are the limits of all channels.
 var stanLimitKeys = append(block{

@@ -23,6 +23,7 @@ func (s *source) Streaming() *monitor.Streaming {
 		},
 		Subs: s.streamingSubs,
 	}
+	out.Server.OpenFDs, out.Server.MaxFDs = descriptors()
 	for _, c := range st.Clients {
 		out.Clients = append(out.Clients, monitor.StreamingClient{ID: c.ID, Inbox: c.HeartbeatInbox, SubsCount: c.Subscriptions, Channels: c.Channels})
 	}

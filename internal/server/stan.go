@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/weirmq/weir/internal/account"
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/consumer"
 	jsdoor "github.com/weirmq/weir/internal/door/jetstream"
@@ -29,6 +30,11 @@ type StanConfig struct {
 	Door standoor.Options
 	// Remote is the NATS system to serve in, if it is not this server's own.
 	Remote RemoteConfig
+	// Encrypt asks for encryption, and so does a key. What is stored is encrypted as a
+	// whole: settings become those of the jetstream block.
+	Encrypt       bool
+	EncryptionKey string
+	Cipher        atrest.Cipher // Clear: the default
 }
 
 // defaultStan is the streaming server of which nothing was said.
@@ -48,6 +54,9 @@ func (c *Config) checkStan() error {
 		return fmt.Errorf("stan: there is no account %q", s.Account)
 	}
 	if err := s.Remote.check(); err != nil {
+		return fmt.Errorf("stan: %w", err)
+	}
+	if err := c.checkStanEncryption(); err != nil {
 		return fmt.Errorf("stan: %w", err)
 	}
 	literal := 0

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weirmq/weir/internal/account"
+	"github.com/weirmq/weir/internal/atrest"
 	"github.com/weirmq/weir/internal/broker"
 	standoor "github.com/weirmq/weir/internal/door/stan"
 	"github.com/weirmq/weir/internal/stream/streamtest"
@@ -23,7 +25,7 @@ import (
 // take one.
 const stanServerFlags = `-cluster_id=x -cid=x -store=FILE -st=memory -dir=d -max_channels=1 -mc=1 -max_subs=1 -msu=1 -max_msgs=1 -mm=1
 -max_bytes=1KB -mb=1 -max_age=1s -ma=1s -max_inactivity=1s -mi=1s -nats_server= -ns= -stan_config=f -sc=f -hb_interval=1s -hbi=1s
--hb_timeout=1s -hbt=1s -hb_fail_count=1 -hbf=1 -ft_group=g -encrypt=false -encryption_cipher=AES -replace_durable -clustered=false
+-hb_timeout=1s -hbt=1s -hb_fail_count=1 -hbf=1 -ft_group=g -encrypt=false -encryption_key=k -encryption_cipher=AES -replace_durable -clustered=false
 -cluster_node_id=a -cluster_bootstrap=false -cluster_peers=a -cluster_log_path=p -cluster_log_cache_size=1 -cluster_log_snapshots=1
 -cluster_trailing_logs=1 -cluster_sync -cluster_raft_logging -cluster_proceed_on_restore_failure -cluster_allow_add_remove_node
 -file_compact_enabled -file_compact_frag=1 -file_compact_interval=1 -file_compact_min_size=1 -file_buffer_size=1 -file_crc
@@ -47,7 +49,7 @@ func TestEveryFlagOfTheOldStreamingServerIsKnown(t *testing.T) {
 			t.Errorf("%s does not turn streaming on", arg)
 		}
 	}
-	for _, arg := range []string{"-store=SQL", "-store=x", "-encrypt", "-encryption_key=k", "-clustered", "-max_msgs=-1", "-max_age=-1s", "-cid=a b", "-hbf=x"} {
+	for _, arg := range []string{"-store=SQL", "-store=x", "-encryption_cipher=DES", "-clustered", "-max_msgs=-1", "-max_age=-1s", "-cid=a b", "-hbf=x"} {
 		if _, err := ParseFlags([]string{arg}); err == nil {
 			t.Errorf("%s is taken", arg)
 		}
@@ -134,7 +136,8 @@ func TestFileOfTheOldStreamingServerIsHonoured(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`stan { store: sql }`:                              "SQL",
-		`stan { encrypt: true }`:                           "jetstream { key }",
+		`stan { encrypt: true }`:                           "encryption key required",
+		`stan { encryption_cipher: DES }`:                  "cipher",
 		`stan { partitioning: true }`:                      "partitioned",
 		`stan { store_limits { max_msgs: -1 } }`:           "negative",
 		`stan { store_limits { channels { "a..b" {} } } }`: "invalid channel name",
@@ -145,6 +148,51 @@ func TestFileOfTheOldStreamingServerIsHonoured(t *testing.T) {
 		if _, err := loadText(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// TestEncryptionOfTheOldStreamingServerIsHonoured: what was stored encrypted there is
+// stored encrypted here, and never in the clear.
+func TestEncryptionOfTheOldStreamingServerIsHonoured(t *testing.T) {
+	for _, c := range []struct {
+		flags, file, env string
+		key              string
+		cipher           atrest.Cipher
+	}{
+		{flags: "-encryption_key k", key: "k", cipher: atrest.DefaultCipher()},
+		{flags: "-encrypt -encryption_cipher CHACHA", env: "e", key: "e", cipher: atrest.ChaCha},
+		{flags: "-encryption_key k -encryption_cipher AES", env: "e", key: "e", cipher: atrest.AES},
+		{flags: "-encryption_cipher AES", env: "e"},
+		{flags: "-encrypt=false", env: "e"},
+		{file: `stan { encrypt: true, encryption_key: k, encryption_cipher: "" }`, key: "k", cipher: atrest.DefaultCipher()},
+		{file: `encryption_key: k`, flags: "-cid x", key: "k", cipher: atrest.DefaultCipher()},
+		{file: `stan { encrypt: true }, jetstream { key: j, cipher: chacha }`, key: "j", cipher: atrest.ChaCha},
+	} {
+		t.Setenv(stanKeyEnv, c.env)
+		args := strings.Fields(c.flags)
+		if c.file != "" {
+			file := filepath.Join(t.TempDir(), "stan.conf")
+			if err := os.WriteFile(file, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "-c", file)
+		}
+		f, err := ParseFlags(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Load()
+		if err != nil {
+			t.Errorf("%s %s: %v", c.flags, c.file, err)
+			continue
+		}
+		if e := got.JetStream.Encryption; e.Key != c.key || e.Cipher != c.cipher {
+			t.Errorf("%s %s: key %q, cipher %v", c.flags, c.file, e.Key, e.Cipher)
+		}
+	}
+	t.Setenv(stanKeyEnv, "other")
+	if _, err := loadText(t, `stan { encrypt: true }, jetstream { key: j }`); err == nil || !strings.Contains(err.Error(), "one key") {
+		t.Errorf("two keys: %v", err)
 	}
 }
 
@@ -207,6 +255,9 @@ func TestStreamingIsServedAndMonitored(t *testing.T) {
 	}
 	s := newSource(r, c)
 	st := s.Streaming()
+	if open, most := st.Server.OpenFDs, st.Server.MaxFDs; runtime.GOOS == "linux" && (open < 3 || most < open) {
+		t.Errorf("%d of %d files open", open, most)
+	}
 	if st.Server.Clients != 1 || st.Server.Channels != 1 || st.Server.Subscriptions != 1 || st.Server.TotalMsgs != 2 || st.Server.InMsgs != 2 || st.Store.Type != "FILE" {
 		t.Errorf("%+v", st.Server)
 	}
@@ -223,7 +274,7 @@ func TestStreamingIsServedAndMonitored(t *testing.T) {
 		subs = s.Streaming().Subs("foo")
 		return len(subs) == 1 && subs[0].IsOffline
 	})
-	if subs[0].Pending != 1 || subs[0].ClientID != "me" {
+	if subs[0].Pending != 1 || subs[0].ClientID != "me" || !subs[0].IsStalled {
 		t.Errorf("offline: %+v", subs)
 	}
 	if v := s.Varz(); v == nil {

@@ -105,7 +105,7 @@ func (d *Door) Subscriptions(ctx context.Context, name string) []SubInfo {
 		base := SubInfo{Durable: doc.Durable, Queue: doc.Queue, IsDurable: doc.IsDurable, LastSent: info.Delivered.Stream}
 		if doc.Last != nil {
 			i := base.of(doc.Last)
-			i.Offline, i.Pending = true, info.AckPending
+			i.Offline, i.Pending, i.Stalled = true, info.AckPending, info.AckPending >= i.MaxInFlight
 			out = append(out, i)
 			continue
 		}
