@@ -114,7 +114,7 @@ func (g *gathering) take(m *wire.Msg) error {
 		}
 	}
 	// Times may go back where the old server was started again; a log's do not.
-	g.at = record.View{Seq: m.Sequence, Time: max(m.Timestamp, g.at.Time), Subject: m.Subject, Reply: m.Reply, Data: m.Data}
+	g.at = record.View{Seq: m.Sequence, Time: max(m.Timestamp, g.at.Time), Subject: []byte(wire.RecordSubject(g.name)), Reply: m.Reply, Data: m.Data}
 	g.n++
 	g.progress.showCount(g.n, max(g.n, g.state.Msgs))
 	return g.spool.add(&g.at)

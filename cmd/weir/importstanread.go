@@ -156,6 +156,7 @@ func (s *oldStore) messages(channel string, skip func(damage) error, each func(*
 		return err
 	}
 	var last record.View
+	as := []byte(wire.RecordSubject(channel))
 	for _, file := range files {
 		err := eachOld(file, false, func(at int64, _ byte, payload []byte, bad error) error {
 			var m wire.Msg
@@ -172,7 +173,7 @@ func (s *oldStore) messages(channel string, skip func(damage) error, each func(*
 				return skip(damage{file, at, bad})
 			}
 			// Times may go back where the old server was started again; a log's do not.
-			v := record.View{Seq: m.Sequence, Time: max(m.Timestamp, last.Time), Subject: m.Subject, Reply: m.Reply, Data: m.Data}
+			v := record.View{Seq: m.Sequence, Time: max(m.Timestamp, last.Time), Subject: as, Reply: m.Reply, Data: m.Data}
 			last = record.View{Seq: v.Seq, Time: v.Time}
 			return each(&v)
 		})

@@ -28,6 +28,7 @@ const (
 type channel struct {
 	// Set at construction.
 	name  string
+	as    []byte // subject of its records
 	limit ChannelLimits
 	ready chan struct{} // closed when it is open or could not be made
 	idle  *alarm        // rings when it may be inactive for too long
@@ -57,7 +58,7 @@ const maxHeld = 4 << 20
 
 func (d *Door) newChannel(name string) *channel {
 	ch := &channel{
-		name: name, limit: d.o.Limits.Of(name), ready: make(chan struct{}),
+		name: name, as: []byte(wire.RecordSubject(name)), limit: d.o.Limits.Of(name), ready: make(chan struct{}),
 		turn: make(chan struct{}, 1), groups: map[string]*group{},
 	}
 	ch.idle = newAlarm(func() { d.openerOf(name).push(func() { d.checkIdle(ch) }) })

@@ -1,6 +1,7 @@
 package stan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,37 @@ func TestMessageKeepsItsReply(t *testing.T) {
 	streamtest.Request(t, r.space, "_STAN.pub.tc.foo", nil, m.Append(nil))
 	if got := s.want(1); string(got.Reply) != "there" || string(got.Data) != "m" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestChannelsMayHaveNamesThatAreNoSubjects: the protocol looks at little of a name, and
+// PubMsg has it, so that a client need not publish to it. Others see a subject.
+func TestChannelsMayHaveNamesThatAreNoSubjects(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	for _, name := range []string{"a b", "tab\there.x", "line\r\nend", "\x00"} {
+		s := p.subscribe(wire.SubscriptionRequest{Subject: name, DurableName: "dur"})
+		m := wire.PubMsg{ClientID: []byte("me"), GUID: []byte("g"), Subject: []byte(name), Data: []byte("m1")}
+		var ack wire.PubAck
+		if err := ack.Decode(streamtest.Request(t, r.space, "_STAN.pub.tc.x", nil, m.Append(nil)).Data); err != nil || ack.Error != "" {
+			t.Errorf("%q: %q, %v", name, ack.Error, err)
+		}
+		if m := s.want(1); string(m.Subject) != name {
+			t.Errorf("%q is told as %q", name, m.Subject)
+		}
+		s.acknowledge(1)
+		got := streamtest.Request(t, r.space, "$JS.API.DIRECT.GET."+wire.StreamName(name), nil, []byte(`{"seq":1}`))
+		if string(got.Data) != "m1" || !strings.Contains(string(got.Header), "Nats-Subject: "+wire.StreamName(name)+"\r\n") {
+			t.Errorf("%q through JetStream: %q %q", name, got.Header, got.Data)
+		}
+	}
+	p.stopBeats()
+	r.restart()
+	p.move(r)
+	for _, name := range []string{"a b", "\x00"} {
+		if ch := r.door.channel(name); ch == nil || len(ch.groups) != 1 {
+			t.Errorf("%q is lost", name)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *stage) store(m *broker.Message, p *wire.PubMsg) broker.Verdict {
 // another one has to be found.
 func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker.Verdict, again bool) {
 	st := s.stagingFor(ch)
-	parts := record.Parts{Subject: p.Subject, Data: p.Data, Reply: p.Reply}
+	parts := record.Parts{Subject: ch.as, Data: p.Data, Reply: p.Reply}
 	var reply []byte
 	reply, s.to = s.door.address(s.to, m.Reply)
 	v = st.Add(&parts, reply, p.GUID)

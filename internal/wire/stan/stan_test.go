@@ -105,12 +105,12 @@ func TestDecodingWhatIsPublishedAllocatesNothing(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for _, ok := range []string{"foo", "foo.bar", "x:y", `back\slash`, "é", strings.Repeat("n", MaxChannel)} {
+	for _, ok := range []string{"foo", "foo.bar", "x:y", `back\slash`, "é", "a b", "a\r\nb", "\x00", strings.Repeat("n", MaxChannel)} {
 		if !ValidChannel(ok) {
 			t.Errorf("%q is refused", ok)
 		}
 	}
-	for _, bad := range []string{"", ".a", "a.", "a..b", "a/b", "a.*", "a.>", "*", ">", "f*o", "a b", "a\r\nb", "\x00", "\x7f", strings.Repeat("n", MaxChannel+1)} {
+	for _, bad := range []string{"", ".a", "a.", "a..b", "a/b", "a.*", "a.>", "*", ">", "f*o", "a\xff", strings.Repeat("n", MaxChannel+1)} {
 		if ValidChannel(bad) {
 			t.Errorf("%q is taken", bad)
 		}
@@ -123,6 +123,11 @@ func TestNames(t *testing.T) {
 	for id, want := range map[string]bool{"me": true, "A-1_z": true, "": false, "a.b": false, "é": false, strings.Repeat("n", MaxName): true, strings.Repeat("n", MaxName+1): false} {
 		if ValidClientID(id) != want {
 			t.Errorf("client id %q: not %v", id, want)
+		}
+	}
+	for name, want := range map[string]string{"foo.bar": "foo.bar", "é:x": "é:x", "a b.c": "a%20b%2Ec", "a\r\n": "a%0D%0A", "\x7f": "%7F"} {
+		if got := RecordSubject(name); got != want {
+			t.Errorf("%q is stored under %q", name, got)
 		}
 	}
 	if got := CaseClash("Foo", "foo"); got != `rejecting channel "Foo" because channel "foo" alreay exists (different cases not allowed)` {

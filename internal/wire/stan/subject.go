@@ -1,6 +1,9 @@
 package stan
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // DefaultCluster and DefaultDiscover are what servers and clients use where nothing
 // else is configured.
@@ -44,13 +47,22 @@ const (
 	MaxName    = 1024
 )
 
-// ValidChannel says whether a channel may have this name. Spaces and control characters
-// are in none: no subject of NATS has them, so that nobody could publish to it.
+// ValidChannel says whether a channel may have this name. It may have bytes that no
+// subject has, such as spaces: see RecordSubject.
 func ValidChannel(name string) bool {
-	return name != "" && len(name) <= MaxChannel && !strings.ContainsFunc(name, unfit) && name[0] != '.' && name[len(name)-1] != '.' && !strings.Contains(name, "..")
+	return name != "" && len(name) <= MaxChannel && utf8.ValidString(name) && !strings.ContainsAny(name, "/*>") &&
+		name[0] != '.' && name[len(name)-1] != '.' && !strings.Contains(name, "..")
 }
 
-func unfit(r rune) bool { return r <= ' ' || r == 0x7f || r == '/' || r == '*' || r == '>' }
+// RecordSubject is the subject that a channel's messages are stored under, and which
+// others than streaming clients see: the channel's name where that is a subject, else it
+// is written as the name of its stream is.
+func RecordSubject(channel string) string {
+	if strings.ContainsFunc(channel, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return StreamName(channel)
+	}
+	return channel
+}
 
 // ValidPattern says whether per-channel limits may be given for this name: whole
 // tokens may be "*", the last one ">".
