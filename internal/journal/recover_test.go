@@ -96,6 +96,51 @@ func goOn(t *testing.T, fs *faultfs.FS, rest []uint64, damage bool) {
 	}
 }
 
+// TestATailThatIsCutAnywhereIsRecovered cuts the file anywhere in its last two batches, or
+// writes zeros from there, as a loss of power leaves it: the server starts by itself, with
+// all that lies before.
+func TestATailThatIsCutAnywhereIsRecovered(t *testing.T) {
+	fs := faultfs.New()
+	j, _ := open(t, fs, damagedOptions)
+	l := newListener()
+	g := j.Group(1, l)
+	for i := uint64(1); i <= 3; i++ {
+		appendOne(t, j, g, i)
+		must(t, l.wait(t, i))
+	}
+	base := fs.CrashClone(faultfs.KeepAll, 0)
+	must(t, j.Close())
+	name := "j/" + fileName(0)
+	cut := func(at int64, zeros bool) {
+		fs := base.CrashClone(faultfs.KeepAll, 0)
+		f, err := fs.OpenWrite(name)
+		must(t, err)
+		if zeros {
+			_, err = f.WriteAt(make([]byte, 3*blockSize-at), at)
+		} else {
+			err = f.Truncate(at)
+		}
+		must(t, err)
+		must(t, f.Close())
+		j, got := open(t, fs, damagedOptions)
+		whole := int(at / blockSize)
+		if n := len(j.Recovered().Damage); n > 0 || len(got) < whole || !slices.Equal(indices(got), []uint64{1, 2, 3}[:len(got)]) {
+			t.Fatalf("cut at %d (zeros: %v): replayed %v, damage %v", at, zeros, indices(got), j.Recovered().Damage)
+		}
+		must(t, j.Close())
+		if at%128 == 17 {
+			goOn(t, fs, indices(got), false)
+		}
+	}
+	for at := int64(blockSize); at < 3*blockSize; at++ {
+		if at%blockSize > 256 && at%61 != 0 {
+			continue // nothing but zeros up to the end of the block
+		}
+		cut(at, false)
+		cut(at, true)
+	}
+}
+
 func TestMissingFileIsDamage(t *testing.T) {
 	for file := range uint64(2) {
 		fs := damagedBase(t)
