@@ -3,6 +3,7 @@ package stan_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -171,6 +172,44 @@ func nextOf(t *testing.T, s *nats.Subscription) *nats.Msg {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestMaxInFlightWithoutEndIsBounded has a subscriber take a large channel at once and read
+// nothing of it: no more than what may wait for a client is in memory, and others go on.
+func TestMaxInFlightWithoutEndIsBounded(t *testing.T) {
+	const messages, size, most = 300_000, 1000, 180 << 20
+	s := start(t, "")
+	p := connect(t, s.URL, "me")
+	data := make([]byte, size)
+	p.pour("foo", 1, messages, func(int) []byte { return data })
+	before := s.PeakMemory()
+	slow := s.Raw(`{"verbose":false}`)
+	slow.Send("SUB in 1\r\nSUB hb 2\r\nPING\r\n")
+	slow.Expect("PONG")
+	request := func(subject string, m interface{ Marshal() ([]byte, error) }) {
+		b, err := m.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow.Send(fmt.Sprintf("PUB %s %d\r\n%s\r\n", subject, len(b), b))
+	}
+	request("_STAN.discover.tc", &pb.ConnectRequest{ClientID: "slow", HeartbeatInbox: "hb"})
+	// A subscribe request of the same client is handled behind that to connect.
+	request("_STAN.sub.tc", &pb.SubscriptionRequest{
+		ClientID: "slow", Subject: "foo", Inbox: "in", MaxInFlight: math.MaxInt32, AckWaitInSecs: 3600, StartPosition: pb.StartPosition_First,
+	})
+	fast := p.subscribe("foo", "", stan.DeliverAllAvailable(), stan.MaxInflight(math.MaxInt32))
+	for i := range messages {
+		if m := fast.next(); m.Sequence != uint64(i+1) {
+			t.Fatalf("message %d, want %d", m.Sequence, i+1)
+		}
+	}
+	p.put("bar", 1, 10)
+	if grown := s.PeakMemory() - before; grown > most {
+		t.Errorf("%d MB more for a subscriber that does not read", grown>>20)
+	} else {
+		t.Logf("%d MB more", grown>>20)
+	}
 }
 
 // bounded checks the server's memory.

@@ -56,6 +56,32 @@ func TestRecordsGoWhenTheirTimeToLiveEnds(t *testing.T) {
 	r.wantSeqs("2:b=2 3:c=3")
 }
 
+// TestReplayedRecordsAgeFromTheTimeTheyWereStored: a replay is no new life, for an age
+// limit and for times to live.
+func TestReplayedRecordsAgeFromTheTimeTheyWereStored(t *testing.T) {
+	r := newRig(t, Limits{MaxAge: 10 * second})
+	r.publish(100*second, msg{subject: "a", data: "1"}, msg{subject: "b", data: "2", ttl: 2 * second})
+	r.publish(105*second, msg{subject: "c", data: "3"})
+	r.sync()
+	again := newRig(t, Limits{MaxAge: 10 * second})
+	for _, e := range r.log {
+		if err := again.p.Apply(Entry{Index: e.index, Term: e.term, Kind: record.Kind(e.kind), Data: e.data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seq, want := range map[uint64]int64{1: 100 * second, 2: 100 * second, 3: 105 * second} {
+		if v, err := again.p.Get(seq); err != nil || v.Time != want {
+			t.Errorf("record %d is of %d, %v", seq, v.Time, err)
+		}
+	}
+	if n := again.p.NextExpiry(); n != 102*second {
+		t.Errorf("the first ends at %d", n)
+	}
+	if next, err := again.p.Expire(102*second-1, 10); err != nil || next != 102*second {
+		t.Errorf("come again at %d, %v", next, err)
+	}
+}
+
 func TestNoAgeEndsWhatLivesForEver(t *testing.T) {
 	r := newRig(t, Limits{MaxAge: 5 * second})
 	for i := range 6 {

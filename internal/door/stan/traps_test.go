@@ -124,6 +124,39 @@ func TestNoDuplicatesAndNoLossWhereASubscriberStartsAmongPublishes(t *testing.T)
 	}
 }
 
+// TestNothingIsPassedOverWhereStoresAndAcksRace: subscriptions that are full most of the
+// time, so that what is stored and what is acknowledged wakes them at once.
+func TestNothingIsPassedOverWhereStoresAndAcksRace(t *testing.T) {
+	r := newRig(t)
+	c := r.connect("sub")
+	const publishers, each = 3, 120
+	var wg sync.WaitGroup
+	for i := range publishers {
+		p := r.connect(fmt.Sprintf("p%d", i))
+		wg.Go(func() {
+			for k := range each {
+				p.publish("foo", fmt.Sprint(k))
+			}
+		})
+	}
+	for _, q := range []wire.SubscriptionRequest{
+		{MaxInFlight: 1}, {MaxInFlight: 2}, {MaxInFlight: 3, DurableName: "d"}, {MaxInFlight: 1, QGroup: "q"},
+	} {
+		q.Subject, q.StartPosition = "foo", wire.First
+		s := c.subscribe(q)
+		wg.Go(func() {
+			for seq := uint64(1); seq <= publishers*each; seq++ {
+				if m := s.next(); m.Sequence != seq || m.Redelivered {
+					t.Errorf("message %d (again: %v), want %d", m.Sequence, m.Redelivered, seq)
+					return
+				}
+				s.acknowledge(seq)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestDurableResumesWithWhatIsPendingWhateverItsMaxInFlight(t *testing.T) {
 	r := newRig(t)
 	p := r.connect("me")
