@@ -32,6 +32,24 @@ func (s *Stream) Put(ctx context.Context, parts *record.Parts, c *partition.Cond
 	return t.outcome, nil
 }
 
+// Post is Put for who does not wait: t is told the fate, unless Post says at once why the
+// record is refused. What one goroutine posts is stored in that order.
+func (s *Stream) Post(parts *record.Parts, t Ticket) partition.Refusal {
+	switch {
+	case s.closed.Load():
+		return partition.Deleted
+	case !parts.Fits():
+		return partition.TooLarge
+	case s.overloaded():
+		return partition.Overload
+	}
+	b := s.newStaged(firstArea)
+	b.take(&Intake{Parts: *parts, Ticket: t})
+	b.late = true
+	s.admit(b, time.Now().UnixNano())
+	return partition.Accepted
+}
+
 // put is the Ticket of Put.
 type put struct {
 	*waiter

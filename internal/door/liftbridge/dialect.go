@@ -237,7 +237,7 @@ func nameAck(a *wire.Ack, s *stream.Stream) {
 		a.Stream, a.PartitionSubject = []byte(set.Name), []byte(set.Subject)
 		return
 	}
-	a.Stream, a.PartitionSubject = []byte(s.Name()), nil
+	a.Stream, a.PartitionSubject = []byte(wire.UnescapeName(s.Name())), nil
 	if of := s.Config().Subjects; len(of) > 0 {
 		a.PartitionSubject = []byte(of[0])
 	}

@@ -79,6 +79,7 @@ type addressed struct {
 	stream  *stream.Stream
 	subject string
 	plain   bool // it is another door's
+	channel bool // it is one of NATS Streaming that takes nothing from a subject
 }
 
 // address finds the partition of a publish to a stream of this name and holds it
@@ -97,7 +98,10 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 	if s == nil {
 		return nil, faultPartition(n)
 	}
-	a := &addressed{family: f, stream: s, subject: f.subjectOf(n)}
+	a := &addressed{family: f, stream: s, subject: f.subjectOf(n), plain: f.addressable()}
+	if name, ok := channelOf(s); ok && !a.plain {
+		a.channel, a.subject = true, name
+	}
 	if !c.publishes(a.subject) {
 		return nil, faultDenied(refused(name, "Publish"))
 	}
@@ -106,12 +110,12 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 	}
 	set := setOf(s)
 	if set == nil {
-		if !f.addressable() {
+		if !a.plain && !a.channel {
 			return nil, faultForeign
 		}
-		a.plain = true
 		return a, nil
 	}
+	a.plain = false
 	if set.OCC && policy == wire.AckNone {
 		return nil, faultPolicy
 	}
@@ -171,13 +175,8 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
 	w := make(waiting, 1)
 	p.ticket = w
-	m, _ := p.encode([]byte(a.subject), nil)
-	if m.Size() > d.o.MaxMessage && a.plain {
-		return nil, faultLarge.status()
-	}
-	d.space(c.Account).Publish(m)
-	if !p.taken {
-		return nil, faultUntaken.status()
+	if refusal := d.send(c, p, a, req); refusal != nil {
+		return nil, refusal.status()
 	}
 	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
 		return &pb.PublishResponse{}, nil
@@ -194,6 +193,22 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	case <-ctx.Done():
 		return nil, ended(ctx)
 	}
+}
+
+// send publishes a message.
+func (d *Door) send(c *caller, p *publish, to *addressed, req *pb.PublishRequest) *fault {
+	if to.channel {
+		return d.post(p, to, req.Partition, req.Stream)
+	}
+	m, _ := p.encode([]byte(to.subject), nil)
+	if m.Size() > d.o.MaxMessage && to.plain {
+		return faultLarge
+	}
+	d.space(c.Account).Publish(m)
+	if !p.taken {
+		return faultUntaken
+	}
+	return nil
 }
 
 // ack is what a publisher is told of an outcome; nil: nothing.

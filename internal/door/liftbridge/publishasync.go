@@ -218,6 +218,14 @@ func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
 		return
 	}
 	p.stream, p.group, p.subject, p.ticket, p.plain = to.stream, to.family.group, to.subject, p, to.plain
+	if to.channel {
+		refusal := a.door.post(&p.publish, to, p.number, p.name)
+		p.published()
+		if refusal != nil {
+			a.settle(p, outcome{}, refusal)
+		}
+		return
+	}
 	a.subject = append(a.subject[:0], to.subject...)
 	var m *broker.Message
 	if m, a.buf = p.encode(a.subject, a.buf); p.plain && m.Size() > a.door.o.MaxMessage {
