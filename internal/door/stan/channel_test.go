@@ -97,6 +97,11 @@ func TestNarrowestPatternLimitsAChannel(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	for pattern, want := range map[string]int64{"foo.>": 2, "foo.*": 3, "*.bar": 9, ">": 1} {
+		if got := l.Of(pattern); got.MaxMsgs != want {
+			t.Errorf("%s: %+v", pattern, got)
+		}
+	}
 	if got := l.Of("foo.bar"); got.MaxBytes != 0 || got.MaxAge != time.Hour {
 		t.Errorf("%+v", got)
 	}

@@ -75,8 +75,8 @@ func DefaultLimits() Limits {
 	return Limits{MaxChannels: 100, ChannelLimits: ChannelLimits{MaxSubs: 1000, MaxMsgs: 1_000_000, MaxBytes: 1_024_000_000}}
 }
 
-// Of gives the limits of a channel: each from the narrowest pattern that says
-// something about it.
+// Of gives the limits of a channel, or of those that a pattern stands for: each from the
+// narrowest pattern that says something about all of it.
 func (l *Limits) Of(channel string) ChannelLimits {
 	out := l.ChannelLimits
 	for _, p := range l.matching(channel) {
@@ -103,7 +103,7 @@ func narrow[T int | int64 | time.Duration](to *T, v T) {
 func (l *Limits) matching(channel string) []string {
 	var out []string
 	for p := range l.Channels {
-		if p == channel || subject.Match(p, channel) {
+		if p == channel || subject.Contains(p, channel) {
 			out = append(out, p)
 		}
 	}
