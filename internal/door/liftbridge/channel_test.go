@@ -9,7 +9,7 @@ import (
 )
 
 // TestChannelsOfStreamingArePublishedToByName: such a stream has no subject. Another one
-// that JetStream's clients made is still for reading.
+// without one of its own is for reading.
 func TestChannelsOfStreamingArePublishedToByName(t *testing.T) {
 	r := newRig(t)
 	r.request("STREAM.CREATE.a%2Eb", map[string]any{
