@@ -38,6 +38,13 @@ type consumed struct {
 	states    map[uint64]uint64   // index to a hash of the consumer's state there
 	confirmed map[uint64]struct{} // sequences of acknowledgements that were confirmed
 	done      map[uint64]struct{} // and of those that took effect
+	sent      map[sent]struct{}   // what clients were sent
+}
+
+// sent is a message that was sent, for the count-th time.
+type sent struct {
+	seq   uint64
+	count int
 }
 
 func (s *sim) consumedOf(group uint64) *consumed {
@@ -46,7 +53,7 @@ func (s *sim) consumedOf(group uint64) *consumed {
 	}
 	c := s.consumed[group]
 	if c == nil {
-		c = &consumed{map[uint64]uint64{}, map[uint64]struct{}{}, map[uint64]struct{}{}}
+		c = &consumed{map[uint64]uint64{}, map[uint64]struct{}{}, map[uint64]struct{}{}, map[sent]struct{}{}}
 		s.consumed[group] = c
 	}
 	return c
@@ -130,7 +137,8 @@ func (b *book) step() {
 }
 
 // send delivers to the client and confirms what it has acknowledged. What was confirmed
-// must not come again.
+// must not come again, and no two leaders send the same for the first time: each knows
+// what was sent before.
 func (b *book) send(out *sending) {
 	s, known := b.r.n.s, b.r.n.s.consumedOf(b.r.group)
 	for _, seq := range out.confirms {
@@ -141,6 +149,11 @@ func (b *book) send(out *sending) {
 		if _, again := known.confirmed[d.Seq]; again {
 			s.fail("node %d delivers message %d of group %d, whose acknowledgement was confirmed", b.r.n.id, d.Seq, b.r.group)
 		}
+		this := sent{d.Seq, int(d.Delivered)}
+		if _, again := known.sent[this]; again {
+			s.fail("node %d sends message %d of group %d for the %dth time, as was done before", b.r.n.id, d.Seq, b.r.group, d.Delivered)
+		}
+		known.sent[this] = struct{}{}
 		s.saw("delivered")
 		if d.Delivered > 1 {
 			s.saw("delivered again")
