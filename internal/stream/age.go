@@ -145,6 +145,6 @@ func (s *Stream) admit(b *staged, now int64) {
 	if size := b.size; s.config.Load().Async {
 		b.Early = func(error) { s.land(size) }
 	}
-	b.keepRepeats(now)
+	b.repeats = s.repeats(b.repeats, &b.Area, now)
 	s.part.Admit(now, &b.Batch)
 }

@@ -75,6 +75,11 @@ func (sh *Shard) copyPlaced(c *copier, b *copyBatch, now int64) {
 	size := int64(len(b.area.Buf))
 	last := b.places[len(b.places)-1].Seq
 	first := b.places[0].Seq
+	again := c.stream.repeats(nil, &b.area, now)
+	for i := range again {
+		at := b.places[again[i].record]
+		again[i].view.Seq, again[i].view.Time = at.Seq, at.Time
+	}
 	err := c.stream.part.Refill(&b.area, b.places, func(err error) {
 		c.stream.land(size)
 		if err != nil {
@@ -84,6 +89,9 @@ func (sh *Shard) copyPlaced(c *copier, b *copyBatch, now int64) {
 			c.inFlight--
 			c.next.Store(last + 1)
 			c.active.Store(now)
+			if len(again) > 0 {
+				c.stream.publishCopies(sh.publisher(c.stream.space), again)
+			}
 			c.recovered()
 			sh.touchCopy(c)
 		}})

@@ -63,23 +63,24 @@ type repeat struct {
 	view   record.View
 }
 
-// keepRepeats copies what of a batch is to be published again: when it is durable
-// its bytes may be gone.
-func (b *staged) keepRepeats(now int64) {
-	t := b.stream.republish.Load()
+// repeats copies to dst what of an area is to be published again: when it is durable
+// its bytes may be gone. A view has no sequence, and now as its time.
+func (s *Stream) repeats(dst []repeat, a *record.Area, now int64) []repeat {
+	t := s.republish.Load()
 	if t == nil {
-		return
+		return dst
 	}
-	for i := range b.Area.Len() {
-		v := b.Area.View(i)
+	for i := range a.Len() {
+		v := a.View(i)
 		to, ok := t.Append(nil, string(v.Subject), rand.Uint32())
 		if !ok || !subject.ValidLiteral(string(to)) {
 			continue
 		}
-		b.repeats = append(b.repeats, repeat{record: i, to: to, view: record.View{
+		dst = append(dst, repeat{record: i, to: to, view: record.View{
 			Time: now, Subject: bytes.Clone(v.Subject), Header: bytes.Clone(v.Header), Data: bytes.Clone(v.Data),
 		}})
 	}
+	return dst
 }
 
 // publishAgain publishes what is stored of a batch's repeats.
@@ -103,14 +104,37 @@ func (b *staged) publishAgain(p *broker.Publisher) {
 		if o.Of != nil && o.Of.Amended != nil {
 			r.view.Header, r.view.Data = o.Of.Amended.Header, o.Of.Amended.Data
 		}
-		m := broker.Message{Subject: r.to, Data: r.view.Data}
-		var ok bool
-		if m.Header, ok = s.dialect.Republished(s, &r.view, o.Detail, c.Republish != nil && c.Republish.HeadersOnly); !ok {
-			continue
+		s.repeat(p, r, o.Detail)
+	}
+}
+
+// repeat publishes again. last is the sequence before it on its subject, 0: none.
+func (s *Stream) repeat(p *broker.Publisher, r *repeat, last uint64) {
+	c := s.config.Load().Republish
+	m := broker.Message{Subject: r.to, Data: r.view.Data}
+	var ok bool
+	if m.Header, ok = s.dialect.Republished(s, &r.view, last, c != nil && c.HeadersOnly); !ok {
+		return
+	}
+	if c != nil && c.HeadersOnly {
+		m.Data = nil
+	}
+	p.Publish(&m)
+}
+
+// publishCopies publishes again what a mirror has stored, in the order of the log.
+func (s *Stream) publishCopies(p *broker.Publisher, repeats []repeat) {
+	before := map[string]uint64{}
+	for i := range repeats {
+		r := &repeats[i]
+		name := string(r.view.Subject)
+		last, known := before[name]
+		if !known {
+			for _, seq := range s.part.LastSequences([]string{name}, r.view.Seq-1, 1) {
+				last = seq
+			}
 		}
-		if c.Republish != nil && c.Republish.HeadersOnly {
-			m.Data = nil
-		}
-		p.Publish(&m)
+		before[name] = r.view.Seq
+		s.repeat(p, r, last)
 	}
 }

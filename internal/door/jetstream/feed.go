@@ -28,6 +28,7 @@ type feed struct {
 	api      string // prefix of requests, with the dot at its end
 	consumer string
 	made     bool // the consumer is the feed's own
+	mirror   bool
 	take     func([]stream.FeedItem)
 	deliver  *broker.Subscription
 	inbox    *broker.Subscription
@@ -76,11 +77,11 @@ func (d Dialect) Follow(s *stream.Stream, o *stream.Origin, from stream.Place, t
 	if o.API != "" {
 		f.api = o.API + "."
 	}
-	mirror := config(s).Mirror != nil
+	f.mirror = config(s).Mirror != nil
 	to := o.ConsumerDeliver
 	if f.made = o.Consumer == ""; f.made {
 		f.consumer, to = "JS_SRC_"+id, "$JS.S."+id
-		if mirror {
+		if f.mirror {
 			f.consumer, to = "JS_MIRROR_"+id, "$JS.M."+id
 		}
 		if o.Deliver != "" {
@@ -91,13 +92,13 @@ func (d Dialect) Follow(s *stream.Stream, o *stream.Origin, from stream.Place, t
 	f.inbox = &broker.Subscription{Subject: "_INBOX." + id, SID: "feed", Sink: &answerSink{f}}
 	f.space.Subscribe(f.deliver)
 	f.space.Subscribe(f.inbox)
-	subject, body := f.request(s, o, from, mirror, to)
+	subject, body := f.request(s, o, from, to)
 	f.send(subject, f.inbox.Subject, body)
 	return f
 }
 
 // request gives the request that has the origin send.
-func (f *feed) request(s *stream.Stream, o *stream.Origin, from stream.Place, mirror bool, to string) (subject string, body []byte) {
+func (f *feed) request(s *stream.Stream, o *stream.Origin, from stream.Place, to string) (subject string, body []byte) {
 	if !f.made {
 		if from.Seq > 0 {
 			body = wire.Encode(&wire.ResetRequest{Seq: from.Seq})
@@ -105,7 +106,7 @@ func (f *feed) request(s *stream.Stream, o *stream.Origin, from stream.Place, mi
 		return "CONSUMER.RESET." + f.origin + "." + f.consumer, body
 	}
 	c := wire.FeedConsumer{
-		Name: f.consumer, Deliver: to, Mirror: mirror, Account: s.Account(), Stream: s.Name(),
+		Name: f.consumer, Deliver: to, Mirror: f.mirror, Account: s.Account(), Stream: s.Name(),
 		StartSeq: from.Seq, FlowControl: !from.Unasked,
 	}
 	if from.Time != 0 {
@@ -171,6 +172,10 @@ func (f *feed) answered(data []byte) {
 	case a.Error != nil:
 		f.fail(a.Error)
 	default:
+		if werr := a.Unfit(f.mirror); werr != nil && !f.made {
+			f.fail(werr)
+			return
+		}
 		f.begin(a.Pending)
 	}
 }

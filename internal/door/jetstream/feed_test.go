@@ -83,6 +83,25 @@ func TestACopySaysWhyItsOriginIsNotReached(t *testing.T) {
 	r.b.holds("M", "1:o=x")
 }
 
+func TestACopySaysWhatIsWrongWithTheConsumerThatItNames(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o")
+	r.consumer("O", "c", `"deliver_subject":"to"`)
+	r.copied("M", `"mirror":{"name":"O","consumer":{"name":"c","deliver_subject":"to"}}`)
+	r.copied("S", `"sources":[{"name":"O","consumer":{"name":"c","deliver_subject":"to"}}]`)
+	r.copied("N", `"mirror":{"name":"O","consumer":{"name":"none","deliver_subject":"to"}}`)
+	says := func(code int, of func() *originAnswer) {
+		t.Helper()
+		streamtest.Await(t, fmt.Sprint("error ", code), func() bool {
+			o := of()
+			return o != nil && o.Error != nil && o.Error.ErrCode == code
+		})
+	}
+	says(10214, func() *originAnswer { return r.origins("M").Mirror })
+	says(10217, func() *originAnswer { return &r.origins("S").Sources[0] })
+	says(10014, func() *originAnswer { return r.origins("N").Mirror })
+}
+
 func TestASourceGoesThroughAConsumerMadeBeforehand(t *testing.T) {
 	r := newRig(t)
 	r.stream("O", "o")

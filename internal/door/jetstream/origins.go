@@ -113,8 +113,11 @@ func originInfo(s *wire.StreamSource, o *stream.OriginInfo, failed int) *wire.St
 	if o.Active != 0 {
 		i.Active = max(time.Duration(time.Now().UnixNano()-o.Active), 0)
 	}
+	var said *wire.Error
 	switch {
 	case o.Err == nil:
+	case errors.As(o.Err, &said):
+		i.Error = said
 	case errors.Is(o.Err, stream.ErrNoOrigin):
 		i.Error = wire.Err(wire.CodeStreamNotFound)
 	case errors.Is(o.Err, stream.ErrTwoStarts):

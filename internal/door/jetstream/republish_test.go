@@ -46,6 +46,35 @@ func TestWhatIsStoredIsPublishedAgain(t *testing.T) {
 	}
 }
 
+func TestACopyPublishesAgainWhatItStores(t *testing.T) {
+	r := newRig(t)
+	r.stream("O", "o.*")
+	r.stored(1, "o.a", "one", "X", "y")
+	r.stored(2, "o.b", "two")
+	in := streamtest.Subscribe(t, r.space, "copy.>")
+	r.ok("STREAM.CREATE.M", `{"name":"M","mirror":{"name":"O"},"republish":{"src":"o.*","dest":"copy.m.$1"}}`)
+	m := in.Next(t)
+	if m.Subject != "copy.m.a" || string(m.Data) != "one" {
+		t.Fatalf("got %+v", m)
+	}
+	wantHeaders(t, m, "X", "y", "Nats-Stream", "M", "Nats-Subject", "o.a", "Nats-Sequence", "1", "Nats-Last-Sequence", "0")
+	in.Next(t)
+	r.publish("o.a", "three")
+	wantHeaders(t, in.Next(t), "Nats-Sequence", "3", "Nats-Last-Sequence", "1")
+	r.ok("STREAM.UPDATE.M", `{"name":"M","mirror":{"name":"O"},"republish":{"src":"o.b","dest":"copy.m","headers_only":true}}`)
+	r.publish("o.a", "four")
+	r.publish("o.b", "five")
+	r.publish("o.b", "six")
+	if m = in.Next(t); m.Subject != "copy.m" || len(m.Data) > 0 {
+		t.Fatalf("got %+v", m)
+	}
+	wantHeaders(t, m, "Nats-Sequence", "5", "Nats-Last-Sequence", "2", "Nats-Msg-Size", "4")
+	wantHeaders(t, in.Next(t), "Nats-Sequence", "6", "Nats-Last-Sequence", "5")
+	r.ok("STREAM.DELETE.M", "")
+	r.ok("STREAM.CREATE.S", `{"name":"S","sources":[{"name":"O","opt_start_seq":6}],"republish":{"src":"o.*","dest":"copy.s.$1"}}`)
+	wantHeaders(t, in.Next(t), "Nats-Stream", "S", "Nats-Sequence", "1", "Nats-Last-Sequence", "0")
+}
+
 func TestRepublishingIntoACircleEnds(t *testing.T) {
 	r := newRig(t)
 	r.refused(10052, "STREAM.CREATE.S", streamConfig("S", "a.*", `"republish":{"src":"a.*","dest":"a.$1"}`))

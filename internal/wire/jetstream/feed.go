@@ -54,6 +54,21 @@ func (f *FeedConsumer) Request(origin string) (subject string, body []byte) {
 type FeedAnswer struct {
 	Error   *Error `json:"error"`
 	Pending uint64 `json:"num_pending"`
+	Config  struct {
+		AckPolicy string `json:"ack_policy"`
+	} `json:"config"`
+}
+
+// Unfit says why a stream can not be copied through the consumer that answered, which
+// was made beforehand; nil: it can.
+func (a *FeedAnswer) Unfit(mirror bool) *Error {
+	switch {
+	case a.Config.AckPolicy == "flow_control":
+		return nil
+	case mirror:
+		return Err(CodeMirrorConsumerNeedsFlow)
+	}
+	return Err(CodeSourceConsumerNeedsFlow)
 }
 
 // AppendConfirm adds the header block of the answer to a flow-control request of a

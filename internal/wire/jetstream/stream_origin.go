@@ -34,7 +34,9 @@ const (
 	CodeMirrorWithAtomicPublish      = 10198
 	CodeMirrorWithBatchPublish       = 10209
 	CodeMirrorConsumerInvalid        = 10213
+	CodeMirrorConsumerNeedsFlow      = 10214
 	CodeSourceConsumerInvalid        = 10215
+	CodeSourceConsumerNeedsFlow      = 10217
 	CodeSourceConsumerDuplicate      = 10216
 )
 
