@@ -37,21 +37,29 @@ func (l *Log) Cursor(from uint64) Cursor { return &cursor{l: l, next: from} }
 
 // Next implements Cursor.
 func (c *cursor) Next() (v record.View, err error) {
+	if err = c.NextTo(&v); err != nil {
+		v = record.View{}
+	}
+	return v, err
+}
+
+// NextTo is Next into v, which is not to be used if it fails.
+func (c *cursor) NextTo(v *record.View) error {
 	if first := c.l.first.Load(); c.next < first {
 		c.Seek(first)
 	}
 	for {
 		if c.at == c.n {
 			if err := c.gather(); err != nil {
-				return v, err
+				return err
 			}
 		}
 		f := c.frames[c.at]
 		if c.i < int(f.Count) {
-			err = f.RecordTo(&v, c.i)
+			err := f.RecordTo(v, c.i)
 			c.next = f.Seq(c.i) + 1
 			c.i++
-			return v, err
+			return err
 		}
 		c.frames[c.at] = nil
 		c.at++

@@ -19,11 +19,19 @@ type Skipper interface {
 	SkipBack(f *subject.Filter, upTo uint64) (first, last uint64, ok bool)
 }
 
+// filler is a Cursor that decodes its records where they are wanted: a view is large.
+// NextTo is Next; v is not to be used if it fails.
+type filler interface {
+	NextTo(v *record.View) error
+}
+
 // Reader walks the visible records in order. It is used by one goroutine.
 type Reader struct {
 	p    *Partition
 	c    Cursor
+	to   filler // c, if it is one
 	next uint64
+	view record.View // what Next gave; a view of its own would be allocated each time
 
 	// What is to be found, and who knows where it is not; nil: all, or nobody.
 	filter *subject.Filter
@@ -34,7 +42,9 @@ type Reader struct {
 // Reader returns a reader from a sequence on. It must be closed.
 func (p *Partition) Reader(from uint64) *Reader {
 	from = max(from, p.First())
-	return &Reader{p: p, c: p.store.Cursor(from), next: from}
+	r := &Reader{p: p, c: p.store.Cursor(from), next: from}
+	r.to, _ = r.c.(filler)
+	return r
 }
 
 // ReaderOf returns a reader that gives all the visible records that a filter stands for,
@@ -71,6 +81,15 @@ func (r *Reader) Skip() (more bool) {
 // call; io.EOF at the end, after which it may be called again. A
 // damaged record gives its error once and is passed over then.
 func (r *Reader) Next() (record.View, error) {
+	err := r.NextTo(&r.view)
+	if err != nil {
+		r.view = record.View{}
+	}
+	return r.view, err
+}
+
+// NextTo is Next into v, which is not to be used if it fails.
+func (r *Reader) NextTo(v *record.View) error {
 	for {
 		if first := r.p.first.Load(); r.next < first {
 			r.seek(first)
@@ -78,24 +97,31 @@ func (r *Reader) Next() (record.View, error) {
 		for r.skip != nil && r.Skip() {
 		}
 		if r.next > r.p.committed.Load() {
-			return record.View{}, io.EOF
+			return io.EOF
 		}
-		v, err := r.c.Next()
-		if err != nil {
+		if err := r.read(v); err != nil {
 			if !errors.Is(err, io.EOF) {
 				r.seek(r.next + 1)
 			}
-			return v, err
+			return err
 		}
 		if v.Seq > r.p.committed.Load() {
 			r.c.Seek(r.next)
-			return record.View{}, io.EOF
+			return io.EOF
 		}
 		r.next = v.Seq + 1
 		if r.p.Live(v.Seq) {
-			return v, nil
+			return nil
 		}
 	}
+}
+
+func (r *Reader) read(v *record.View) (err error) {
+	if r.to != nil {
+		return r.to.NextTo(v)
+	}
+	*v, err = r.c.Next()
+	return err
 }
 
 // Position is the sequence from which Next looks.

@@ -62,20 +62,21 @@ func (l *Log) open(from uint64) *cursor {
 
 // Next implements Cursor.
 func (c *cursor) Next() (v record.View, err error) {
-	if err = c.nextTo(&v); err != nil {
+	if err = c.NextTo(&v); err != nil {
 		v = record.View{}
 	}
 	return v, err
 }
 
-func (c *cursor) nextTo(v *record.View) error {
+// NextTo is Next into v, which is not to be used if it fails.
+func (c *cursor) NextTo(v *record.View) error {
 	if c.next < c.l.first.Load() {
 		c.Seek(c.l.first.Load())
 	}
 	for {
 		if c.cur != nil && c.i < int(c.cur.Count) {
 			err := c.read(v)
-			if !errors.Is(err, errGone) {
+			if err == nil || !errors.Is(err, errGone) {
 				return err
 			}
 			c.leave()
@@ -97,9 +98,11 @@ func (c *cursor) read(v *record.View) error {
 	if err == nil {
 		err = c.cur.OpenTo(v, i, b)
 	}
-	if err == nil || errors.Is(err, record.ErrDamaged) {
-		c.i, c.next = i+1, c.cur.Seq(i)+1
-		return c.w.failed(i, err)
+	if err != nil && !errors.Is(err, record.ErrDamaged) {
+		return err
+	}
+	if c.i, c.next = i+1, c.cur.Seq(i)+1; err != nil {
+		err = c.w.failed(i, err)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/consumer"
+	"github.com/weirmq/weir/internal/record"
 )
 
 // A consumer that has much to send takes a third of its time for finding and verifying
@@ -24,6 +25,7 @@ const (
 type reading struct {
 	lot
 	trail trail
+	view  record.View
 	end   uint64 // from where to read on
 	taken int    // how many records the shard has looked at
 	done  chan struct{}
@@ -74,12 +76,8 @@ func (sc *scout) stop() {
 // read gathers what comes next.
 func (r *reading) read() {
 	budget := scanBudget
-	for len(r.finds) < scoutRecords && r.bytes < scoutBytes {
-		v, answer := r.trail.next(&budget)
-		if answer != consumer.Found {
-			break
-		}
-		r.keep(&v)
+	for len(r.finds) < scoutRecords && r.bytes < scoutBytes && r.trail.next(&r.view, &budget) == consumer.Found {
+		r.keep(&r.view)
 	}
 	r.end = r.trail.reader.Position()
 }
@@ -137,7 +135,7 @@ func (sc *scout) stepped(s *source, more bool) {
 func (sc *scout) recycle() {
 	for _, r := range sc.spent {
 		r.empty()
-		r.trail, r.taken = trail{}, 0
+		r.trail, r.view, r.taken = trail{}, record.View{}, 0
 		sc.spare = append(sc.spare, r)
 	}
 	sc.spent = sc.spent[:0]

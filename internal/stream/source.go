@@ -129,11 +129,11 @@ func (s *source) scan() (consumer.Item, consumer.Answer) {
 	if f := s.scout.next(s); f != nil {
 		return s.matched(f)
 	}
-	v, answer := s.trail().next(&s.budget)
-	if answer != consumer.Found {
+	v := &s.haul.view
+	if answer := s.trail().next(v, &s.budget); answer != consumer.Found {
 		return consumer.Item{Seq: s.reader.Position()}, answer
 	}
-	return s.matched(s.haul.own.keep(&v))
+	return s.matched(s.haul.own.keep(v))
 }
 
 // matched notes a record that Peek goes on from.
@@ -154,30 +154,30 @@ type trail struct {
 	reader *partition.Reader
 }
 
-// next reads on to the next match, whose bytes are valid until the next call. Cold says
-// that the budget is used up.
-func (t trail) next(budget *int) (record.View, consumer.Answer) {
+// next reads on to the next match and makes v that, whose bytes are valid until the next
+// call. Cold says that the budget is used up.
+func (t trail) next(v *record.View, budget *int) consumer.Answer {
 	for {
 		if t.reader.Skip() {
 			if *budget -= skipCost; *budget <= 0 {
-				return record.View{}, consumer.Cold
+				return consumer.Cold
 			}
 			continue
 		}
 		committed := t.part.Committed()
-		v, err := t.reader.Next()
+		err := t.reader.NextTo(v)
 		if err != nil {
 			// The end may be before what is committed: the last records may be gone.
 			if t.reader.Position() > t.part.Committed() || errors.Is(err, io.EOF) && committed == t.part.Committed() {
-				return record.View{}, consumer.End
+				return consumer.End
 			}
 			continue // a damaged record: passed over, the reader has moved on
 		}
 		if t.filter.Matches(v.Subject) {
-			return v, consumer.Found
+			return consumer.Found
 		}
 		if *budget--; *budget <= 0 {
-			return record.View{}, consumer.Cold
+			return consumer.Cold
 		}
 	}
 }
