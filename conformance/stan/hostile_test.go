@@ -198,9 +198,9 @@ func TestMaxInFlightWithoutEndIsBounded(t *testing.T) {
 	request("_STAN.sub.tc", &pb.SubscriptionRequest{
 		ClientID: "slow", Subject: "foo", Inbox: "in", MaxInFlight: math.MaxInt32, AckWaitInSecs: 3600, StartPosition: pb.StartPosition_First,
 	})
-	fast := p.subscribe("foo", "", stan.DeliverAllAvailable(), stan.MaxInflight(math.MaxInt32))
+	fast := p.subscribe("foo", "", stan.DeliverAllAvailable(), stan.MaxInflight(2000))
 	for i := range messages {
-		if m := fast.next(); m.Sequence != uint64(i+1) {
+		if m := fast.next(); m.Sequence != uint64(i+1) || m.Ack() != nil {
 			t.Fatalf("message %d, want %d", m.Sequence, i+1)
 		}
 	}
