@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,11 @@ type importStanFlags struct {
 	cluster, encryption  string
 	fromCluster, monitor string
 	channels             []string
+	clients              bool
+	// sessions are the clients to hand over before the first channel, if any.
+	sessions []*wire.AdoptedSession
+	// elsewhere are those of whom weir has another session: they have connected again.
+	elsewhere map[string]bool
 }
 
 const importStanLong = `Copies the channels of a NATS Streaming server into a running weir (--server) that
@@ -34,6 +41,10 @@ durables; without it --channel names the channels, and durables are left out. Me
 are gathered in --work first. Durables are carried over when their applications have
 ended: what one has not acknowledged it is asked for by subscribing in its client's name,
 which leaves its position as it was.
+
+With --clients those clients that were connected to the old server go on, too, without
+connecting again: when weir answers at their server's address, they find their sessions
+and subscriptions there.
 
 Whatever ends an import, the same command goes on: what was gathered stays until it is
 verified, channels that are there are verified, and durables that are there stay as they
@@ -63,6 +74,7 @@ func newImportStan(a *app) *cobra.Command {
 	flags.StringVar(&f.monitor, "monitor", "", "`URL` of the old server's monitoring: http://HOST:8222")
 	flags.StringVar(&f.cluster, "cluster", "", "`id` of the cluster that weir serves, where it is not the old one's")
 	flags.StringVar(&f.encryption, "encryption-key", "", "key that the old server encrypted DIR with (NATS_STREAMING_ENCRYPTION_KEY)")
+	flags.BoolVar(&f.clients, "clients", false, "hand over clients that were connected, with their subscriptions (from DIR only)")
 	flags.StringArrayVar(&f.channels, "channel", nil, "only the channel of this `name`; may be given again")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.choose(cmd, args, f.from, "nats://HOST:4222"); err != nil {
@@ -72,6 +84,9 @@ func newImportStan(a *app) *cobra.Command {
 			return err
 		}
 		if f.from != "" {
+			if f.clients {
+				return errors.New("--clients needs the directory of the old server: clients of one that runs are connected to it")
+			}
 			return a.importStanFrom(cmd.Context(), &f)
 		}
 		return a.importStanDir(cmd.Context(), &f)
@@ -104,6 +119,14 @@ func (a *app) importStanDir(ctx context.Context, f *importStanFlags) error {
 	channels, err := old.chosen(f.channels)
 	if err != nil {
 		return err
+	}
+	if f.clients {
+		if f.sessions, err = old.clients(); err != nil {
+			return err
+		}
+		for _, c := range f.sessions {
+			old.connected[c.ID] = true
+		}
 	}
 	return a.importStan(ctx, f, channels, func(name string) channelSource { return fileChannel{old, name} })
 }
@@ -150,30 +173,62 @@ func (a *app) showImportedChannels(all []*importedChannel, dryRun bool, took tim
 
 // adopt hands a durable over to weir, where it may be from an earlier run.
 func (m *importingChannel) adopt(ctx context.Context, q *wire.Adoption) error {
+	q.Members = slices.DeleteFunc(q.Members, func(w wire.AdoptedMember) bool { return m.flags.elsewhere[w.Client] })
+	if q.Durable == "" && len(q.Members) == 0 {
+		return nil
+	}
+	what := adoptedName(q)
+	got, err := m.handOver(ctx, what, q)
+	switch {
+	case err != nil:
+		return err
+	case got.Kept:
+		m.out.note("%s was there and stays as it is", what)
+	case got.LastSent == min(q.LastSent, m.out.LastSeq) && got.Pending < m.waiting(q):
+		m.out.note("%s: %s that it had not acknowledged are removed by weir's limits", what, plural(uint64(m.waiting(q)-got.Pending), "message", "messages"))
+	case got.LastSent != min(q.LastSent, m.out.LastSeq) || got.Pending > m.waiting(q):
+		return fmt.Errorf("%s is at %d with %d waiting, instead of %d and %d", what, got.LastSent, got.Pending, q.LastSent, m.waiting(q))
+	}
+	return nil
+}
+
+// handOver gives a subscription or a session, what, to weir.
+func (m *importingChannel) handOver(ctx context.Context, what string, q *wire.Adoption) (got wire.Adopted, err error) {
 	b, err := json.Marshal(q)
 	if err != nil {
-		return fmt.Errorf("encode a durable: %w", err)
+		return got, fmt.Errorf("encode %s: %w", what, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(m.timeout, snapshotPatience))
 	defer cancel()
 	answer, err := m.dst.nc.RequestWithContext(ctx, wire.AdoptSubject(m.flags.cluster), b)
 	if err != nil {
-		return fmt.Errorf("hand durable %s over: does weir serve streaming clients of the cluster %s? %w", q.Durable, m.flags.cluster, err)
+		return got, fmt.Errorf("hand %s over: does weir serve streaming clients of the cluster %s? %w", what, m.flags.cluster, err)
 	}
-	var got wire.Adopted
 	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return fmt.Errorf("read the answer about durable %s: %w", q.Durable, err)
+		return got, fmt.Errorf("read the answer about %s: %w", what, err)
 	}
-	switch {
-	case got.Error != "":
-		return fmt.Errorf("durable %s: %s", q.Durable, got.Error)
-	case got.Kept:
-		m.out.note("durable %s was there and stays as it is", durableName(q))
-	case got.LastSent == min(q.LastSent, m.out.LastSeq) && got.Pending < m.waiting(q):
-		m.out.note("durable %s: %s that it had not acknowledged are removed by weir's limits", durableName(q), plural(uint64(m.waiting(q)-got.Pending), "message", "messages"))
-	case got.LastSent != min(q.LastSent, m.out.LastSeq) || got.Pending > m.waiting(q):
-		return fmt.Errorf("durable %s is at %d with %d waiting, instead of %d and %d", q.Durable, got.LastSent, got.Pending, q.LastSent, m.waiting(q))
+	if got.Error != "" {
+		return got, fmt.Errorf("%s: %s", what, got.Error)
 	}
+	return got, nil
+}
+
+// adoptSessions hands clients over, before the first of the subscriptions.
+func (m *importingChannel) adoptSessions(ctx context.Context) error {
+	for _, c := range m.flags.sessions {
+		got, err := m.handOver(ctx, "client "+c.ID, &wire.Adoption{Session: c})
+		if err != nil {
+			return err
+		}
+		if got.Another {
+			if m.flags.elsewhere == nil {
+				m.flags.elsewhere = map[string]bool{}
+			}
+			m.flags.elsewhere[c.ID] = true
+			m.out.note("client %s has connected to weir: what it was subscribed to without a durable name is left out", c.ID)
+		}
+	}
+	m.flags.sessions = nil
 	return nil
 }
 
@@ -185,6 +240,17 @@ func (m *importingChannel) waiting(q *wire.Adoption) (n int) {
 		}
 	}
 	return n
+}
+
+// adoptedName says what a subscription is.
+func adoptedName(q *wire.Adoption) string {
+	switch {
+	case q.Durable != "":
+		return "durable " + durableName(q)
+	case q.Queue != "":
+		return "queue group " + q.Queue
+	}
+	return "a subscription of client " + q.Client
 }
 
 func durableName(q *wire.Adoption) string {

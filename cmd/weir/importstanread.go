@@ -23,11 +23,13 @@ type oldStore struct {
 	dir, cluster string
 	channels     []string // by name
 	key          string   // of what is encrypted; empty: nothing is
+	// connected are the clients that are to go on.
+	connected map[string]bool
 }
 
 // openOldStore looks at a directory.
 func openOldStore(dir string) (*oldStore, error) {
-	s := &oldStore{dir: dir}
+	s := &oldStore{dir: dir, connected: map[string]bool{}}
 	info := filepath.Join(dir, "server.dat")
 	err := eachOld(info, false, func(_ int64, _ byte, payload []byte, bad error) (err error) {
 		if bad == nil {
@@ -202,30 +204,63 @@ func (s *oldStore) durables(channel string, skip func(damage) error) (all []*wir
 	}
 	groups := map[string]*wire.Adoption{}
 	for _, o := range subs.All() {
-		if !o.IsDurable {
+		members := s.membersOf(o)
+		if !o.IsDurable && len(members) == 0 {
 			passing++
 			continue
 		}
 		a := &wire.Adoption{
 			Channel: channel, Client: o.Client, Durable: o.Durable, MaxInFlight: o.MaxInFlight, AckWait: o.AckWait,
-			LastSent: o.LastSent, Pending: slices.Sorted(maps.Keys(o.Pending)),
+			LastSent: o.LastSent, Pending: slices.Sorted(maps.Keys(o.Pending)), Members: members,
 		}
 		if o.Queue == "" {
 			all = append(all, a)
 			continue
 		}
-		a.Durable, a.Queue, _ = strings.Cut(o.Queue, ":")
-		if g := groups[o.Queue]; g != nil { // members are one group
+		a.Queue = o.Queue
+		if o.IsDurable {
+			a.Durable, a.Queue, _ = strings.Cut(o.Queue, ":")
+		}
+		name := adoptedName(a)
+		if g := groups[name]; g != nil { // members are one group
 			g.LastSent = max(g.LastSent, a.LastSent)
 			g.Pending = append(g.Pending, a.Pending...)
 			slices.Sort(g.Pending)
 			g.Pending = slices.Compact(g.Pending)
+			g.Members = append(g.Members, members...)
 			continue
 		}
-		groups[o.Queue] = a
+		groups[name] = a
 		all = append(all, a)
 	}
 	return all, passing, nil
+}
+
+// membersOf is who goes on with a subscription: nobody, or the client that has it.
+func (s *oldStore) membersOf(o *wire.StoredSub) []wire.AdoptedMember {
+	if o.IsClosed || !s.connected[o.Client] {
+		return nil
+	}
+	return []wire.AdoptedMember{{Client: o.Client, Inbox: o.Inbox, AckInbox: o.AckInbox, MaxInFlight: o.MaxInFlight, AckWait: o.AckWait}}
+}
+
+// clients gives those who were connected.
+func (s *oldStore) clients() ([]*wire.AdoptedSession, error) {
+	file := filepath.Join(s.dir, "clients.dat")
+	var all wire.StoredClients
+	err := eachOld(file, true, func(at int64, kind byte, payload []byte, bad error) error {
+		if bad == nil {
+			bad = all.Apply(kind, payload)
+		}
+		if bad != nil {
+			return fmt.Errorf("%s at %d: %w", file, at, bad)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return all.All(), nil
 }
 
 // fileChannel is a channel of an oldStore.

@@ -73,6 +73,9 @@ func (m *importingChannel) run(ctx context.Context) (err error) {
 	if err := m.verify(ctx, new(comparison)); err != nil {
 		return err
 	}
+	if err := m.adoptSessions(ctx); err != nil {
+		return err
+	}
 	for _, q := range m.durables {
 		if err := m.adopt(ctx, q); err != nil {
 			return err
@@ -102,7 +105,9 @@ func (m *importingChannel) survey() error {
 // tell notes what there is beside messages.
 func (m *importingChannel) tell(durables []*wire.Adoption, passing int) {
 	for _, q := range durables {
-		m.out.Durables = append(m.out.Durables, durableName(q))
+		if q.Durable != "" {
+			m.out.Durables = append(m.out.Durables, durableName(q))
+		}
 	}
 	if passing > 0 {
 		m.out.note("%s without a durable name: their clients subscribe again", plural(uint64(passing), "subscription", "subscriptions"))

@@ -96,3 +96,81 @@ func TestDurablesThatCannotBeAreNotAdopted(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAdoptedClientsGoOnWithoutConnectingAgain: their publishes are taken, messages come to
+// the inboxes that they have, and acknowledgements count that go to those of the other
+// server; also after a restart.
+func TestAdoptedClientsGoOnWithoutConnectingAgain(t *testing.T) {
+	r := newRig(t)
+	r.connect("me").put("foo", numbers(4)...)
+	p := &peer{r: r, id: "old", conn: "old\xffconn", beats: streamtest.NewInbox(t, r.space), acks: streamtest.Subscribe(t, r.space, "_INBOX.acks.old")}
+	session := wire.Adoption{Session: &wire.AdoptedSession{ID: p.id, HeartbeatInbox: p.beats.Subject, ConnID: []byte(p.conn), Protocol: 1, PingInterval: 5}}
+	if a := r.adopt(&session); a != (wire.Adopted{}) {
+		t.Fatalf("%+v", a)
+	}
+	if a := r.adopt(&session); a != (wire.Adopted{Kept: true}) {
+		t.Fatalf("again: %+v", a)
+	}
+	member := func(name string) *sub {
+		return &sub{p: p, channel: "foo", in: streamtest.Subscribe(t, r.space, "_INBOX.old."+name), ack: "_STAN.ack.tc.foo." + name}
+	}
+	subs := map[string]*sub{"plain": member("plain"), "dur": member("dur"), "group": member("group")}
+	for name, q := range map[string]*wire.Adoption{
+		"plain": {Client: "old", LastSent: 4, Pending: []uint64{3}},
+		"dur":   {Client: "old", Durable: "d", LastSent: 3, Pending: []uint64{1, 2}},
+		"group": {Client: "old", Queue: "q", LastSent: 4},
+	} {
+		s := subs[name]
+		q.Channel, q.Members = "foo", []wire.AdoptedMember{{Client: "old", Inbox: s.in.Subject, AckInbox: s.ack, MaxInFlight: 10, AckWait: 3600}}
+		want := wire.Adopted{LastSent: q.LastSent, Pending: len(q.Pending)}
+		if a := r.adopt(q); a != want {
+			t.Fatalf("%s: %+v", name, a)
+		}
+		if a := r.adopt(q); !a.Kept || a.Error != "" {
+			t.Fatalf("%s again: %+v", name, a)
+		}
+	}
+	if m := subs["plain"].want(3); !m.Redelivered {
+		t.Error("message 3 comes as if for the first time")
+	}
+	subs["dur"].want(1, 2, 4)
+	subs["dur"].acknowledge(1, 2)
+	if text := p.ping(); text != "" {
+		t.Errorf("ping: %q", text)
+	}
+	p.put("foo", "m5")
+	for _, s := range subs {
+		s.want(5)
+		s.acknowledge(3, 4, 5)
+	}
+	subs["dur"].quiet()
+	r.restart()
+	p.move(r, subs["plain"], subs["dur"], subs["group"])
+	p.put("foo", "m6")
+	for _, s := range subs {
+		s.want(6)
+		s.acknowledge(6)
+	}
+	subs["plain"].unsubscribe()
+	if text := p.close(); text != "" {
+		t.Error(text)
+	}
+	s := r.connect("old").subscribe(wire.SubscriptionRequest{Subject: "foo", DurableName: "d"})
+	s.quiet() // all was acknowledged
+
+	other := session
+	other.Session = &wire.AdoptedSession{ID: "old", HeartbeatInbox: "elsewhere"}
+	if a := r.adopt(&other); a != (wire.Adopted{Kept: true, Another: true}) {
+		t.Errorf("another session: %+v", a)
+	}
+	for what, q := range map[string]wire.Adoption{
+		wire.InvalidConnReq: {Session: &wire.AdoptedSession{ID: "x", HeartbeatInbox: "a b"}},
+		"no client":         {Channel: "foo", Client: "gone", Members: []wire.AdoptedMember{{Client: "gone", Inbox: "i", AckInbox: "a"}}},
+		"inboxes":           {Channel: "foo", Client: "old", Members: []wire.AdoptedMember{{Client: "old", Inbox: "i"}}},
+		"only queue groups": {Channel: "foo", Client: "old", Members: make([]wire.AdoptedMember, 2)},
+	} {
+		if a := r.adopt(&q); !strings.Contains(a.Error, what) {
+			t.Errorf("%+v: %q", q, a.Error)
+		}
+	}
+}

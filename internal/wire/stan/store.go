@@ -81,15 +81,16 @@ type StoredSub struct {
 	Client               string // empty: a durable queue group without members
 	Queue                string // of a durable queue group "durable:group"
 	Durable              string // of a durable that is no queue group
+	Inbox, AckInbox      string // where messages and acknowledgements go
 	MaxInFlight, AckWait int32
 	LastSent             uint64
-	IsDurable            bool
+	IsDurable, IsClosed  bool
 	Pending              map[uint64]struct{} // sent and not acknowledged
 }
 
 func (s *StoredSub) decode(b []byte) error {
-	var durable uint64
-	err := decode(b, bits(1, 2, 3, 6, 7, 8, 9, 10), func(f field) bool {
+	var durable, closed uint64
+	err := decode(b, bits(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11), func(f field) bool {
 		switch f.num {
 		case 1:
 			return f.uint(&s.ID)
@@ -97,6 +98,10 @@ func (s *StoredSub) decode(b []byte) error {
 			return f.text(&s.Client)
 		case 3:
 			return f.text(&s.Queue)
+		case 4:
+			return f.text(&s.Inbox)
+		case 5:
+			return f.text(&s.AckInbox)
 		case 6:
 			return f.int32(&s.MaxInFlight)
 		case 7:
@@ -107,9 +112,12 @@ func (s *StoredSub) decode(b []byte) error {
 			return f.uint(&s.LastSent)
 		case 10:
 			return f.uint(&durable)
+		case 11:
+			return f.uint(&closed)
 		}
 		return false
 	})
+	s.IsClosed = closed != 0
 	s.IsDurable = durable != 0 || s.Durable != ""
 	return err
 }
