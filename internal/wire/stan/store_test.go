@@ -92,6 +92,24 @@ func TestStoreOfTheOldServerIsRead(t *testing.T) {
 	}
 }
 
+func TestClientsOfTheOldServerAreRead(t *testing.T) {
+	var all StoredClients
+	eachStored(t, storedFile(t, "clients.dat"), true, func(kind byte, payload []byte) {
+		if err := all.Apply(kind, payload); err != nil {
+			t.Fatal(err)
+		}
+	})
+	// c1 came, left, came and left again; raw is of the old protocol.
+	if got := all.All(); len(got) != 1 || got[0].ID != "raw" || got[0].HeartbeatInbox != "_INBOX.zz" || got[0].Protocol != 0 || len(got[0].ConnID) > 0 {
+		t.Errorf("%+v", got)
+	}
+	for kind, payload := range map[byte]string{3: "", 1: "\x0a\x7f", 2: "\x08\x01"} {
+		if err := all.Apply(kind, []byte(payload)); !errors.Is(err, ErrStored) {
+			t.Errorf("%d %q: %v", kind, payload, err)
+		}
+	}
+}
+
 func TestDamageToTheOldServersStoreIsFound(t *testing.T) {
 	var s StoredSubs
 	for kind, payload := range map[byte]string{9: "", storedSub: "\xff", storedAck: "\x08"} {
@@ -115,6 +133,7 @@ func TestDamageToTheOldServersStoreIsFound(t *testing.T) {
 func FuzzStored(f *testing.F) {
 	f.Add(storedFile(f, "foo/subs.dat"), true)
 	f.Add(storedFile(f, "foo/msgs.1.dat"), false)
+	f.Add(storedFile(f, "clients.dat"), true)
 	f.Add(storedFile(f, "server.dat"), false)
 	f.Add([]byte(`{"channel":"c","durable":"d","pending":[1,2]}`), false)
 	f.Fuzz(func(t *testing.T, b []byte, typed bool) {
@@ -122,12 +141,14 @@ func FuzzStored(f *testing.F) {
 		_, _ = DecodeServerInfo(b)
 		_ = new(Adoption).Decode(b)
 		var subs StoredSubs
+		var clients StoredClients
 		for rest := b; ; {
 			kind, size, _, none := ParseStoredHead(rest, typed)
 			if none || uint64(size) > uint64(len(rest)-StoredHead) {
 				break
 			}
 			_ = subs.Apply(kind, rest[StoredHead:StoredHead+int(size)])
+			_ = clients.Apply(kind, rest[StoredHead:StoredHead+int(size)])
 			rest = rest[StoredHead+int(size):]
 		}
 		for _, s := range subs.All() {
