@@ -53,6 +53,7 @@ var differences = &table{entries: []difference{
 	{"copies.txt", "pull *", "header.Nats-Stream-Source", "it does not name the origin's identity"},
 	{"counter.txt", "*STREAM.*.S*", "body.sources.*", sometimes + "sources are shown in the order of the configuration"},
 	{"copies.txt", "*STREAM.*.S3*", "body.sources.*", sometimes + "as above"},
+	{"pull-more.txt", "*CONSUMER.INFO.S.b*", "body.ack_floor.*", "the floor passes what was given up"},
 	{"limits.txt", "*CONSUMER.CREATE.T.c *", "*", "an account's consumers are counted together, not for each stream"},
 	{"limits.txt", "*CONSUMER.CREATE.S.c *", "*", "as above"},
 	{"limits.txt", "*STREAM.INFO.T*", "body.state.consumer_count", "as above"},

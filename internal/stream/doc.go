@@ -24,7 +24,8 @@
 //     while the shard sends (scout.go). While it does the consumer's reader is the
 //     scout's; what it found goes back and forth in lots.
 //   - Who makes a stream or consumer of an account with a limit is promised a place
-//     first (places.go), so that creations at once stay within it.
+//     first (places.go), and the bytes that the stream may grow to, so that creations
+//     and updates at once stay within it.
 //   - A few goroutines of the Directory carry transfers: backups that are sent or
 //     received and wait for a client now and then. Each ends with the Directory.
 //   - A stream that copies others, as a mirror or with sources, has a copier for

@@ -23,6 +23,7 @@ var (
 	ErrExists        = errors.New("exists already")
 	ErrOverlap       = errors.New("subjects overlap with an existing stream")
 	ErrMaxStreams    = errors.New("maximum number of streams reached")
+	ErrMaxBytes      = errors.New("streams were promised all bytes there are")
 	ErrMaxConsumers  = errors.New("maximum number of consumers reached")
 	ErrDeletePending = errors.New("is being deleted")
 )

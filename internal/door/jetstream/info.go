@@ -116,7 +116,7 @@ func accountInfo(c *call) (any, *wire.Error) {
 	u := c.dir.Usage(c.space.Name())
 	l := c.account.JetStream
 	info := &wire.AccountInfo{Domain: c.o.Domain}
-	memory, storage := c.reserved()
+	memory, storage := c.dir.Reserved(c.space.Name())
 	info.Usage = wire.Usage{
 		Memory: u.Memory, Storage: u.Storage, ReservedMemory: uint64(memory), ReservedStorage: uint64(storage), Streams: u.Streams, Consumers: u.Consumers,
 		Limits: wire.AccountLimits{

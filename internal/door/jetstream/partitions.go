@@ -133,9 +133,11 @@ func familyUpdate(c *call, f []*stream.Stream, cfg *wire.StreamConfig) (any, *wi
 			}
 		}
 	}
-	if werr := c.roomForBytes(cfg, len(f), f...); werr != nil {
+	done, werr := c.roomForBytes(cfg, len(f), f...)
+	if werr != nil {
 		return nil, werr
 	}
+	defer done()
 	err := c.dir.UpdateFamily(c.ctx, f, c.familyConfigs(cfg))
 	switch {
 	case errors.Is(err, stream.ErrOverlap):

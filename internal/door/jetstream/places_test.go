@@ -54,6 +54,26 @@ func TestStreamsCreatedAtOnceStayWithinTheAccountsLimit(t *testing.T) {
 	}
 }
 
+func TestStreamsCreatedAtOnceArePromisedNoMoreThanTheAccountHas(t *testing.T) {
+	r := limitedTo(t, func(l *account.JetStream) { l.MaxStorage = 1000 })
+	ok := r.atOnce(40, wire.CodeStorageResourcesExceeded, func(i int) (string, string) {
+		name := fmt.Sprintf("S%d", i)
+		return "STREAM.CREATE." + name, streamConfig(name, name, `"max_bytes":300`)
+	})
+	if n := r.Streams.Usage("A").Streams; n != 3 || ok != 3 {
+		t.Fatalf("%d streams of 300 bytes where 1000 may be, %d creations succeeded", n, ok)
+	}
+	names := []string{}
+	for _, s := range r.Streams.List("A") {
+		names = append(names, s.Name())
+	}
+	if ok := r.atOnce(len(names), wire.CodeStorageResourcesExceeded, func(i int) (string, string) {
+		return "STREAM.UPDATE." + names[i], streamConfig(names[i], names[i], `"max_bytes":400`)
+	}); ok != 1 {
+		t.Fatalf("%d streams were given 100 bytes more where 100 are left", ok)
+	}
+}
+
 func TestEqualCreationsAtOnceTakeOnePlace(t *testing.T) {
 	r := bounded(t, 1, 1)
 	if ok := r.atOnce(20, 0, func(int) (string, string) { return "STREAM.CREATE.S", streamConfig("S", "s.>") }); ok != 20 {

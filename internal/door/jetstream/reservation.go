@@ -1,28 +1,12 @@
 package jetstream
 
 import (
+	"errors"
 	"math"
-	"slices"
 
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/jetstream"
 )
-
-// reserved sums up, in bytes, what the account's streams may grow to: the max_bytes of
-// those that have one, but for the streams in but.
-func (c *call) reserved(but ...*stream.Stream) (memory, storage int64) {
-	for _, s := range c.dir.List(c.space.Name()) {
-		cfg := s.Config()
-		switch most := max(cfg.Limits.MaxBytes, 0); {
-		case slices.Contains(but, s):
-		case cfg.Memory:
-			memory += min(most, math.MaxInt64-memory)
-		default:
-			storage += min(most, math.MaxInt64-storage)
-		}
-	}
-	return memory, storage
-}
 
 // checkMaxBytes holds a stream's max_bytes against what the account asks of each stream.
 func (c *call) checkMaxBytes(cfg *wire.StreamConfig) *wire.Error {
@@ -40,28 +24,33 @@ func (c *call) checkMaxBytes(cfg *wire.StreamConfig) *wire.Error {
 	return nil
 }
 
-// roomForBytes says whether n streams of a configuration may be promised their
-// max_bytes beside what the account's other streams were promised. instead are the
-// streams that they take the place of: these may always shrink.
-func (c *call) roomForBytes(cfg *wire.StreamConfig, n int, instead ...*stream.Stream) *wire.Error {
-	if cfg.MaxBytes <= 0 || len(instead) > 0 && instead[0].Config().Limits.MaxBytes >= cfg.MaxBytes {
-		return nil
-	}
+// roomForBytes promises n streams of a configuration their max_bytes beside what the
+// account's other streams were promised, until done is called: when they have them, or
+// never will. instead are the streams that they take the place of: these may always
+// shrink.
+func (c *call) roomForBytes(cfg *wire.StreamConfig, n int, instead ...*stream.Stream) (done func(), werr *wire.Error) {
 	most, full := c.account.JetStream.MaxStorage, wire.CodeStorageResourcesExceeded
 	if cfg.Storage == wire.StorageMemory {
 		most, full = c.account.JetStream.MaxMemory, wire.CodeMemoryResourcesExceeded
 	}
-	if most < 0 {
-		return nil // no bound: what the others have, who may be many, does not matter
+	more := max(cfg.MaxBytes, 0)
+	if len(instead) > 0 {
+		more -= max(instead[0].Config().Limits.MaxBytes, 0)
 	}
-	memory, taken := c.reserved(instead...)
-	if cfg.Storage == wire.StorageMemory {
-		taken = memory
+	if more <= 0 || most < 0 { // no bound: what the others have, who may be many, does not matter
+		return func() {}, nil
 	}
-	if cfg.MaxBytes > (most-taken)/int64(n) {
-		return wire.Err(full)
+	if more > math.MaxInt64/int64(n) {
+		return nil, wire.Err(full)
 	}
-	return nil
+	done, err := c.dir.PromiseBytes(c.ctx, c.space.Name(), cfg.Storage == wire.StorageMemory, more*int64(n), most)
+	switch {
+	case errors.Is(err, stream.ErrMaxBytes):
+		return nil, wire.Err(full)
+	case err != nil:
+		return nil, c.failed(wire.CodeStreamCreate, err)
+	}
+	return done, nil
 }
 
 // maxAckPending is the bound of what a consumer may leave unacknowledged, the server's

@@ -136,18 +136,19 @@ func (c *call) roomForStream(cfg *wire.StreamConfig) (done func(), werr *wire.Er
 	if _, _, member := cfg.Partition(); !member {
 		n = cfg.Partitions()
 	}
-	done, err := c.dir.PromiseStreams(c.ctx, c.space.Name(), n, c.account.JetStream.MaxStreams)
+	place, err := c.dir.PromiseStreams(c.ctx, c.space.Name(), n, c.account.JetStream.MaxStreams)
 	switch {
 	case errors.Is(err, stream.ErrMaxStreams):
 		return nil, wire.Err(wire.CodeMaximumStreams)
 	case err != nil:
 		return nil, c.failed(wire.CodeStreamCreate, err)
 	}
-	if werr := c.roomForBytes(cfg, n); werr != nil {
-		done()
+	bytes, werr := c.roomForBytes(cfg, n)
+	if werr != nil {
+		place()
 		return nil, werr
 	}
-	return done, nil
+	return func() { bytes(); place() }, nil
 }
 
 // failed logs an error that is ours and puts it into the protocol's words.
@@ -198,9 +199,11 @@ func streamUpdate(c *call) (any, *wire.Error) {
 			return nil, werr
 		}
 	}
-	if werr := c.roomForBytes(cfg, 1, s); werr != nil {
+	done, werr := c.roomForBytes(cfg, 1, s)
+	if werr != nil {
 		return nil, werr
 	}
+	defer done()
 	err := s.Update(c.ctx, c.neutral(cfg))
 	switch {
 	case errors.Is(err, stream.ErrOverlap):
