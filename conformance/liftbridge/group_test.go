@@ -232,3 +232,56 @@ func TestNATSAndLiftbridgeMembersShareAStream(t *testing.T) {
 		}
 	}
 }
+
+// TestAResetGroupOfLiftbridgesClientsBeginsAnew has a group whose members begin with what is
+// new: set back to the beginning, it reads from there all the same.
+func TestAResetGroupOfLiftbridgesClientsBeginsAnew(t *testing.T) {
+	s, addr, c := start(t, "")
+	if err := c.CreateStream(deadline(t), "s", "s"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := c.Publish(deadline(t), "s", []byte(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nc := s.Connect()
+	read := func(id string, want ...string) {
+		t.Helper()
+		got := make(chan string, 10)
+		con, err := connect(t, addr).CreateConsumer("g", lift.ConsumerID(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := con.Subscribe(deadline(t), []string{"s"}, func(m *lift.Message, err error) {
+			if err == nil {
+				got <- string(m.Value())
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range want {
+			select {
+			case g := <-got:
+				if g != v {
+					t.Errorf("%s reads %s, not %s", id, g, v)
+				}
+			case <-time.After(patience):
+				t.Fatalf("%s does not read %s", id, v)
+			}
+		}
+		if err := con.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, to := range []map[string]any{{"to": "first", "names": []string{"s"}}, {"to": "sequence", "sequence": 1}} {
+		if a := askGroup(t, nc, "RESET.g", to); a.Error != nil {
+			t.Fatal(a.Error)
+		}
+		read(fmt.Sprint("after ", to["to"]), "0", "1", "2")
+	}
+	if a := askGroup(t, nc, "RESET.g", map[string]any{"to": "sequence", "sequence": 3}); a.Error != nil {
+		t.Fatal(a.Error)
+	}
+	read("later", "2")
+}

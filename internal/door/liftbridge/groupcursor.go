@@ -104,10 +104,19 @@ func (c *groupCall) setCursor(ctx context.Context, p group.Place, last uint64) e
 	if err != nil {
 		return err
 	}
+	offset := int64(last) - 1
+	if last == 0 {
+		offset = beginning
+	}
 	return at.store(ctx, &pb.SetCursorRequest{
-		Stream: p.Stream, Partition: p.Partition, CursorId: groupCursorPrefix + c.key.ID, Offset: int64(last) - 1,
+		Stream: p.Stream, Partition: p.Partition, CursorId: groupCursorPrefix + c.key.ID, Offset: offset,
 	})
 }
+
+// beginning is the offset of a cursor of whoever has nothing behind it. One below it would
+// be no cursor to Liftbridge's clients, who would begin where they are configured to; from
+// this one they go on at an offset below 0, which is the first.
+const beginning = none - 1
 
 // groupCursor is a cursor of a group as it is kept.
 type groupCursor struct {
