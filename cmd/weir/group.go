@@ -20,25 +20,40 @@ under $WEIR.API.GROUP, and Liftbridge's clients. docs/groups.md tells how.`,
   weir group info billing
   weir group reset billing --to first
   weir group reset billing ORDERS:2 --to 2h
-  weir group rm billing`,
-		newGroupLs(a), newGroupInfo(a), newGroupReset(a), newGroupRm(a))
+  weir group rm billing
+  weir group cursor orders:2 billing`,
+		newGroupLs(a), newGroupInfo(a), newGroupReset(a), newGroupRm(a), newGroupCursor(a))
 }
 
 // errNoGroups says that nobody answers requests about groups.
-var errNoGroups = errors.New("this server has no consumer groups: Weir has, with durable streams, and the user needs the permission to publish to $WEIR.API.GROUP.>")
+var errNoGroups = errors.New("this server has no consumer groups: Weir has, with durable streams, and the user needs the permission to publish to $WEIR.API.GROUP.> and $WEIR.API.CURSOR.>")
 
 // askGroups sends a request about groups and reads the answer into response, whose
 // beginning is head. group may be empty, request nil.
 func (a *app) askGroups(kind wire.GroupKind, group string, request, response any, head *wire.Response) error {
+	subject := wire.GroupPrefix + string(kind)
+	if group != "" {
+		subject += "." + liftwire.EscapeName(group)
+	}
+	if err := a.askWeir(subject, request, response); err != nil {
+		return err
+	}
+	if head.Error == nil {
+		return nil
+	}
+	if group == "" {
+		return fmt.Errorf("consumer groups: %w", groupRefusal{head.Error})
+	}
+	return fmt.Errorf("consumer group %s: %w", group, groupRefusal{head.Error})
+}
+
+// askWeir asks about groups or cursors; request may be nil.
+func (a *app) askWeir(subject string, request, response any) error {
 	nc, err := a.connect()
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	subject := wire.GroupPrefix + string(kind)
-	if group != "" {
-		subject += "." + liftwire.EscapeName(group)
-	}
 	var body []byte
 	if request != nil {
 		if body, err = json.Marshal(request); err != nil {
@@ -55,13 +70,7 @@ func (a *app) askGroups(kind wire.GroupKind, group string, request, response any
 	if err := json.Unmarshal(m.Data, response); err != nil {
 		return fmt.Errorf("read the answer about consumer groups: %w", err)
 	}
-	if head.Error == nil {
-		return nil
-	}
-	if group == "" {
-		return fmt.Errorf("consumer groups: %w", groupRefusal{head.Error})
-	}
-	return fmt.Errorf("consumer group %s: %w", group, groupRefusal{head.Error})
+	return nil
 }
 
 // groupRefusal is an error of the server about groups. It keeps its number: that is

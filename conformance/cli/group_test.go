@@ -87,3 +87,29 @@ func TestGroupsAreShownAndSetBack(t *testing.T) {
 	}
 	fails(t, s, 1, "error 20001", "group", "info", "billing")
 }
+
+func TestCursorsByNameAreShownAndMoved(t *testing.T) {
+	s := harness.Start(t, "")
+	show := func(args ...string) string {
+		t.Helper()
+		return strings.Join(strings.Fields(ok(t, s, "", append([]string{"group", "cursor"}, args...)...)), " ")
+	}
+	for _, step := range []struct{ args, want string }{
+		{"a.b:2 mine", "a.b:2 mine not set"},
+		{"a.b:2 mine --to 1040 --force", "a.b:2 mine 1,040"},
+		{"a.b:2 mine", "a.b:2 mine 1,040"},
+		{"a.b mine", "a.b mine not set"},
+		{"a.b:2 mine --to first --force", "a.b:2 mine before the first message"},
+	} {
+		if got := show(strings.Fields(step.args)...); got != "PARTITION CURSOR OFFSET "+step.want {
+			t.Errorf("%s: %q", step.args, got)
+		}
+	}
+	if out := ok(t, s, "", "group", "cursor", "a.b:2", "mine", "--json"); !strings.Contains(out, `"offset": -2`) {
+		t.Errorf("%s", out)
+	}
+	fails(t, s, 2, "--force", "group", "cursor", "a", "mine", "--to", "3")
+	fails(t, s, 2, "no number of a partition", "group", "cursor", "a:x", "mine")
+	fails(t, s, 2, "no position", "group", "cursor", "a", "mine", "--to", "-4", "--force")
+	fails(t, s, 2, "must not be empty", "group", "cursor", "a", "")
+}
