@@ -8,6 +8,9 @@ import (
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"google.golang.org/grpc/codes"
+	reflection "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func TestCreateStreamIsRefusedInTheProtocolsOrder(t *testing.T) {
@@ -226,4 +229,32 @@ func TestASubscriberThatTakesNothingHoldsUpNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.end() // returns although the subscriber still takes nothing
+}
+
+func TestTheInterfaceDescribesItself(t *testing.T) {
+	r := newRig(t)
+	ask, err := reflection.NewServerReflectionClient(r.conn).ServerReflectionInfo(r.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = ask.Send(&reflection.ServerReflectionRequest{
+		MessageRequest: &reflection.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "proto.API"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := ask.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file descriptorpb.FileDescriptorProto
+	if err := proto.Unmarshal(answer.GetFileDescriptorResponse().GetFileDescriptorProto()[0], &file); err != nil {
+		t.Fatal(err)
+	}
+	if file.GetPackage() != "proto" || len(file.Service) != 1 || len(file.Service[0].Method) != 16 {
+		t.Error(file.GetPackage(), file.Service)
+	}
+	if err := ask.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 )
 
 // Options for New.
@@ -147,6 +148,7 @@ func New(o Options) *Door {
 	pb.RegisterAPIServer(d.server, d)
 	d.server.RegisterService(&batchService, d)
 	grpc_health_v1.RegisterHealthServer(d.server, d.health)
+	reflection.Register(d.server)
 	d.groups = group.NewHost(group.HostOptions{
 		Options: group.Options{
 			ID: o.ID, ConsumerTimeout: int64(o.ConsumerTimeout), CoordinatorTimeout: int64(o.CoordinatorTimeout), Count: d.count,
