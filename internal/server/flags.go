@@ -20,6 +20,7 @@ type Flags struct {
 	Version bool
 	// Liftbridge is Liftbridge's own configuration file.
 	Liftbridge string
+	named      []string // the flags that are there
 	set        []func(*Config)
 	warnings   []string
 }
@@ -241,6 +242,7 @@ func ParseFlags(args []string) (*Flags, error) {
 				v, args = args[0], args[1:]
 			}
 		}
+		f.named = append(f.named, name)
 		if err := f.take(fl, name, v); err != nil {
 			return nil, fmt.Errorf("flag -%s: %w", name, err)
 		}
@@ -308,7 +310,7 @@ func (f *Flags) Load() (*Config, error) {
 	for _, set := range f.set {
 		set(c)
 	}
-	c.Warnings = append(c.Warnings, f.warnings...)
+	c.Warnings = append(append(c.Warnings, f.warnings...), f.clashes()...)
 	c.settle()
 	if err := c.check(); err != nil {
 		if c.File != "" {

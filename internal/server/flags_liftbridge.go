@@ -42,11 +42,47 @@ var liftFlags = []flag{
 		c.Liftbridge.ListenPort, c.Liftbridge.Port = n, 0
 		return nil
 	})},
-	{names: "server-id", arg: "ID", help: "the server's name for Liftbridge's clients", set: liftText(func(l *LiftbridgeConfig) *string { return &l.ServerID })},
+	{names: "server-id id", arg: "ID", help: "the server's name for Liftbridge's clients", set: liftText(func(l *LiftbridgeConfig) *string { return &l.ServerID })},
 	{names: "namespace", arg: "NAME", help: "begin Liftbridge's own subjects with this", set: liftText(func(l *LiftbridgeConfig) *string { return &l.Door.Namespace })},
-	{names: "data-dir", arg: "DIR", help: "keep streams in this directory", set: liftText(func(l *LiftbridgeConfig) *string { return &l.DataDir })},
+	{names: "data-dir d", arg: "DIR", help: "keep streams in this directory", set: liftText(func(l *LiftbridgeConfig) *string { return &l.DataDir })},
 	{names: "tls-cert", arg: "FILE", help: "encrypt Liftbridge's connections with this certificate", set: liftText(func(l *LiftbridgeConfig) *string { return &l.Cert })},
 	{names: "tls-key", arg: "FILE", help: "… and its key", set: liftText(func(l *LiftbridgeConfig) *string { return &l.Key })},
-	{names: "embedded-nats raft-bootstrap-seed", note: noteLiftNATS},
-	{names: "nats-servers embedded-nats-config raft-bootstrap-peers", arg: "VALUE", note: noteLiftNATS},
+	{names: "level", arg: "LEVEL", help: "debug logs details; info, warn and error do not", set: liftLevel},
+	{names: "embedded-nats e raft-bootstrap-seed", note: noteLiftNATS},
+	{names: "nats-servers embedded-nats-config nc raft-bootstrap-peers", arg: "VALUE", note: noteLiftNATS},
+}
+
+// liftLevel is setLiftLevel for the command line.
+func liftLevel(f *Flags, v string) error {
+	switch v {
+	case "debug", "info":
+	case "warn", "error":
+		f.warnings = append(f.warnings, "flag -level: known, but not honoured: "+noteLiftLevel)
+	default:
+		return errors.New("must be debug, info, warn or error")
+	}
+	f.set = append(f.set, func(c *Config) { c.Log.Debug = v == "debug" })
+	return nil
+}
+
+// liftClashes are flags of Liftbridge that mean something else here, and what to write
+// instead.
+var liftClashes = map[string]string{
+	"p": "the port for NATS clients; Liftbridge's is --liftbridge-port", "port": "the port for NATS clients; Liftbridge's is --liftbridge-port",
+	"n": "the server's name; Liftbridge's -n is --nats-servers", "l": "the file for the log; Liftbridge's -l is --level",
+	"c": "a file in nats-server's language; Liftbridge's is --liftbridge-config", "config": "a file in nats-server's language; Liftbridge's is --liftbridge-config",
+	"ns": "NATS Streaming's; Liftbridge's --ns is --namespace",
+}
+
+// clashes warns of flags that Liftbridge's users may mean otherwise, beside Liftbridge's file.
+func (f *Flags) clashes() (warnings []string) {
+	if f.Liftbridge == "" {
+		return nil
+	}
+	for _, name := range f.named {
+		if what, ok := liftClashes[name]; ok {
+			warnings = append(warnings, fmt.Sprintf("flag -%s is %s", name, what))
+		}
+	}
+	return warnings
 }

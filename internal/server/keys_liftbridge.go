@@ -12,6 +12,7 @@ import (
 
 // What of Liftbridge is not honoured, and why.
 const (
+	noteLiftLevel    = "warnings and events are always logged"
 	noteLiftNATS     = "this server is the NATS system itself: its own settings say where and how NATS clients connect"
 	noteLiftCluster  = "clusters are not served yet: this server runs alone"
 	noteLiftBatch    = "what comes at the same time is stored together without it"
@@ -133,7 +134,7 @@ func setLiftLevel(c *Config, v value) {
 		c.Log.Debug = true
 	case "info", "warn", "error":
 		if level != "info" {
-			v.warning("known, but not honoured: warnings and events are always logged")
+			v.warning("known, but not honoured: %s", noteLiftLevel)
 		}
 	default:
 		v.fail("must be debug, info, warn or error")

@@ -145,4 +145,16 @@ func TestLiftbridgesFlagsHoldOverItsFile(t *testing.T) {
 	if _, err := ParseFlags([]string{"--liftbridge-port", "x"}); err == nil {
 		t.Error("a port that is none is accepted")
 	}
+	if _, err := ParseFlags([]string{"--level", "loud"}); err == nil {
+		t.Error("a level that is none is accepted")
+	}
+	c, err = liftConfig(t, "lift.yaml", "logging.level: info\n", "--level", "debug", "--id", "i", "-d", "dir", "--ns=n", "-p", "4333", "-e", "--nc", "f")
+	if err != nil || !c.Log.Debug || c.Liftbridge.ServerID != "i" || c.JetStream.StoreDir != "dir" || c.Port != 4333 || len(c.Warnings) != 4 {
+		t.Fatal(err, c.Warnings)
+	}
+	for i, want := range []string{"-e: known", "-nc: known", "-ns is NATS Streaming's; Liftbridge's --ns is --namespace", "Liftbridge's is --liftbridge-port"} {
+		if !strings.Contains(c.Warnings[i], want) {
+			t.Errorf("%q lacks %q", c.Warnings[i], want)
+		}
+	}
 }
