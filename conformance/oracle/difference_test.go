@@ -54,6 +54,8 @@ var differences = &table{entries: []difference{
 	{"counter.txt", "*STREAM.*.S*", "body.sources.*", sometimes + "sources are shown in the order of the configuration"},
 	{"copies.txt", "*STREAM.*.S3*", "body.sources.*", sometimes + "as above"},
 	{"pull-more.txt", "*CONSUMER.INFO.S.b*", "body.ack_floor.*", "the floor passes what was given up"},
+	{"fast.txt", "fast d2.*", "body.duplicate", "the end of a fast batch does not say which of its messages were known"},
+	{"fast.txt", "fast b7.x.*", "*", "a flow that is no number is refused"},
 	{"limits.txt", "*CONSUMER.CREATE.T.c *", "*", "an account's consumers are counted together, not for each stream"},
 	{"limits.txt", "*CONSUMER.CREATE.S.c *", "*", "as above"},
 	{"limits.txt", "*STREAM.INFO.T*", "body.state.consumer_count", "as above"},

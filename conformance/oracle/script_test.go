@@ -25,6 +25,9 @@ const apiPrefix = "$JS.API."
 //	pub [HEADERS] SUBJECT BODY   a publish whose answer is compared
 //	send [HEADERS] SUBJECT BODY  a publish without a reply
 //	pull N STREAM CONSUMER BODY  a pull request with up to N answers, as above
+//	fast [HEADERS] PLACE SUBJECT BODY
+//	                             a message of a fast batch, and all that comes for any then;
+//	                             PLACE is ID.FLOW.GAP.SEQUENCE.OPERATION
 //	listen SUBJECT [QUEUE]       a subscription
 //	take N SUBJECT               the next N messages of a subscription
 //	unlisten SUBJECT             its end
@@ -163,6 +166,7 @@ func init() {
 		"pub":      func(s *script, rest string) error { h, r := headers(rest); return s.ask2(1, "", h, r) },
 		"many":     (*script).many,
 		"send":     (*script).send,
+		"fast":     (*script).fast,
 		"pull":     (*script).pull,
 		"listen":   (*script).listen,
 		"take":     (*script).take,
@@ -230,6 +234,25 @@ func (s *script) send(rest string) error {
 		}
 	}
 	return nil
+}
+
+func (s *script) fast(rest string) error {
+	h, rest := headers(rest)
+	place, rest, _ := strings.Cut(rest, " ")
+	subject, body, _ := strings.Cut(rest, " ")
+	return s.both("fast "+place+" "+h+" "+subject, false, func(d *side) ([]*nats.Msg, error) {
+		if d.batches == nil {
+			var err error
+			d.inbox = nats.NewInbox()
+			if d.batches, err = d.nc.SubscribeSync(d.inbox + ".>"); err != nil {
+				return nil, err
+			}
+		}
+		if err := d.publish(subject, d.inbox+"."+place+".$FI", h, body); err != nil {
+			return nil, err
+		}
+		return d.rest(d.batches)
+	})
 }
 
 func (s *script) pull(rest string) error {

@@ -28,6 +28,9 @@ type side struct {
 	words map[string]string
 	subs  map[string]*nats.Subscription
 	taken []*nats.Msg // by the last step that took messages
+	// inbox begins what fast batches are answered to, batches is the subscription to it.
+	inbox   string
+	batches *nats.Subscription
 }
 
 func newSide(t testing.TB, name string, server *harness.Server) *side {
@@ -52,7 +55,15 @@ func (s *side) request(subject, header, body string, n int) ([]*nats.Msg, error)
 		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	m := &nats.Msg{Subject: s.fill(subject), Reply: inbox, Data: []byte(s.fill(body))}
+	if err := s.publish(subject, inbox, header, body); err != nil {
+		return nil, err
+	}
+	return s.receive(sub, n)
+}
+
+// publish sends a message.
+func (s *side) publish(subject, reply, header, body string) error {
+	m := &nats.Msg{Subject: s.fill(subject), Reply: reply, Data: []byte(s.fill(body))}
 	for h := range strings.SplitSeq(header, ";") {
 		if k, v, ok := strings.Cut(strings.TrimSpace(h), ": "); ok {
 			if m.Header == nil {
@@ -61,10 +72,7 @@ func (s *side) request(subject, header, body string, n int) ([]*nats.Msg, error)
 			m.Header.Add(k, v)
 		}
 	}
-	if err := s.nc.PublishMsg(m); err != nil {
-		return nil, err
-	}
-	return s.receive(sub, n)
+	return s.nc.PublishMsg(m)
 }
 
 // receive gives the next n messages, fewer if a status ends them; n = 0: none may
@@ -92,6 +100,21 @@ func (s *side) receive(sub *nats.Subscription, n int) ([]*nats.Msg, error) {
 		}
 	}
 	return out, nil
+}
+
+// rest gives all messages until none comes for a while.
+func (s *side) rest(sub *nats.Subscription) ([]*nats.Msg, error) {
+	var out []*nats.Msg
+	for {
+		m, err := sub.NextMsg(silence)
+		switch {
+		case errors.Is(err, nats.ErrTimeout):
+			return out, nil
+		case err != nil:
+			return out, fmt.Errorf("%s: %w", s.name, err)
+		}
+		out = append(out, m)
+	}
 }
 
 // tree puts a message into the form in which both sides are compared.

@@ -194,7 +194,10 @@ func (s *Stream) placeLocked(f *flow, p *BatchPart, fresh bool) (notes []FlowNot
 	f.last = max(f.last, behind-1)
 	switch p.Op {
 	case BatchPing:
-		return notes, false
+		if f.inFlight == 0 {
+			f.settled = f.last // with what is lost
+		}
+		return append(notes, FlowNote{Kind: FlowAcked, Seq: f.settled, Every: f.every}), false
 	case BatchEnd:
 		s.endFlowLocked(f, p.Seq-1)
 		return append(notes, s.finishedLocked(f)...), false

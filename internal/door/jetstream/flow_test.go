@@ -175,9 +175,8 @@ func TestAGapDoesNotEndAFastBatchThatAllowsIt(t *testing.T) {
 	f.acked(0, 10)
 	f.send(4, wire.FastAppend, "s.a", "4")
 	f.misses(2, 4)
-	f.send(5, wire.FastPing, "s.a", "")
-	f.misses(5, 6)
 	f.send(6, wire.FastCommit, "s.a", "6")
+	f.misses(5, 6)
 	f.done(3, 6)
 	r.consumer("S", "c")
 	r.wantFetch("S", "c", 9, "s.a=1 s.a=4 s.a=6")
@@ -188,6 +187,20 @@ func TestAGapDoesNotEndAFastBatchThatAllowsIt(t *testing.T) {
 	f.send(3, wire.FastAppend, "s.a", "late: the client has lost the thread")
 	f.misses(5, 3)
 	f.done(5, 4)
+}
+
+func TestAPingThatFindsAGapIsAnswered(t *testing.T) {
+	r := newRig(t)
+	r.stream("S", "s.>", fast)
+	f := r.flow("f", 1, "ok")
+	f.send(1, wire.FastStart, "s.a", "1")
+	f.acked(0, 1)
+	f.acked(1, 1)
+	f.send(3, wire.FastPing, "s.a", "")
+	f.misses(2, 4)
+	f.acked(3, 1) // what is lost is settled
+	f.send(4, wire.FastCommit, "s.a", "4")
+	f.done(2, 4)
 }
 
 func TestARefusedMessageEndsAStrictFastBatch(t *testing.T) {
