@@ -6,9 +6,15 @@ import (
 	"github.com/weirmq/weir/internal/consumer"
 )
 
-// Attend posts that a member of the consumer is there to receive.
-func (c *Consumer) Attend(id uint32) {
-	c.tell(func(now int64) { c.core.Attend(id, true, now) })
+// Attend posts that members of the consumer are there to receive. Those who were there
+// before have to come together: what one has not acknowledged goes to others where it is
+// not there.
+func (c *Consumer) Attend(ids ...uint32) {
+	c.tell(func(now int64) {
+		for _, id := range ids {
+			c.core.Attend(id, true, now)
+		}
+	})
 }
 
 // Depart has a member be there no more. When it returns nothing is delivered to it any

@@ -73,9 +73,11 @@ func (d *Door) adopt(ctx context.Context, q *wire.Adoption) (out wire.Adopted, e
 	}
 	out.LastSent, out.Pending = info.Delivered.Stream, info.AckPending
 	if !out.Kept {
+		var ids []uint32
 		for _, m := range g.doc.Members {
-			g.consumer.Attend(m.ID)
+			ids = append(ids, m.ID)
 		}
+		g.consumer.Attend(ids...)
 	}
 	return out, nil
 }

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/weirmq/weir/internal/stream/streamtest"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
 
@@ -59,28 +62,43 @@ func (m *model) members() (out []*modelMember) {
 	return out
 }
 
-// look takes what came and holds it against the model. again are the groups of which
-// something may come again.
+// look takes what comes and holds it against the model, until nothing is missing. again
+// are the groups of which something may come again.
 func (m *model) look(again ...*modelGroup) {
 	m.t.Helper()
-	m.r.settle("foo")
-	for _, who := range m.members() {
-		m.take(who, slices.Contains(again, who.group))
+	var missing string
+	for late := time.Now().Add(streamtest.Patience); ; {
+		m.r.settle("foo")
+		for _, who := range m.members() {
+			m.take(who, slices.Contains(again, who.group))
+		}
+		if missing = m.missing(); missing == "" {
+			return
+		}
+		if time.Now().After(late) {
+			m.fail("%s", missing)
+		}
+		runtime.Gosched() // an answer leaves before the subscription is attended
 	}
+}
+
+// missing says what should have come; empty: nothing.
+func (m *model) missing() string {
 	for name, g := range m.groups {
 		if len(g.members) == 0 {
 			continue
 		}
 		for seq, who := range g.pending {
 			if !slices.Contains(g.members, who) {
-				m.fail("%s: nobody was sent %d, which is not acknowledged", name, seq)
+				return fmt.Sprintf("%s: nobody was sent %d, which is not acknowledged", name, seq)
 			}
 		}
 		full := !slices.ContainsFunc(g.members, func(who *modelMember) bool { return who.holds() < who.room })
 		if !full && g.next <= m.last {
-			m.fail("%s: there is room, and %d of %d was not sent", name, g.next, m.last)
+			return fmt.Sprintf("%s: there is room, and %d of %d was not sent", name, g.next, m.last)
 		}
 	}
+	return ""
 }
 
 // take reads a member's inbox.

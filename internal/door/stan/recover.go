@@ -157,22 +157,23 @@ func (d *Door) readGroup(ctx context.Context, ch *channel, c *stream.Consumer, d
 // go first. Clients are taken to be there until they miss heartbeats.
 func (d *Door) resume() {
 	d.mu.RLock()
-	members := make([]*member, 0, len(d.inboxes))
+	members := map[*group][]uint32{}
 	for _, m := range d.inboxes {
-		members = append(members, m)
+		members[m.group] = append(members[m.group], m.ID)
 	}
+	subscribed := len(d.inboxes)
 	clients := make([]*client, 0, len(d.clients))
 	for _, c := range d.clients {
 		clients = append(clients, c)
 	}
 	d.mu.RUnlock()
-	for _, m := range members {
-		m.group.consumer.Attend(m.ID)
+	for g, ids := range members {
+		g.consumer.Attend(ids...)
 	}
 	for _, c := range clients {
 		d.clock.set(c.beat, d.o.HeartbeatInterval)
 	}
 	if len(clients) > 0 {
-		d.log.Info("streaming clients recovered", "clients", len(clients), "subscriptions", len(members))
+		d.log.Info("streaming clients recovered", "clients", len(clients), "subscriptions", subscribed)
 	}
 }

@@ -210,3 +210,30 @@ func TestForeignStreamsAreNoChannels(t *testing.T) {
 		t.Errorf("the stream that is made to be the channel has %d messages", n)
 	}
 }
+
+// TestARestartLeavesMembersWhatTheyHave: what one member of a queue group has not
+// acknowledged is not given to another one, which the server sees first.
+func TestARestartLeavesMembersWhatTheyHave(t *testing.T) {
+	r := newRig(t)
+	p := r.connect("me")
+	const members = 6
+	q := queue("q", "")
+	q.MaxInFlight, q.AckWaitInSecs = 1, 3600
+	var subs []*sub
+	for range members {
+		subs = append(subs, p.subscribe(q))
+	}
+	p.put("foo", numbers(members)...)
+	for _, s := range subs {
+		s.next()
+	}
+	p.stopBeats()
+	r.restart()
+	p.move(r, subs...)
+	r.settle("foo")
+	for _, s := range r.door.Subscriptions(t.Context(), "foo") {
+		if s.Pending != 1 || !s.Stalled {
+			t.Errorf("%+v", s)
+		}
+	}
+}
