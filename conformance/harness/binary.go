@@ -43,6 +43,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// Binary is the server under test, for tests that run it with flags of their own.
+func Binary() string { return binaries.server }
+
 // Peer reports whether another server than Weir is under test, for the few
 // tests of what only Weir promises.
 func Peer() bool { return binaries.server != binaries.cli }
