@@ -180,3 +180,22 @@ func TestThousandsOfStreamsAreServed(t *testing.T) {
 		}
 	}
 }
+
+func TestASubjectThatIsNoUTF8HoldsUpNoSubscriber(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1, func(req *pb.CreateStreamRequest) { req.Subject = "s.*" })
+	for _, subject := range []string{"s.a", "s.\xff", "s.b"} {
+		r.space.Publish(&broker.Message{Subject: []byte(subject), Data: []byte(subject)})
+	}
+	r.space.Publish(&broker.Message{Subject: []byte("s.c"), Reply: []byte("\xfe"), Header: []byte("NATS/1.0\r\n\xff: x\r\n\r\n"), Data: []byte("s.c")})
+	s := r.Streams.Find("A", "s")
+	for changed := s.Changed(); s.Partition().Committed() < 4; changed = s.Changed() {
+		if s.Partition().Committed() < 4 {
+			<-changed
+		}
+	}
+	got := r.read("s", 0)
+	if len(got) != 4 || string(got[1].Headers["subject"]) != "s.\xff" || got[1].Subject != "s.\uFFFD" || string(got[3].Headers["reply"]) != "\xfe" {
+		t.Fatal(got)
+	}
+}

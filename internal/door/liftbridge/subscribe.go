@@ -269,9 +269,6 @@ func (o *plainly) deliver(m *fb.Message) error {
 		Offset: m.Offset, Time: m.Time, Partition: o.number, Stream: o.stream,
 		Key: m.Key, Value: m.Value, Subject: m.Subject, Reply: m.Reply, Headers: m.Headers,
 	}
-	if !o.message.Valid() {
-		return status.Errorf(codes.Internal, "message of offset %d has a text that is not UTF-8", m.Offset)
-	}
 	o.out.end(wire.AppendDelivered(o.out.begin(), &o.message))
 	if o.out.enough() {
 		return o.out.flush()

@@ -1,6 +1,7 @@
 package liftbridge
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -132,18 +133,18 @@ const (
 	fieldPartition = 6
 )
 
-// Valid says whether all texts are ones that Protobuf takes.
-func (m *Delivered) Valid() bool {
-	for _, h := range m.Headers {
-		if !utf8.Valid(h.Name) {
-			return false
-		}
+// text is what stands for bytes where Protobuf takes only UTF-8: NATS clients may publish
+// any, and one such message must not keep readers from those behind it.
+func text(b []byte) []byte {
+	if utf8.Valid(b) {
+		return b
 	}
-	return utf8.ValidString(m.Stream) && utf8.Valid(m.Subject) && utf8.Valid(m.Reply)
+	return bytes.ToValidUTF8(b, []byte("\uFFFD"))
 }
 
 // AppendDelivered appends a message. Headers SubjectHeader and ReplyHeader say of which
-// subject it is, whatever the publisher had there.
+// subject it is, whatever the publisher had there, and as it is: elsewhere U+FFFD stands
+// for what is not UTF-8 of a subject, a reply or the name of a header.
 func AppendDelivered(dst []byte, m *Delivered) []byte {
 	dst = appendNumber(dst, fieldOffset, uint64(m.Offset))
 	dst = appendBytes(dst, fieldKey, m.Key)
@@ -153,13 +154,13 @@ func AppendDelivered(dst []byte, m *Delivered) []byte {
 		dst = protowire.AppendString(protowire.AppendTag(dst, fieldStream, protowire.BytesType), m.Stream)
 	}
 	dst = appendNumber(dst, fieldPartition, uint64(m.Partition))
-	dst = appendBytes(dst, fieldSubject, m.Subject)
-	dst = appendBytes(dst, fieldReply, m.Reply)
+	dst = appendBytes(dst, fieldSubject, text(m.Subject))
+	dst = appendBytes(dst, fieldReply, text(m.Reply))
 	for i := range m.Headers {
 		switch h := &m.Headers[i]; string(h.Name) {
 		case SubjectHeader, ReplyHeader:
 		default:
-			dst = appendEntry(dst, h.Name, h.Value)
+			dst = appendEntry(dst, text(h.Name), h.Value)
 		}
 	}
 	dst = appendEntry(dst, SubjectHeader, m.Subject)

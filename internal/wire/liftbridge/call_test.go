@@ -107,14 +107,24 @@ func TestDeliveredMessagesAreThoseOfProtobuf(t *testing.T) {
 		},
 	} {
 		var got pb.Message
-		if err := proto.Unmarshal(AppendDelivered(nil, &c.m), &got); err != nil || !proto.Equal(&got, c.want) || !c.m.Valid() {
+		if err := proto.Unmarshal(AppendDelivered(nil, &c.m), &got); err != nil || !proto.Equal(&got, c.want) {
 			t.Errorf("%v, error %v, instead of %v", &got, err, c.want)
 		}
 	}
-	for _, m := range []Delivered{{Stream: "\xff"}, {Subject: []byte("\xff")}, {Reply: []byte("\xff")}, {Headers: []Header{{Name: []byte("\xff")}}}} {
-		if m.Valid() {
-			t.Errorf("%+v has texts that Protobuf does not take", &m)
-		}
+}
+
+func TestTextsThatAreNoUTF8AreDeliveredAllTheSame(t *testing.T) {
+	m := Delivered{Stream: "s", Subject: []byte("a.\xff"), Reply: []byte("\xfe"), Headers: []Header{{[]byte("n\xff\xfe"), []byte{0xff}}}}
+	var got pb.Message
+	if err := proto.Unmarshal(AppendDelivered(nil, &m), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := &pb.Message{
+		Stream: "s", Subject: "a.\uFFFD", ReplySubject: "\uFFFD",
+		Headers: map[string][]byte{"subject": []byte("a.\xff"), "reply": []byte("\xfe"), "n\uFFFD": {0xff}},
+	}
+	if !proto.Equal(&got, want) {
+		t.Errorf("%v instead of %v", &got, want)
 	}
 }
 
