@@ -50,6 +50,7 @@ type rooms struct {
 	links    links
 	budgets  *budgets
 	storage  *storage // nil without streams
+	alarms   *alarms  // nil without JetStream or a system account
 	streams  *stream.Directory
 	js       *jsdoor.Door // nil without JetStream
 	stan     *standoor.Door
@@ -156,6 +157,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 			Restored: liftdoor.Restored,
 		})
 		r.js.Start(r.streams)
+		r.alarms = r.newAlarms(c)
 	}
 	if err := s.recover(r.streams); err != nil {
 		return err
@@ -242,6 +244,9 @@ func (r *rooms) start(ctx context.Context) {
 	r.running.Go(func() error { return r.storage.volume.Run(ctx) })
 	r.running.Go(func() error { return r.storage.run(ctx) })
 	r.running.Go(func() error { return r.storage.scrub.run(ctx, r.storage.volume) })
+	if r.alarms != nil {
+		r.running.Go(func() error { return r.alarms.run(ctx) })
+	}
 	if r.stan != nil {
 		r.running.Go(func() error { return r.stan.Run(ctx) })
 	}

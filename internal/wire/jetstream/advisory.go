@@ -25,6 +25,8 @@ const (
 	EventAck
 	EventBatchAbandoned
 	EventAPI
+	EventOutOfStorage
+	EventAPILimit
 )
 
 // EventPrefix begins the subjects of all events.
@@ -51,10 +53,12 @@ var events = [...]struct{ subject, name, action string }{
 	EventAck:              {"METRIC.CONSUMER.ACK", "metric.v1.consumer_ack", ""},
 	EventBatchAbandoned:   {"ADVISORY.STREAM.BATCH_ABANDONED", "advisory.v1.stream_batch_abandoned", ""},
 	EventAPI:              {"ADVISORY.API", "advisory.v1.api_audit", ""},
+	EventOutOfStorage:     {"ADVISORY.SERVER.OUT_OF_STORAGE", "advisory.v1.server_out_of_space", ""},
+	EventAPILimit:         {"ADVISORY.API.LIMIT_REACHED", "advisory.v1.api_limit_reached", ""},
 }
 
 // AppendSubject adds the subject on which the event is told; consumer is empty for
-// events of streams, both for EventAPI.
+// events of streams, both for those of the server.
 func (e Event) AppendSubject(dst []byte, stream, consumer string) []byte {
 	dst = append(dst, EventPrefix...)
 	dst = append(dst, events[e].subject...)
@@ -140,6 +144,22 @@ type APIEvent struct {
 	Subject  string    `json:"subject"`
 	Request  string    `json:"request,omitempty"`
 	Response string    `json:"response"`
+}
+
+// ServerEvent tells, in the system account, that the server's disk is full.
+type ServerEvent struct {
+	EventHead
+	Server   string `json:"server"`
+	ServerID string `json:"server_id"`
+	Cluster  string `json:"cluster"`
+}
+
+// APILimitEvent tells, in the system account, that requests were dropped because too many
+// waited.
+type APILimitEvent struct {
+	EventHead
+	Server  string `json:"server"`
+	Dropped uint64 `json:"dropped"` // since the last such event
 }
 
 // SnapshotCreateEvent tells that a stream's snapshot is about to be sent.
