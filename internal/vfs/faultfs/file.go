@@ -18,6 +18,7 @@ type file struct {
 	direct   bool // writes are aligned
 	durable  bool // and synced
 	closed   bool // guarded by fs.mu
+	told     int  // failures of n that the handle knows of; guarded by fs.mu
 }
 
 func (h *file) Name() string { return h.name }
@@ -120,15 +121,21 @@ func (h *file) Datasync() error {
 	defer h.fs.mu.Unlock()
 	if ft != nil && ft.Err != nil {
 		if ft.Err != ErrStopped {
-			h.n.failSync()
+			h.n.failSync(ft.Err)
+			h.told = h.n.failures
 		}
 		return pathError("sync", h.name, ft.Err)
 	}
 	if err := h.usableLocked("sync", false); err != nil {
 		return err
 	}
-	if !h.fs.lying && ft == nil {
-		h.n.sync()
+	if h.fs.lying || ft != nil {
+		return nil
+	}
+	h.n.sync()
+	if h.told < h.n.failures { // what this handle wrote may be lost, as Linux says, too
+		h.told = h.n.failures
+		return pathError("sync", h.name, h.n.failure)
 	}
 	return nil
 }

@@ -206,7 +206,7 @@ func (f *FS) Create(name string) (vfs.File, error) {
 	}
 	n := &node{}
 	d.change(move{base: n})
-	return &file{fs: f, n: n, name: name, writable: true}, nil
+	return &file{fs: f, n: n, name: name, writable: true, told: n.failures}, nil
 }
 
 // OpenRead implements vfs.FS.
@@ -225,7 +225,7 @@ func (f *FS) open(name string, writable bool) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{fs: f, n: n, name: name, writable: writable}, nil
+	return &file{fs: f, n: n, name: name, writable: writable, told: n.failures}, nil
 }
 
 // OpenDirect implements vfs.DirectOpener: each durable write of such a file counts

@@ -145,6 +145,28 @@ func TestLiesLookLikeSuccess(t *testing.T) {
 	}
 }
 
+// What a failed sync dropped may have been written through another handle: who syncs that
+// one is told, once, if it was open when that happened.
+func TestAFailedSyncIsToldToEachHandleThatWasOpen(t *testing.T) {
+	f := New()
+	a := create(t, f, "a")
+	b, err := f.OpenWrite("a")
+	must(t, err)
+	write(t, b, "by b", 0)
+	f.Inject(FailNth(Sync, 1, syscall.EIO))
+	if err := a.Sync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sync: %v", err)
+	}
+	late, err := f.OpenWrite("a")
+	must(t, err)
+	must(t, late.Sync())
+	must(t, a.Sync())
+	if err := b.Datasync(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("sync of the other handle: %v", err)
+	}
+	must(t, b.Datasync())
+}
+
 func TestFailedSyncDropsWhatItShouldHaveWritten(t *testing.T) {
 	f := New()
 	h := create(t, f, "a")

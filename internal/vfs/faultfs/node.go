@@ -12,6 +12,8 @@ type node struct {
 	pending  []change // since the last sync, in order
 	lost     []change // dropped by a failed sync: may or may not be on disk
 	reserved int64    // space given by Allocate
+	failures int      // syncs that failed
+	failure  error    // of the last one of them
 
 	// Of a directory.
 	names        map[string]*node
@@ -97,7 +99,9 @@ func (n *node) sync() {
 }
 
 // failSync makes pages clean that were never written.
-func (n *node) failSync() {
+func (n *node) failSync(why error) {
+	n.failures++
+	n.failure = why
 	n.live.owned = nil
 	n.lost = append(n.lost, n.pending...)
 	n.pending = nil
