@@ -225,13 +225,14 @@ func TestDurablesAreThoseOfTheOldServer(t *testing.T) {
 func TestReplacedDurablesAreThoseOfTheOldServer(t *testing.T) {
 	compare(t, func(s *side) {
 		s.connect("me", true)
-		s.publishAll("me", "foo", 1, 3)
-		s.subscribe("d", "me", "foo", durable("d"), first)
+		s.publishAll("me", "foo", 1, 4)
+		s.subscribe("d", "me", "foo", durable("d"), first, flight(3))
 		s.take("d", 3)
 		s.ack("d", "foo", 1)
+		s.take("d", 1) // it knows of the acknowledgement now
 		s.subscribe("instead", "me", "foo", durable("d"))
-		s.take("instead", 2)
-		s.publish("me", "foo", "4")
+		s.take("instead", 3)
+		s.publish("me", "foo", "5")
 		s.take("instead", 1)
 		s.take("d", 0)
 		s.end("subclose", "me", "foo", s.acks["d"])
