@@ -28,8 +28,8 @@ type Message struct {
 	Plain     []byte
 
 	// Note is what the publisher's door says of the message to a stream of its own
-	// protocol, which knows its type, or who waits for its fate (stream.Waiter); nil:
-	// nothing. Data says the same to others.
+	// protocol, which knows its type, or to any stream (stream.Publication); nil: nothing.
+	// Data says the same to others.
 	Note any
 
 	// Groups are the queue groups that get the message; nil: all of them.

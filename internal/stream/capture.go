@@ -82,18 +82,33 @@ type Ticket interface {
 	Lose()
 }
 
-// Waiter is a Note of a message whose publisher waits for what a stream makes of it, where
-// no Capturer takes it. It is asked on the publisher's goroutine.
-type Waiter interface {
+// Publication is a Note of a message that another door published, as it is to streams
+// whose messages no Capturer takes. It is asked on the publisher's goroutine.
+type Publication interface {
 	// Waits gives who waits for the fate of the message in this stream; nil: nobody.
 	Waits(s *Stream) Ticket
+	// For is the stream that the message is for, among those of its family that have its
+	// subjects together; nil: whichever the dialect names.
+	For() *Stream
+	// Plain gives what is stored of a message whose Data is an envelope: a header block, or
+	// nil, and the data. false: Header and Data themselves.
+	Plain() (header, data []byte, ok bool)
 }
 
-func ticketOf(s *Stream, m *broker.Message) Ticket {
-	if w, ok := m.Note.(Waiter); ok {
-		return w.Waits(s)
+// unwrapped gives the message as it is to a stream whose messages no Capturer takes. note is
+// nil unless a door left one.
+func unwrapped(m *broker.Message) (as *broker.Message, note Publication) {
+	note, ok := m.Note.(Publication)
+	if !ok {
+		return m, nil
 	}
-	return nil
+	header, data, ok := note.Plain()
+	if !ok {
+		return m, note
+	}
+	out := *m
+	out.Header, out.Data, out.Tail, out.Annotated, out.Plain = header, data, nil, false, nil
+	return &out, note
 }
 
 // wait notes who waits for the record that was added last; nil: nobody.

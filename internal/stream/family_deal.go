@@ -79,9 +79,9 @@ type deal struct {
 
 // Add stages a message with the member that it is for.
 func (d *deal) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict {
-	k := 0
-	if d.by != nil {
-		k = d.by.Deal(m, len(d.members))
+	k, ok := d.member(m)
+	if !ok {
+		return broker.Gone
 	}
 	st := d.members[k]
 	if st == nil {
@@ -100,6 +100,27 @@ func (d *deal) Add(sub *broker.Subscription, m *broker.Message) broker.Verdict {
 		d.touch(k)
 	}
 	return v
+}
+
+// member says which member a message is for: the one that its publisher names, or that
+// the dialect does. false: the one that is named is not there any more.
+func (d *deal) member(m *broker.Message) (k int, ok bool) {
+	m, note := unwrapped(m)
+	if note != nil {
+		if s := note.For(); s != nil && d.knows(s) {
+			return s.Config().Member.Index, !s.Dropped()
+		}
+	}
+	if d.by == nil {
+		return 0, true
+	}
+	return d.by.Deal(m, len(d.members)), true
+}
+
+// knows says whether a stream is, or was, a member of the family.
+func (d *deal) knows(s *Stream) bool {
+	is, of := s.Config().Member, d.first.Config().Member
+	return is != nil && of != nil && s.Account() == d.first.Account() && is.Family == of.Family && is.Dealt && is.Count == of.Count
 }
 
 // base is the name of the family of a first member, before the number.

@@ -117,7 +117,11 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 	if s.closed.Load() {
 		return broker.Gone
 	}
-	t := ticketOf(s, m)
+	m, from := unwrapped(m)
+	var t Ticket
+	if from != nil {
+		t = from.Waits(s)
+	}
 	if g.silent != nil && !s.ackFar.Load() {
 		*g.silent = *m
 		g.silent.Reply, g.silent.Tail = nil, nil
@@ -131,7 +135,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 		refuse = partition.Overload
 	}
 	var f *flow
-	if t != nil {
+	if from != nil {
 		g.leaveRound()
 	} else if s.dialect.Batch(m, &g.part) {
 		g.leaveRound()
@@ -143,7 +147,7 @@ func (g *ingest) Add(_ *broker.Subscription, m *broker.Message) broker.Verdict {
 			return broker.Staged
 		}
 	}
-	b := g.open(f != nil || t != nil)
+	b := g.open(f != nil || from != nil)
 	parts := record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
 	if m.Annotated {
 		parts.Header = m.Plain

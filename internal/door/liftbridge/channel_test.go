@@ -43,7 +43,7 @@ func TestChannelsOfStreamingArePublishedToByName(t *testing.T) {
 	_, err = r.Publish(r.ctx(), &pb.PublishRequest{Stream: "a.b", Partition: 1})
 	code(t, err, codes.NotFound, "no such partition: 1")
 	_, err = r.Publish(r.ctx(), &pb.PublishRequest{Stream: "plain", Value: []byte("x")})
-	code(t, err, codes.FailedPrecondition, faultForeign.text)
+	code(t, err, codes.FailedPrecondition, faultPattern.text)
 	r.request("STREAM.DELETE.a%2Eb", nil, new(any))
 	if resp := exchange(t, async, &pb.PublishRequest{Stream: "a.b"}); resp.AsyncError == nil || resp.AsyncError.Message != "no such stream: a.b" {
 		t.Errorf("a channel that is gone: %+v", resp)

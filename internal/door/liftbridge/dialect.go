@@ -237,9 +237,13 @@ func nameAck(a *wire.Ack, s *stream.Stream) {
 		a.Stream, a.PartitionSubject = []byte(set.Name), []byte(set.Subject)
 		return
 	}
+	c := s.Config()
 	a.Stream, a.PartitionSubject = []byte(wire.UnescapeName(s.Name())), nil
-	if of := s.Config().Subjects; len(of) > 0 {
-		a.PartitionSubject = []byte(of[0])
+	if c.Member != nil {
+		a.Stream = []byte(c.Member.Family)
+	}
+	if len(c.Subjects) > 0 {
+		a.PartitionSubject = []byte(c.Subjects[0])
 	}
 }
 

@@ -108,7 +108,7 @@ func TestAJetStreamStreamIsReadThroughLiftbridge(t *testing.T) {
 		t.Fatal(m)
 	}
 	_, err := r.Publish(r.ctx(), &pb.PublishRequest{Stream: "js"})
-	code(t, err, codes.FailedPrecondition, faultForeign.text)
+	code(t, err, codes.FailedPrecondition, faultPattern.text)
 	meta, err := r.FetchMetadata(r.ctx(), &pb.FetchMetadataRequest{Streams: []string{"js"}})
 	if err != nil || meta.StreamMetadata[0].Error != pb.StreamMetadata_OK || meta.StreamMetadata[0].Partitions[0].NewestOffset != 0 {
 		t.Fatal(meta, err)

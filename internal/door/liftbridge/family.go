@@ -100,12 +100,14 @@ func (f *family) gone() bool {
 	return slices.ContainsFunc(f.parts, (*stream.Stream).Dropped)
 }
 
-// subjectOf is the subject of a partition.
+// subjectOf is the subject of a partition: of another door's the first that is no pattern,
+// or else the first.
 func (f *family) subjectOf(n int32) string {
-	if c := f.parts[n].Config(); !f.native && len(c.Subjects) > 0 {
-		return c.Subjects[0]
+	all := f.parts[n].Config().Subjects
+	if f.native || len(all) == 0 {
+		return wire.PartitionSubject(f.subject, n)
 	}
-	return wire.PartitionSubject(f.subject, n)
+	return all[max(slices.IndexFunc(all, subject.ValidLiteral), 0)]
 }
 
 // subjectsOf are the subjects of a partition; one that takes none may hold any.
@@ -119,11 +121,20 @@ func (f *family) subjectsOf(n int32) []string {
 	return []string{">"}
 }
 
-// addressable says whether publishing to a family of another door's is publishing on its
-// subject: it has one partition, and what it takes is no pattern at first.
+// addressable says whether publishing to a family of another door's is publishing on a
+// subject of its: it takes some that is no pattern. Its partitions, where it has several,
+// have their subjects together, and a publish says which one it is for.
 func (f *family) addressable() bool {
 	c := f.parts[0].Config()
-	return c.Member == nil && len(c.Subjects) > 0 && subject.ValidLiteral(c.Subjects[0])
+	return (c.Member == nil || c.Member.Dealt) && slices.ContainsFunc(c.Subjects, subject.ValidLiteral)
+}
+
+// unaddressed is what whoever publishes to a family is told that is not addressable.
+func (f *family) unaddressed() *fault {
+	if len(f.parts[0].Config().Subjects) == 0 {
+		return faultNoSubject
+	}
+	return faultPattern
 }
 
 // chosen gives the partitions that a list names, all for none; nil if it names one

@@ -80,13 +80,14 @@ func TestWhatJetStreamRefusesLiftbridgesPublishersAreTold(t *testing.T) {
 	r.jetstream("few", map[string]any{"max_msgs": 1, "discard": "new"})
 	r.jetstream("small", map[string]any{"max_msg_size": 10})
 	r.jetstream("sealed", nil)
-	r.jetstream("parts", map[string]any{"metadata": map[string]string{"weir.partitions": "2"}})
+	r.dealt("parts", 2, map[string]any{"max_msgs": 1, "discard": "new"})
 	var changed struct{ Error any }
 	r.request("STREAM.UPDATE.sealed", map[string]any{"name": "sealed", "subjects": []string{"sealed.in"}, "storage": "file", "sealed": true}, &changed)
 	if changed.Error != nil {
 		t.Fatal(changed.Error)
 	}
 	r.put("few", 0, "x")
+	r.put("parts", 1, "x")
 	for _, c := range []struct {
 		req   *pb.PublishRequest
 		code  codes.Code
@@ -98,7 +99,8 @@ func TestWhatJetStreamRefusesLiftbridgesPublishersAreTold(t *testing.T) {
 		{&pb.PublishRequest{Stream: "few", Value: make([]byte, 1<<20)}, codes.InvalidArgument, pb.PublishAsyncError_BAD_REQUEST, faultLarge.text},
 		{&pb.PublishRequest{Stream: "sealed"}, codes.FailedPrecondition, pb.PublishAsyncError_READONLY, "readonly partition: 0"},
 		{&pb.PublishRequest{Stream: "few", Partition: 1}, codes.NotFound, pb.PublishAsyncError_NOT_FOUND, "no such partition: 1"},
-		{&pb.PublishRequest{Stream: "parts", Partition: 1}, codes.FailedPrecondition, pb.PublishAsyncError_INTERNAL, faultForeign.text},
+		{&pb.PublishRequest{Stream: "parts", Partition: 1}, codes.ResourceExhausted, pb.PublishAsyncError_INTERNAL, faultSpace.text},
+		{&pb.PublishRequest{Stream: "parts", Partition: 2}, codes.NotFound, pb.PublishAsyncError_NOT_FOUND, "no such partition: 2"},
 	} {
 		_, err := r.Publish(r.ctx(), c.req)
 		code(t, err, c.code, c.text)

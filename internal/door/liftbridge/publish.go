@@ -17,33 +17,52 @@ import (
 
 // publish is a message that came over gRPC, as the streams that take it see it.
 type publish struct {
-	msg    wire.Message
-	stream *stream.Stream // the partition that it is for; nil: whoever takes it
-	group  string         // any stream of the queue group may take it for that one
-	plain  bool           // the partition is another door's, whose messages have no envelopes
-	inbox  bool           // the caller named an inbox, which gets the ack, too
-	ticket stream.Ticket
-	taken  bool // some stream that it is for took it
+	msg     wire.Message
+	stream  *stream.Stream // the partition that it is for; nil: whoever takes it in account
+	account string
+	group   string // any stream of the queue group may take it for that one
+	plain   bool   // the partition is another door's, whose messages have no envelopes
+	inbox   bool   // the caller named an inbox, which gets the ack, too
+	ticket  stream.Ticket
+	taken   bool // some stream that it is for took it
 }
 
 // wants says whether a stream's ack is the answer to the publish.
 func (p *publish) wants(s *stream.Stream) bool {
 	switch {
-	case p.stream == nil || p.stream == s:
+	case p.stream == s:
 		return true
+	case p.stream == nil:
+		return s.Account() == p.account // others may import the subject
 	case p.taken || p.group == "":
 		return false
 	}
-	return s.Config().Queue == p.group
+	return s.Config().Queue == p.group && s.Account() == p.stream.Account()
 }
 
-// Waits implements stream.Waiter.
+// Waits implements stream.Publication.
 func (p *publish) Waits(s *stream.Stream) stream.Ticket {
-	if !p.plain || p.stream != s {
+	if p.stream != nil && !p.plain || !p.wants(s) {
 		return nil
 	}
 	p.taken = true
 	return p.ticket
+}
+
+// For implements stream.Publication.
+func (p *publish) For() *stream.Stream {
+	if !p.plain {
+		return nil
+	}
+	return p.stream
+}
+
+// Plain implements stream.Publication.
+func (p *publish) Plain() (header, data []byte, ok bool) {
+	if p.plain {
+		return nil, nil, false // it has no envelope
+	}
+	return wire.AppendHeaderBlock(nil, p.msg.Key, p.msg.Headers), p.msg.Value, true
 }
 
 // encode makes the message of a publish, to its subject. What it points to is in buf, which
@@ -111,7 +130,7 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 	set := setOf(s)
 	if set == nil {
 		if !a.plain && !a.channel {
-			return nil, faultForeign
+			return nil, f.unaddressed()
 		}
 		return a, nil
 	}
@@ -235,7 +254,7 @@ func (d *Door) PublishToSubject(ctx context.Context, req *pb.PublishToSubjectReq
 	if !c.publishes(req.Subject) {
 		return nil, refused(req.Subject, "PublishToSubject")
 	}
-	p := &publish{inbox: req.AckInbox != ""}
+	p := &publish{account: c.Account, inbox: req.AckInbox != ""}
 	if !p.inbox {
 		req.AckInbox = d.inbox()
 	}

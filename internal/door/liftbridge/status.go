@@ -23,16 +23,17 @@ type fault struct {
 func (f *fault) status() error { return status.Error(f.unary, f.text) }
 
 var (
-	faultNoStream = &fault{pb.PublishAsyncError_NOT_FOUND, codes.InvalidArgument, "no stream provided"}
-	faultPolicy   = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "stream with concurrency control must have AckPolicy set"}
-	faultOffset   = &fault{pb.PublishAsyncError_INCORRECT_OFFSET, codes.Unknown, "incorrect expected offset"}
-	faultLarge    = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "message exceeds max replication size"}
-	faultOverload = &fault{pb.PublishAsyncError_INTERNAL, codes.ResourceExhausted, "too much is in flight: publish it later"}
-	faultSpace    = &fault{pb.PublishAsyncError_INTERNAL, codes.ResourceExhausted, "the storage is used up"}
-	faultDead     = &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "the server's storage has failed: it takes nothing until a restart"}
-	faultUntaken  = &fault{pb.PublishAsyncError_INTERNAL, codes.Unavailable, "the partition takes no messages at present"}
-	faultForeign  = &fault{pb.PublishAsyncError_INTERNAL, codes.FailedPrecondition, "the stream is JetStream's, and its partition has no subject of its own: publish to it through NATS"}
-	faultUnknown  = &fault{pb.PublishAsyncError_UNKNOWN, codes.Unknown, "unknown error"}
+	faultNoStream  = &fault{pb.PublishAsyncError_NOT_FOUND, codes.InvalidArgument, "no stream provided"}
+	faultPolicy    = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "stream with concurrency control must have AckPolicy set"}
+	faultOffset    = &fault{pb.PublishAsyncError_INCORRECT_OFFSET, codes.Unknown, "incorrect expected offset"}
+	faultLarge     = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "message exceeds max replication size"}
+	faultOverload  = &fault{pb.PublishAsyncError_INTERNAL, codes.ResourceExhausted, "too much is in flight: publish it later"}
+	faultSpace     = &fault{pb.PublishAsyncError_INTERNAL, codes.ResourceExhausted, "the storage is used up"}
+	faultDead      = &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "the server's storage has failed: it takes nothing until a restart"}
+	faultUntaken   = &fault{pb.PublishAsyncError_INTERNAL, codes.Unavailable, "the partition takes no messages at present"}
+	faultPattern   = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.FailedPrecondition, "the stream is JetStream's and takes patterns, of which no subject is its own: name one with PublishToSubject"}
+	faultNoSubject = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.FailedPrecondition, "the stream is JetStream's and takes nothing that is published, as a mirror does"}
+	faultUnknown   = &fault{pb.PublishAsyncError_UNKNOWN, codes.Unknown, "unknown error"}
 )
 
 func faultUnknownStream(name string) *fault {
