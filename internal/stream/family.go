@@ -81,14 +81,14 @@ func (d *Directory) UpdateFamily(ctx context.Context, members []*Stream, to []Co
 	return errors.Join(errs...)
 }
 
-// takenLocked says whether a stream, or a family, has a name. The directory's lock is
-// held.
+// takenLocked says whether a stream, or a family, has a name, be it one that could not be
+// opened. The directory's lock is held.
 func (d *Directory) takenLocked(account, name string) bool {
-	all := d.accounts[account]
-	if all[name] != nil {
+	all, first := d.accounts[account], PartitionName(name, 0)
+	if all[name] != nil || d.broken[account+" "+name] != nil || d.broken[account+" "+first] != nil {
 		return true
 	}
-	s := all[PartitionName(name, 0)]
+	s := all[first]
 	return s != nil && s.Config().Member != nil
 }
 

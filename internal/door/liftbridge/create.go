@@ -259,7 +259,7 @@ func (d *Door) DeleteStream(ctx context.Context, req *pb.DeleteStreamRequest) (*
 	defer d.naming.hold(c.Account, req.Name)()
 	f := d.find(c.Account, req.Name)
 	if f == nil || f.hidden {
-		return nil, status.Error(codes.NotFound, "stream does not exist")
+		return nil, d.absent(c.Account, req.Name, "stream does not exist")
 	}
 	if !c.alters(f, f.chosen(nil)) {
 		return nil, refused(req.Name, "DeleteStream")

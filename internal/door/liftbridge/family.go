@@ -2,9 +2,7 @@ package liftbridge
 
 import (
 	"cmp"
-	"errors"
 	"slices"
-	"strings"
 
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/subject"
@@ -155,21 +153,6 @@ func (f *family) chosen(list []int32) []int32 {
 		}
 	}
 	return list
-}
-
-// errUnopened says that a stream is there, and could not be opened.
-var errUnopened = errors.New("the stream could not be opened: the server's log says why")
-
-// unopened says whether partitions of a stream that find does not know are there, and
-// could not be opened: it is not to be taken for one that was never made, or deleted.
-func (d *Door) unopened(account, name string) bool {
-	escaped := account + " " + wire.EscapeName(name)
-	for k := range d.dir.Broken() {
-		if k == escaped || strings.HasPrefix(k, escaped+":") {
-			return true
-		}
-	}
-	return false
 }
 
 // count is group.Options.Count. Members of groups keep a stream that could not be opened.

@@ -33,9 +33,9 @@ func (d *Door) gated(c *caller, name string, list []int32, action string) (*fami
 	f := d.find(c.Account, name)
 	if f == nil || f.hidden {
 		if len(list) == 0 {
-			return nil, nil, status.Error(codes.NotFound, "stream not found")
+			return nil, nil, d.absent(c.Account, name, "stream not found")
 		}
-		return nil, nil, status.Error(codes.NotFound, "stream does not exist")
+		return nil, nil, d.absent(c.Account, name, "stream does not exist")
 	}
 	chosen := f.chosen(list)
 	if !c.alters(f, chosen) {

@@ -3,6 +3,8 @@ package liftbridge
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/weirmq/weir/internal/group"
 	"github.com/weirmq/weir/internal/stream"
@@ -32,18 +34,23 @@ func (d *Door) FetchMetadata(ctx context.Context, req *pb.FetchMetadataRequest) 
 		}
 	}
 	resp.Brokers = []*pb.Broker{self}
+	unopened := d.unopenedStreams(c.Account)
 	if len(req.Streams) == 0 {
 		for _, f := range all {
 			resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(c, f))
 		}
+		for _, name := range slices.Sorted(maps.Keys(unopened)) {
+			resp.StreamMetadata = append(resp.StreamMetadata, d.unopenedMetadata(name, unopened[name]))
+		}
 	}
 	for _, name := range req.Streams {
-		f := d.find(c.Account, name)
-		if f == nil || f.hidden {
-			resp.StreamMetadata = append(resp.StreamMetadata, &pb.StreamMetadata{Name: name, Error: pb.StreamMetadata_UNKNOWN_STREAM})
-			continue
+		m := &pb.StreamMetadata{Name: name, Error: pb.StreamMetadata_UNKNOWN_STREAM}
+		if f := d.find(c.Account, name); f != nil && !f.hidden {
+			m = d.streamMetadata(c, f)
+		} else if n := unopened[name]; n > 0 {
+			m = d.unopenedMetadata(name, n)
 		}
-		resp.StreamMetadata = append(resp.StreamMetadata, d.streamMetadata(c, f))
+		resp.StreamMetadata = append(resp.StreamMetadata, m)
 	}
 	for _, id := range req.Groups {
 		m, err := d.groupMetadata(ctx, group.Key{Account: c.Account, ID: id})
@@ -130,7 +137,7 @@ func (d *Door) FetchPartitionMetadata(ctx context.Context, req *pb.FetchPartitio
 	}
 	f := d.find(c.Account, req.Stream)
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
-		return nil, status.Error(codes.NotFound, "partition not found")
+		return nil, d.absent(c.Account, req.Stream, "partition not found")
 	}
 	if !c.sees(f, req.Partition) {
 		return nil, refused(req.Stream, "FetchPartitionMetadata")

@@ -108,7 +108,7 @@ func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n
 		return nil, faultNoStream
 	}
 	if f == nil || f.hidden {
-		return nil, faultUnknownStream(name)
+		return nil, d.unknown(c.Account, name)
 	}
 	if err := d.authorize(c, name, "Publish"); err != nil {
 		return nil, faultDenied(err)

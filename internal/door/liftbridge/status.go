@@ -40,6 +40,10 @@ func faultUnknownStream(name string) *fault {
 	return &fault{pb.PublishAsyncError_NOT_FOUND, codes.NotFound, "no such stream: " + name}
 }
 
+func faultUnopened(name string) *fault {
+	return &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "stream " + name + " could not be opened: the server's log says why"}
+}
+
 func faultPartition(n int32) *fault {
 	return &fault{pb.PublishAsyncError_NOT_FOUND, codes.NotFound, fmt.Sprintf("no such partition: %d", n)}
 }

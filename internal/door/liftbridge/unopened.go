@@ -1,0 +1,91 @@
+package liftbridge
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A stream of which some partition could not be opened is none that find knows. It is not
+// to be taken for one that was never made, or deleted: clients would make it anew, or forget
+// it.
+
+// errUnopened says that a stream is there, and could not be opened.
+var errUnopened = errors.New("the stream could not be opened: the server's log says why")
+
+// unopened says whether partitions of a stream that find does not know are there, and
+// could not be opened.
+func (d *Door) unopened(account, name string) bool {
+	escaped := account + " " + wire.EscapeName(name)
+	for k := range d.dir.Broken() {
+		if k == escaped || strings.HasPrefix(k, escaped+":") {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown is what a publisher to a stream that find does not know is told.
+func (d *Door) unknown(account, name string) *fault {
+	if d.unopened(account, name) {
+		return faultUnopened(name)
+	}
+	return faultUnknownStream(name)
+}
+
+// absent is how a call ends that is about a stream that find does not know: NOT_FOUND with a
+// text, if it is not there.
+func (d *Door) absent(account, name, text string) error {
+	if d.unopened(account, name) {
+		return faultUnopened(name).status()
+	}
+	return status.Error(codes.NotFound, text)
+}
+
+// unopenedStreams gives the streams of an account of which find knows nothing since they
+// could not be opened, with how many partitions they have.
+func (d *Door) unopenedStreams(account string) map[string]int {
+	out := map[string]int{}
+	for k := range d.dir.Broken() {
+		name, ours := strings.CutPrefix(k, account+" ")
+		if !ours {
+			continue
+		}
+		index := 0
+		if i := strings.LastIndexByte(name, ':'); i >= 0 {
+			if n, err := strconv.Atoi(name[i+1:]); err == nil && name == stream.PartitionName(name[:i], n) {
+				name, index = name[:i], n
+			}
+		}
+		name = wire.UnescapeName(name)
+		out[name] = max(out[name], index+1)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	for _, s := range d.dir.List(account) {
+		if m := s.Config().Member; m != nil && out[m.Family] > 0 {
+			out[m.Family] = m.Count // those that could be opened know
+		}
+	}
+	delete(out, groupsStream)
+	return out
+}
+
+// unopenedMetadata describes a stream that could not be opened: where its partitions are, so
+// that clients ask there and are told.
+func (d *Door) unopenedMetadata(name string, partitions int) *pb.StreamMetadata {
+	m := &pb.StreamMetadata{Name: name, Partitions: make(map[int32]*pb.PartitionMetadata, partitions)}
+	for n := range int32(partitions) {
+		p := d.partitionPlace(n)
+		p.HighWatermark, p.NewestOffset = none, none
+		m.Partitions[n] = p
+	}
+	return m
+}

@@ -1,0 +1,151 @@
+package liftbridge
+
+import (
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"github.com/weirmq/weir/internal/stream"
+	"github.com/weirmq/weir/internal/stream/streamtest"
+	"github.com/weirmq/weir/internal/vfs/faultfs"
+	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
+)
+
+// unreadable restarts the node on a disk that fails where some streams lie, by their names
+// as JetStream knows them.
+func (r *rig) unreadable(names ...string) *rig {
+	r.t.Helper()
+	r.end()
+	r.Stop()
+	for _, name := range names {
+		found := false
+		for _, spec := range r.Catalog.Streams() {
+			if spec.Name == name {
+				r.FS.Inject(faultfs.OnName(fmt.Sprintf("data/streams/%d-%d", spec.ID, spec.Incarnation), faultfs.FailFrom(faultfs.Any, 1, fs.ErrPermission)))
+				found = true
+			}
+		}
+		if !found {
+			r.t.Fatal("there is no stream", name)
+		}
+	}
+	r = r.anew()
+	for _, name := range names {
+		if r.Streams.Find("A", name) != nil {
+			r.t.Fatal(name, "is opened")
+		}
+	}
+	return r
+}
+
+// healed restarts the node on a disk that is well.
+func (r *rig) healed() *rig {
+	r.end()
+	r.Stop()
+	r.FS.Heal()
+	return r.anew()
+}
+
+// anew starts a node on the disk of one that was stopped.
+func (r *rig) anew() *rig {
+	n := nodeOptions(&r.o, r.at)
+	n.FS = r.FS
+	return serve(r.t, streamtest.Start(r.t, n), r.o, r.at)
+}
+
+// TestAStreamThatCouldNotBeOpenedIsNotOneThatNeverWas: whoever asks for it is told that it is
+// there and cannot be used, and nobody makes it anew.
+func TestAStreamThatCouldNotBeOpenedIsNotOneThatNeverWas(t *testing.T) {
+	r := newRig(t)
+	r.create("one", 1)
+	r.create("many", 3)
+	r.create("well", 1)
+	r.jetstream("js", nil)
+	for _, name := range []string{"one", "many", "well", "js"} {
+		r.put(name, 0, "x")
+	}
+	r = r.unreadable("one", "many:1", "js")
+	for _, name := range []string{"one", "many", "js"} {
+		text := "stream " + name + " could not be opened: the server's log says why"
+		_, err := r.Publish(r.ctx(), &pb.PublishRequest{Stream: name})
+		code(t, err, codes.Internal, text)
+		if e := one(t, r, &pb.PublishRequest{Stream: name}).AsyncError; e.GetCode() != pb.PublishAsyncError_INTERNAL || e.GetMessage() != text {
+			t.Errorf("%s: %v", name, e)
+		}
+		_, err = r.FetchPartitionMetadata(r.ctx(), &pb.FetchPartitionMetadataRequest{Stream: name})
+		code(t, err, codes.Internal, text)
+		_, err = r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: name})
+		code(t, err, codes.Internal, text)
+		_, err = r.SetStreamReadonly(r.ctx(), &pb.SetStreamReadonlyRequest{Name: name, Partitions: []int32{0}})
+		code(t, err, codes.Internal, text)
+		_, err = r.DeleteStream(r.ctx(), &pb.DeleteStreamRequest{Name: name})
+		code(t, err, codes.Internal, text)
+		for _, partitions := range []int32{1, 3} {
+			_, err = r.CreateStream(r.ctx(), &pb.CreateStreamRequest{Name: name, Subject: "other", Partitions: partitions})
+			code(t, err, codes.AlreadyExists, "stream already exists")
+		}
+	}
+	_, err := r.subscribe(&pb.SubscribeRequest{Stream: "none"})
+	code(t, err, codes.NotFound, "No such partition")
+	r.want("well", 0, "x")
+	r = r.healed()
+	for _, name := range []string{"one", "many", "well", "js"} {
+		r.want(name, 0, "x")
+	}
+}
+
+// TestTheMetadataHasAStreamThatCouldNotBeOpened, so that its clients ask for it and are told.
+func TestTheMetadataHasAStreamThatCouldNotBeOpened(t *testing.T) {
+	r := newRig(t)
+	r.create("one", 1)
+	r.create("many", 3)
+	r.create("all", 2)
+	r = r.unreadable("one", "many:0", "all:0", "all:1")
+	asked := []string{"one", "many", "all", "none"}
+	for _, names := range [][]string{asked, nil} {
+		m, err := r.FetchMetadata(r.ctx(), &pb.FetchMetadataRequest{Streams: names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for _, s := range m.StreamMetadata {
+			got[s.Name] = len(s.Partitions)
+			if want := s.Name == "none"; (s.Error == pb.StreamMetadata_UNKNOWN_STREAM) != want {
+				t.Errorf("%v", s)
+			}
+			for n, p := range s.Partitions {
+				if p.Id != n || p.Leader != m.Brokers[0].Id {
+					t.Errorf("%s: %v", s.Name, p)
+				}
+			}
+		}
+		if got["one"] != 1 || got["many"] != 3 || got["all"] != 2 {
+			t.Errorf("asked for %v: partitions %v", names, got)
+		}
+	}
+}
+
+// TestTheNameOfAStreamThatCouldNotBeOpenedIsTaken, also for a stream that would have it with
+// a number, or without.
+func TestTheNameOfAStreamThatCouldNotBeOpenedIsTaken(t *testing.T) {
+	r := newRig(t)
+	r.create("whole", 1)
+	r.create("parts", 2)
+	r = r.unreadable("whole", "parts:0")
+	for _, name := range []string{"whole", "parts"} {
+		for _, more := range []map[string]any{nil, {"metadata": map[string]string{"weir.partitions": "2"}}} {
+			c := map[string]any{"name": name, "subjects": []string{"y"}}
+			for k, v := range more {
+				c[k] = v
+			}
+			var made struct{ Error *struct{ Err_Code int } }
+			if r.request("STREAM.CREATE."+name, c, &made); made.Error == nil || made.Error.Err_Code != 10058 {
+				t.Errorf("%s %v: %+v", name, more, made.Error)
+			}
+		}
+	}
+	if _, err := r.Streams.CreateFamily(t.Context(), "A", (&newStream{set: settings{Name: "parts", Subject: "z", Partitions: 1}}).configs()); err != stream.ErrExists {
+		t.Error(err)
+	}
+}
