@@ -310,6 +310,9 @@ func (f *Flags) Load() (*Config, error) {
 	for _, set := range f.set {
 		set(c)
 	}
+	if f.Liftbridge == "" && c.Liftbridge.Enabled {
+		c.Warnings = append(c.Warnings, liftUnread()...)
+	}
 	c.Warnings = append(append(c.Warnings, f.warnings...), f.clashes()...)
 	c.settle()
 	if err := c.check(); err != nil {

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// liftbridgeFile reads Liftbridge's own configuration file over c. All that it says
-// is honoured, or named in a warning.
+// liftbridgeFile reads Liftbridge's own configuration file over c, and its variables of the
+// environment over that. All that they say is honoured, or named in a warning.
 func liftbridgeFile(c *Config, path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -25,7 +25,12 @@ func liftbridgeFile(c *Config, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	l := &loader{c: c, file: path}
+	m = flatten("", m, map[string]any{})
+	set, ignored := liftVariables()
+	for key, t := range set {
+		m[key] = t
+	}
+	l := &loader{c: c, file: path, warn: ignored}
 	setLiftbridge(c, value{l: l, v: m, file: path})
 	if len(l.errs) > 0 {
 		return errors.Join(l.errs...)

@@ -91,6 +91,9 @@ func (v value) wrap(key string, x any) value {
 }
 
 func (v value) place() string {
+	if v.line == 0 {
+		return v.file // no file, or all of one
+	}
 	return filepath.Base(v.file) + ":" + strconv.Itoa(v.line)
 }
 
