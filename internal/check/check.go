@@ -182,7 +182,9 @@ func (l *looker) lookIdentity(*seglog.Volume) error {
 		l.damage(Damage{Kind: KindJournal, File: server.JournalDir, Cost: CostServer, Detail: err.Error()})
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
-	case any && d.Detail == "" && id != l.identity:
+	case any && d.Detail != "":
+		d.Cost = CostNothing // the next start takes it from there, too
+	case any && id != l.identity:
 		d.Length, d.Detail = server.IdentitySize, "it is not that of the journal's files"
 	}
 	if any {

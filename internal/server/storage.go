@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path"
 	"sync"
@@ -159,7 +160,8 @@ func (o *storageOptions) lock() (io.Closer, error) {
 
 // recover reads the catalog and replays the journal. The watcher opens streams
 // through the storage meanwhile.
-func (s *storage) recover(w meta.Watcher) error {
+func (s *storage) recover(w meta.Watcher) (err error) {
+	defer func() { err = withRemedy(err) }()
 	s.catalog.Start(metaProposer{s.metaRun}, w)
 	identity, err := s.identity()
 	if err != nil {
@@ -249,26 +251,57 @@ func (s *storage) replay(e journal.Entry) error {
 	return nil
 }
 
-// identity is the number of the data directory, made at its first use: journal
-// files of another one are refused.
+// identity is the number of the data directory, made at its first use: journal files of
+// another one are refused. Where its file is lost, the journal's files tell it: they are all
+// of one directory, or refused.
 func (s *storage) identity() (uint64, error) {
-	name := path.Join(s.o.Dir, "identity")
+	name := path.Join(s.o.Dir, IdentityFile)
 	b, err := vfs.ReadFile(s.disk, name)
-	if err == nil {
-		if len(b) != 8 {
-			return 0, fmt.Errorf("%s has %d bytes, not 8: %w", name, len(b), record.ErrDamaged)
-		}
+	why := "is missing"
+	switch {
+	case err == nil && len(b) == IdentitySize:
 		return binary.LittleEndian.Uint64(b), nil
+	case err == nil:
+		why = fmt.Sprintf("has %d bytes, not %d", len(b), IdentitySize)
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, fmt.Errorf("read the identity: %w", err)
 	}
-	if names, lerr := s.o.FS.List(path.Join(s.o.Dir, "journal")); lerr == nil && len(names) > 0 {
-		return 0, fmt.Errorf("%s is missing but there is a journal: %w", name, err)
+	lost := err == nil
+	id, told, err := journal.AgreedIdentity(s.disk, path.Join(s.o.Dir, JournalDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%s %s, and the journal does not tell it: %w", name, why, err)
 	}
-	b = make([]byte, 8)
+	if names, lerr := s.o.FS.List(path.Join(s.o.Dir, JournalDir)); lerr == nil && len(names) > 0 {
+		lost = true
+	}
+	switch {
+	case told:
+		s.log.Warn("identity of the data directory restored from its journal", "file", name, "error", why)
+	case lost:
+		return 0, fmt.Errorf("%s %s, and no file of the journal tells it: %w", name, why, record.ErrDamaged)
+	default:
+		if id, err = drawIdentity(); err != nil {
+			return 0, err
+		}
+	}
+	if err := writeFile(s.disk, name, binary.LittleEndian.AppendUint64(nil, id)); err != nil {
+		return 0, fmt.Errorf("write the identity: %w", err)
+	}
+	return id, nil
+}
+
+// withRemedy says beside an error of a damaged directory what can be done.
+func withRemedy(err error) error {
+	if errors.Is(err, record.ErrDamaged) || errors.Is(err, journal.ErrForeign) {
+		return fmt.Errorf("%w (weir check tells all that is damaged, weir repair saves what can be)", err)
+	}
+	return err
+}
+
+func drawIdentity() (uint64, error) {
+	b := make([]byte, IdentitySize)
 	if _, err := rand.Read(b); err != nil {
 		return 0, fmt.Errorf("make an identity: %w", err)
-	}
-	if err := writeFile(s.disk, name, b); err != nil {
-		return 0, fmt.Errorf("write the identity: %w", err)
 	}
 	return binary.LittleEndian.Uint64(b), nil
 }
