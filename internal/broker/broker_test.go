@@ -319,6 +319,33 @@ func TestPermissionsAreAskedOncePerSubjectUnlessTheyMayChange(t *testing.T) {
 	}
 }
 
+func TestSendIsPublishForASubjectAndData(t *testing.T) {
+	s := NewSpace("A", nil)
+	var sinks [2]*fakeSink
+	for i := range sinks {
+		sinks[i] = &fakeSink{}
+	}
+	for _, subj := range []string{"no", "yes", "yes.*"} {
+		for i := range sinks {
+			s.Subscribe(sub(fmt.Sprint(subj, i), "", "1", sinks[i]))
+		}
+	}
+	p := NewPublisher(s, PublisherOptions{Echo: true, Permissions: &judge{}})
+	// What was published before has left nothing in what is sent.
+	p.Publish(&Message{Subject: []byte("yes0"), Reply: []byte("r"), Header: []byte("h"), Tail: []byte("t"), To: []byte("yes1"), Stable: true})
+	for _, subj := range []string{"no", "yes", "nobody"} {
+		publish(p, subj+"0", "m")
+		p.Send([]byte(subj+"1"), []byte("m"))
+	}
+	if cur := p.Draft(); cur.Reply != nil || cur.Header != nil || cur.Tail != nil || cur.To != nil || cur.Stable {
+		t.Errorf("sent: %+v", cur)
+	}
+	p.HandOver()
+	if a, b := sinks[0].take(), sinks[1].take(); !slices.Equal(a, []string{"1 yes0 m"}) || !slices.Equal(b, []string{"1 yes0 ", "1 yes1 m"}) {
+		t.Errorf("published %q, sent %q", a, b)
+	}
+}
+
 func TestAFullSinkIsOfferedTheMessageAgainAndTheOthersAreNot(t *testing.T) {
 	s := NewSpace("A", nil)
 	client, stream := &fakeSink{}, &fakeSink{verdict: Full}

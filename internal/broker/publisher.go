@@ -137,6 +137,15 @@ func (p *Publisher) Publish(m *Message) Result {
 	return *p.Deliver(m)
 }
 
+// Send is Publish for a message that is a subject and data and nothing more.
+func (p *Publisher) Send(subject, data []byte) {
+	if p.Route(subject) != Wanted {
+		return
+	}
+	p.cur = Message{Subject: subject, Data: data}
+	p.Deliver(&p.cur)
+}
+
 // Routed says whether there is anything to deliver.
 type Routed uint8
 

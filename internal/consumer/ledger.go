@@ -30,9 +30,7 @@ func newLedger(st *State) ledger {
 	}
 	for i := range st.Pending {
 		p := &st.Pending[i]
-		e := entry{seq: p.Seq, dseq: p.DSeq, time: p.Time, member: p.Member}
-		e.setCount(max(p.Count, 1))
-		l.tab.push(e)
+		l.tab.push(p.Seq, p.DSeq, p.Time, max(p.Count, 1), p.Member)
 	}
 	return l
 }

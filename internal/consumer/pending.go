@@ -64,17 +64,55 @@ type table struct {
 	// i-th wait. Made by whoever uses them; a replica has none.
 	lists  []list
 	queued int
-	// classes gives the list for each member, held what it has; nil where members
-	// are not told apart.
-	classes, held map[uint32]int
+	// holders are the members that have something, and those that may get something; nil
+	// where members are not told apart. recent is the one that was asked for last, which
+	// most often is asked for again.
+	holders map[uint32]*holder
+	recent  *holder
+}
+
+// holder is a member as the table knows it.
+type holder struct {
+	id    uint32
+	class int // its list
+	held  int // how many live entries it has
+}
+
+// holder gives the member of an id. One who is not a member any more is made one whose
+// entries belong in the queue.
+func (t *table) holder(id uint32) *holder {
+	if h := t.recent; h != nil && h.id == id {
+		return h
+	}
+	h := t.holders[id]
+	if h == nil {
+		h = &holder{id: id}
+		t.holders[id] = h
+	}
+	t.recent = h
+	return h
+}
+
+// heldBy is how many live entries a member has. One that was not met since members are
+// told apart (nil) has none.
+func (t *table) heldBy(h *holder) int {
+	if t.holders == nil || h == nil {
+		return 0
+	}
+	return h.held
+}
+
+// tellApart begins to tell members apart. Nobody has anything yet.
+func (t *table) tellApart(members int) {
+	t.holders, t.recent = make(map[uint32]*holder, members), nil
 }
 
 const queue = 0
 
 // class gives the list for the entry's number of deliveries, or for its member.
 func (t *table) class(e *entry) int {
-	if t.classes != nil {
-		return t.classes[e.member]
+	if t.holders != nil {
+		return t.holder(e.member).class
 	}
 	return min(int(e.count()), len(t.lists)-1)
 }
@@ -91,19 +129,22 @@ func (t *table) listOf(e *entry) int {
 }
 
 // push adds an entry, whose sequence is higher than every other's, and gives its
-// index.
-func (t *table) push(e entry) uint32 {
+// index. It is made where it stays: to copy what was just made stalls the processor.
+func (t *table) push(seq, dseq uint64, time int64, count, member uint32) uint32 {
 	if len(t.ents) == cap(t.ents) {
 		t.makeRoom()
 	}
-	e.prev, e.next = none, none
-	t.ents = append(t.ents, e)
+	t.ents = t.ents[:len(t.ents)+1]
+	e := &t.ents[len(t.ents)-1]
+	e.seq, e.dseq, e.time, e.member = seq, dseq, time, member
+	e.prev, e.next, e.mark = none, none, uint32(phaseLoose)
+	e.setCount(count)
 	t.live++
-	if e.count() > 1 {
+	if count > 1 {
 		t.redelivered++
 	}
-	if t.held != nil {
-		t.held[e.member]++
+	if t.holders != nil {
+		t.holder(member).held++
 	}
 	return uint32(len(t.ents) - 1)
 }
@@ -223,8 +264,8 @@ func (t *table) kill(i uint32) bool {
 	}
 	e.setPhase(phaseDead)
 	t.live--
-	if t.held != nil {
-		t.held[e.member]--
+	if t.holders != nil {
+		t.holder(e.member).held--
 	}
 	lowest := int(i) == t.head
 	if t.live == 0 {
@@ -244,9 +285,9 @@ func (t *table) redeliver(i, count uint32, now int64, member uint32) {
 		t.redelivered++
 	}
 	e.setCount(count)
-	if t.held != nil {
-		t.held[e.member]--
-		t.held[member]++
+	if t.holders != nil {
+		t.holder(e.member).held--
+		t.holder(member).held++
 	}
 	e.time, e.member = now, member
 }

@@ -53,7 +53,7 @@ func (h lateHeap) sink(i int) {
 
 // deadline is when the entry's wait ends.
 func (c *Consumer) deadline(e *entry) int64 {
-	if c.tab.classes != nil {
+	if c.tab.holders != nil {
 		return e.time + c.wait[c.tab.class(e)-1]
 	}
 	return e.time + c.wait[min(int(e.count()), len(c.wait))-1]

@@ -116,9 +116,7 @@ func (r *Replica) deliveredRun(x *fact, acked func(uint64)) {
 			acked(seq)
 			continue
 		}
-		e := entry{seq: seq, dseq: dseq, time: x.time, member: x.member}
-		e.setCount(1)
-		r.tab.push(e)
+		r.tab.push(seq, dseq, x.time, 1, x.member)
 	}
 	r.scanned = max(r.scanned, r.delivered.Stream+1)
 }

@@ -40,6 +40,7 @@ type member struct {
 	class   int // of the table's lists
 	present bool
 	suspect bool
+	holder  *holder // in the table, since it was sorted anew; nil: it was not yet
 }
 
 // configure takes the members of a configuration. Who stays stays as it is.
@@ -123,7 +124,7 @@ func (c *Consumer) Members() []MemberInfo {
 	}
 	var out []MemberInfo
 	for _, m := range c.spread.members {
-		n := c.tab.held[m.ID]
+		n := c.tab.heldBy(m.holder)
 		out = append(out, MemberInfo{ID: m.ID, Pending: n, Stalled: n >= m.MaxPending, Present: m.present})
 	}
 	return out
@@ -217,7 +218,7 @@ func (p *spread) choose(c *Consumer, again bool) int {
 		if !m.present {
 			continue
 		}
-		held := c.tab.held[m.ID]
+		held := c.tab.heldBy(m.holder)
 		r := 1 // of those without room the first
 		switch {
 		case held < m.MaxPending && !m.suspect:
@@ -243,10 +244,10 @@ func (p *spread) choose(c *Consumer, again bool) int {
 // the queue where these are not there.
 func (p *spread) rearm(c *Consumer) {
 	c.wait = p.waits()
-	c.tab.classes = make(map[uint32]int, len(p.members))
-	c.tab.held = make(map[uint32]int, len(p.members))
+	c.tab.tellApart(len(p.members))
 	for _, m := range p.members {
-		c.tab.classes[m.ID] = m.class
+		m.holder = c.tab.holder(m.ID)
+		m.holder.class = m.class
 	}
 	c.tab.lists = make([]list, 1+len(c.wait))
 	for i := range c.tab.lists {
@@ -261,7 +262,7 @@ func (p *spread) rearm(c *Consumer) {
 		}
 		e.setPhase(phaseLoose)
 		e.prev, e.next = none, none
-		c.tab.held[e.member]++
+		c.tab.holder(e.member).held++
 		if p.owner(e) == nil {
 			c.tab.link(uint32(i), queue)
 		} else {

@@ -91,6 +91,25 @@ func TestSpreadPrefersWhoHasTheFewestPending(t *testing.T) {
 	}
 }
 
+func TestSpreadGivesAllAgainToMembersThatHaveNothingSinceAReset(t *testing.T) {
+	r := newSpread(t, true, Member{1, 1, time.Second}, Member{2, 1, time.Second})
+	r.put(3)
+	r.want(0, [2]uint64{1, 1}, [2]uint64{2, 2})
+	r.c.Reset(1, r.now)
+	for _, m := range r.c.Members() {
+		if m.Pending != 0 || m.Stalled {
+			t.Errorf("after the reset: %+v", m)
+		}
+	}
+	if got := r.step(0); len(got) != 2 || got[0][0] != 1 || got[1][0] != 2 || got[0][1] == got[1][1] {
+		t.Errorf("delivered %v", got)
+	}
+	r.ack(1)
+	if got := r.step(0); len(got) != 1 || got[0][0] != 3 {
+		t.Errorf("after an acknowledgement: %v", got)
+	}
+}
+
 func TestSpreadWaitsForEachMemberAsLongAsItSays(t *testing.T) {
 	r := newSpread(t, true, Member{1, 1, time.Second}, Member{2, 1, 3 * time.Second})
 	r.put(2)

@@ -167,9 +167,7 @@ func (c *Consumer) deliverNew(d *Delivery, now int64) {
 		c.rec.delivered(factDone, d.Seq, d.DSeq, now, 0)
 		return
 	}
-	e := entry{seq: d.Seq, dseq: d.DSeq, time: now, member: d.Member}
-	e.setCount(1)
-	c.arm(c.tab.push(e))
+	c.arm(c.tab.push(d.Seq, d.DSeq, now, 1, d.Member))
 	c.rec.delivered(factDelivered, d.Seq, d.DSeq, now, d.Member)
 }
 

@@ -65,11 +65,15 @@ func (l *lot) keep(v *record.View) *find {
 	from := len(l.arena)
 	l.arena = append(append(append(append(l.arena, v.Subject...), v.Header...), v.Data...), v.Reply...)
 	l.bytes += size
-	l.finds = append(l.finds, find{
-		seq: v.Seq, time: v.Time, all: l.arena[from:len(l.arena):len(l.arena)],
-		subject: len(v.Subject), header: len(v.Header), reply: len(v.Reply),
-	})
-	return &l.finds[len(l.finds)-1]
+	if len(l.finds) == cap(l.finds) {
+		l.finds = append(l.finds, find{})
+	} else {
+		l.finds = l.finds[:len(l.finds)+1]
+	}
+	f := &l.finds[len(l.finds)-1] // made where it stays: to copy one just made stalls
+	f.seq, f.time, f.all = v.Seq, v.Time, l.arena[from:len(l.arena):len(l.arena)]
+	f.subject, f.header, f.reply = len(v.Subject), len(v.Header), len(v.Reply)
+	return f
 }
 
 // haul is what the step of one consumer has found, in order, for its deliveries. A

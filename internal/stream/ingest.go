@@ -316,7 +316,7 @@ func (b *staged) answer(p *broker.Publisher, buf []byte) []byte {
 			continue
 		}
 		buf = b.appendReply(buf[:0], i)
-		p.Publish(&broker.Message{Subject: reply, Data: buf})
+		p.Send(reply, buf)
 	}
 	b.answerFlows()
 	if len(b.Outcomes)-from <= fewReplies {

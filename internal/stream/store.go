@@ -48,18 +48,22 @@ func (g *Staging) Add(parts *record.Parts, reply, note []byte) broker.Verdict {
 		g.batch.answers, g.batch.late = g.answer, true
 	}
 	b := g.batch
-	kept := *parts
-	kept.Subject = s.mapped(g.subject[:0], parts.Subject)
+	kept := parts
+	if s.mapping.Load() != nil {
+		renamed := *parts
+		renamed.Subject = s.mapped(g.subject[:0], parts.Subject)
+		kept = &renamed
+	}
 	if !kept.Fits() {
 		for len(b.Conds) <= b.Area.Len() {
 			b.Conds = append(b.Conds, partition.Conditions{})
 		}
 		b.Conds[b.Area.Len()].Refuse = partition.TooLarge
-		kept = record.Parts{}
+		kept = &record.Parts{}
 	} else if len(b.Conds) > 0 {
 		b.Conds = append(b.Conds, partition.Conditions{})
 	}
-	b.Area.Append(&kept)
+	b.Area.Append(kept)
 	b.replies = append(b.replies, reply...)
 	b.ends = append(b.ends, uint32(len(b.replies)))
 	b.notes = append(b.notes, note...)

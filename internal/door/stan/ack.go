@@ -43,8 +43,11 @@ func (s *stage) ack(m *broker.Message) {
 		return
 	}
 	b := s.batchFor(mb.group.consumer)
+	if b.seqs == nil {
+		b.seqs = make([]uint64, 0, s.acked) // as many as the last time
+	}
 	if b.seqs = append(b.seqs, a.Sequence); len(b.seqs) == ackedAt {
-		b.hand()
+		s.hand(b)
 	}
 }
 
@@ -64,8 +67,9 @@ func (s *stage) batchFor(c *stream.Consumer) *ackBatch {
 }
 
 // hand gives the consumer what has gathered.
-func (b *ackBatch) hand() {
+func (s *stage) hand(b *ackBatch) {
 	if len(b.seqs) > 0 {
+		s.acked = len(b.seqs)
 		b.consumer.Acked(b.seqs)
 		b.seqs = nil
 	}
@@ -73,7 +77,7 @@ func (b *ackBatch) hand() {
 
 func (s *stage) handAcks() {
 	for i := range s.acks {
-		s.acks[i].hand()
+		s.hand(&s.acks[i])
 	}
 	clear(s.acks)
 	s.acks = s.acks[:0]

@@ -32,13 +32,12 @@ func (o *Outlet) Deliver(p *broker.Publisher, c *stream.Consumer, dl *consumer.D
 		return // it left: what it had goes to others
 	}
 	o.channel = append(o.channel[:0], s.Channel...)
-	o.msg = wire.Msg{Sequence: dl.Seq, Subject: o.channel, Reply: v.Reply, Data: v.Data, Timestamp: v.Time}
-	if dl.Delivered > 1 {
-		o.msg.Redelivered, o.msg.RedeliveryCount = true, uint32(dl.Delivered-1)
-	}
-	o.buf = o.msg.Append(o.buf[:0])
+	m := &o.msg
+	m.Sequence, m.Subject, m.Reply, m.Data, m.Timestamp = dl.Seq, o.channel, v.Reply, v.Data, v.Time
+	m.Redelivered, m.RedeliveryCount = dl.Delivered > 1, uint32(max(dl.Delivered, 1)-1)
+	o.buf = m.Append(o.buf[:0])
 	inbox, o.to = o.door.address(o.to, inbox)
-	p.Publish(&broker.Message{Subject: inbox, Data: o.buf})
+	p.Send(inbox, o.buf)
 	o.door.outMsgs.Add(1)
 	o.door.outBytes.Add(uint64(len(o.buf)))
 }

@@ -3,7 +3,6 @@ package stan
 import (
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/partition"
-	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
@@ -80,10 +79,10 @@ func (s *stage) store(m *broker.Message, p *wire.PubMsg) broker.Verdict {
 // another one has to be found.
 func (s *stage) append(ch *channel, m *broker.Message, p *wire.PubMsg) (v broker.Verdict, again bool) {
 	st := s.stagingFor(ch)
-	parts := record.Parts{Subject: ch.as, Data: p.Data, Reply: p.Reply}
+	s.parts.Subject, s.parts.Data, s.parts.Reply = ch.as, p.Data, p.Reply
 	var reply []byte
 	reply, s.to = s.door.address(s.to, m.Reply)
-	v = st.Add(&parts, reply, p.GUID)
+	v = st.Add(&s.parts, reply, p.GUID)
 	if v == broker.Gone {
 		delete(s.stagings, ch)
 		s.staging = nil

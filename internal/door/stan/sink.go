@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/stan"
 )
@@ -81,8 +82,10 @@ func (d *Door) OpenStage(*broker.Publisher) broker.Stage {
 // stage is what one publisher sends to the door.
 type stage struct {
 	door *Door
-	msg  wire.PubMsg
-	to   []byte // scratch
+	// Scratch.
+	msg   wire.PubMsg
+	parts record.Parts // no other fields than publishing sets
+	to    []byte
 
 	// What the last message was of: the next one usually is, too.
 	client  *client
@@ -93,6 +96,7 @@ type stage struct {
 	staging  *staging // the one that was used last
 	touched  []*staging
 	acks     []ackBatch
+	acked    int // how many were handed over last for one consumer
 	answers  []answer
 
 	taken, takenBytes uint64 // that the door's counters do not have yet

@@ -1,5 +1,7 @@
 package stan
 
+import "encoding/binary"
+
 // PubMsg is what a client publishes. Its bytes are borrowed.
 type PubMsg struct {
 	ClientID []byte
@@ -162,6 +164,14 @@ func (m *Ack) Append(dst []byte) []byte {
 
 // Decode reads an acknowledgement.
 func (m *Ack) Decode(b []byte) error {
+	if m.usual(b) {
+		return nil
+	}
+	return m.fields(b)
+}
+
+// fields reads whatever fields there are.
+func (m *Ack) fields(b []byte) error {
 	*m = Ack{}
 	return decode(b, bits(1, 2), func(f field) bool {
 		switch f.num {
@@ -172,6 +182,24 @@ func (m *Ack) Decode(b []byte) error {
 		}
 		return false
 	})
+}
+
+// usual reads what every client sends: a channel's name of less than 128 bytes and a
+// number behind it, once each. It says whether b is that.
+func (m *Ack) usual(b []byte) bool {
+	if len(b) < 2 || b[0] != 1<<3|wireBytes || b[1] >= 0x80 {
+		return false
+	}
+	at := 2 + int(b[1])
+	if len(b) < at+2 || b[at] != 2<<3|wireVarint {
+		return false
+	}
+	seq, n := binary.Uvarint(b[at+1:])
+	if at+1+n != len(b) {
+		return false
+	}
+	m.Subject, m.Sequence = b[2:at:at], seq
+	return true
 }
 
 // ParseControl says whether b is one of the messages that servers of a partitioned

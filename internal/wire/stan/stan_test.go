@@ -3,6 +3,7 @@ package stan
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"reflect"
@@ -178,6 +179,40 @@ func TestAShortFieldIsReadAsAnyOther(t *testing.T) {
 	var f field
 	if short(nil, &f) != 0 || short([]byte{10}, &f) != 0 || short([]byte{10, 1, 'x'}, &f) != 3 {
 		t.Error("which fields are short")
+	}
+}
+
+// TestTheUsualAcknowledgementIsReadAsAnyOther reads in both ways what is one byte away from
+// what clients send, and what ends before.
+func TestTheUsualAcknowledgementIsReadAsAnyOther(t *testing.T) {
+	usual := 0
+	try := func(b []byte) {
+		var quick, slow Ack
+		if !quick.usual(b) {
+			return
+		}
+		usual++
+		if err := slow.fields(b); err != nil || !reflect.DeepEqual(quick, slow) || cap(quick.Subject) != cap(slow.Subject) {
+			t.Fatalf("%x: %+v, not %+v, %v", b, quick, slow, err)
+		}
+	}
+	for _, seq := range []uint64{0, 1, 127, 128, 1 << 40, 1<<64 - 1} {
+		for _, name := range []string{"", "f", "foo", strings.Repeat("l", 127), strings.Repeat("l", 128)} {
+			whole := append(appendBytes(nil, 1, []byte(name)), binary.AppendUvarint([]byte{16}, seq)...)
+			for i := range whole {
+				try(whole[:i])
+				for by := range 256 {
+					b := bytes.Clone(whole)
+					b[i] = byte(by)
+					try(b)
+				}
+			}
+			try(append(bytes.Clone(whole), 0x7a, 1, 'x'))
+		}
+	}
+	var a Ack
+	if !a.usual((&Ack{Subject: []byte("foo"), Sequence: 300}).Append(nil)) || string(a.Subject) != "foo" || a.Sequence != 300 || usual < 1000 {
+		t.Errorf("%+v, %d were usual", a, usual)
 	}
 }
 
