@@ -11,7 +11,7 @@ const module = "github.com/weirmq/weir"
 var steps = [][]string{
 	{"subject", "record", "seqset", "timewheel", "metrics", "chunk", "vfs", "atrest", "poller", "redial", "wire/"},
 	{"routing", "outbox", "partition", "consumer", "backup", "seglog", "seglog/subjects", "memlog", "journal", "multiraft"},
-	{"account", "meta"},
+	{"account", "meta", "link"},
 	{"auth", "broker"},
 	{"stream", "group"},
 	{"door/", "listen", "peer", "leaf"},

@@ -91,3 +91,21 @@ func Above(size, limit int) int { return min(size*step, limit) }
 
 // Below gives the size of the next class under size, at least floor.
 func Below(size, floor int) int { return max(size/step, floor) }
+
+// Wrap gives a chunk of memory that is the caller's to give away: no pool takes it.
+func Wrap(b []byte) *Chunk {
+	c := fresh(b, unpooled)
+	c.B = b
+	return c
+}
+
+// Hold gives the chunk that b lies in, owned once: c, whose owner has appended to it to
+// get b, or one of its own if b has grown out of c, which is freed then.
+func Hold(c *Chunk, b []byte) *Chunk {
+	if len(b) == 0 || &b[0] == &c.whole[0] {
+		c.B = b
+		return c
+	}
+	c.Free()
+	return Wrap(b)
+}

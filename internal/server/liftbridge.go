@@ -130,7 +130,8 @@ func liftDialect(c *Config) liftdoor.Dialect {
 // are not served: NATS clients have consumer groups, too.
 func (r *rooms) buildLiftbridge(c *Config) error {
 	o := c.Liftbridge.Door
-	o.ID, o.Account, o.Space, o.Auth, o.Log = c.Liftbridge.ServerID, c.Liftbridge.Account, r.space, &liftKeeper{rooms: r}, r.log
+	o.ID, o.Account, o.Space, o.Auth = c.Liftbridge.ServerID, c.Liftbridge.Account, r.space, &liftKeeper{rooms: r}
+	o.Poller, o.Log = r.poller, r.log
 	if o.ID == "" {
 		n, err := r.storage.identity()
 		if err != nil {

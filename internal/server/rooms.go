@@ -84,6 +84,10 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.poller, err = poller.Open(pollers(), func() poller.Round { return new(broker.Round) })
+	if err != nil && !errors.Is(err, poller.ErrUnsupported) {
+		return nil, errors.Join(err, r.close(context.Background()))
+	}
 	if c.stores() {
 		if err := r.buildStreams(disk, c); err != nil {
 			return nil, errors.Join(err, r.close(context.Background()))
@@ -217,10 +221,6 @@ func (r *rooms) buildNATS(c *Config) error {
 	xpub, err := xkey.PublicKey()
 	if err != nil {
 		return fmt.Errorf("make a curve key: %w", err)
-	}
-	r.poller, err = poller.Open(pollers(), func() poller.Round { return new(broker.Round) })
-	if err != nil && !errors.Is(err, poller.ErrUnsupported) {
-		return err
 	}
 	r.nats = natsdoor.New(natsdoor.Options{
 		Info: wire.Info{

@@ -82,6 +82,20 @@ type Ticket interface {
 	Lose()
 }
 
+// Owned is a Ticket of somebody who waits for many.
+type Owned interface {
+	Ticket
+	// Owner is who that is, for the life of the ticket.
+	Owner() Owner
+}
+
+// Owner waits for many tickets.
+type Owner interface {
+	// Told is called behind calls of its tickets' methods, when there is no more to tell for
+	// the moment. It must not block.
+	Told()
+}
+
 // Publication is a Note of a message that another door published, as it is to streams
 // whose messages no Capturer takes. It is asked on the publisher's goroutine.
 type Publication interface {
@@ -124,10 +138,29 @@ func (b *staged) wait(t Ticket) {
 
 // settle tells those who wait the outcomes.
 func (b *staged) settle() {
+	b.tell(func(i int, t Ticket) { t.Settle(b.stream, b.Outcomes[i], b.Time) })
+}
+
+// tell calls f for each ticket, and tells owners when f was called for all of theirs, or
+// for one of somebody else.
+func (b *staged) tell(f func(i int, t Ticket)) {
+	var owner Owner
 	for i, t := range b.tickets {
-		if t != nil {
-			t.Settle(b.stream, b.Outcomes[i], b.Time)
+		if t == nil {
+			continue
 		}
+		var next Owner
+		if o, ok := t.(Owned); ok {
+			next = o.Owner()
+		}
+		if owner != nil && owner != next {
+			owner.Told()
+		}
+		f(i, t)
+		owner = next
+	}
+	if owner != nil {
+		owner.Told()
 	}
 }
 
@@ -212,9 +245,5 @@ func (b *staged) answerCaptured(p *broker.Publisher, buf []byte) []byte {
 
 // lose tells those who wait that the batch's outcome is not known.
 func (b *staged) lose() {
-	for _, t := range b.tickets {
-		if t != nil {
-			t.Lose()
-		}
-	}
+	b.tell(func(_ int, t Ticket) { t.Lose() })
 }

@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 )
 
@@ -456,21 +455,6 @@ func TestASubscriberOfBatchesThatReadsNothingHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// given is a call in which a client sends these messages.
-type given struct {
-	grpc.ServerStream
-	messages [][]byte
-}
-
-func (g *given) RecvMsg(m any) error {
-	if len(g.messages) == 0 {
-		return io.EOF
-	}
-	m.(*received).Buffer = mem.SliceBuffer(g.messages[0])
-	g.messages = g.messages[1:]
-	return nil
-}
-
 func TestABatchWeighsWhatItHoldsUntilItsLastMessageIsAnswered(t *testing.T) {
 	two := batchOf(&pb.PublishRequest{Stream: "s", Value: []byte("x")}, &pb.PublishRequest{Stream: "s"}).FinishedBytes()
 	padded := append(slices.Clone(two), make([]byte, 3<<20)...)
@@ -489,14 +473,14 @@ func TestABatchWeighsWhatItHoldsUntilItsLastMessageIsAnswered(t *testing.T) {
 	b.Finish(weirfb.PublishBatchEnd(b))
 	none := batchOf().FinishedBytes()
 
-	call := &publishing{ServerStream: &given{messages: [][]byte{two, padded, b.FinishedBytes(), none}}, budget: 64 << 20}
+	call, messages := &publishing{budget: 64 << 20}, [][]byte{two, padded, b.FinishedBytes(), none}
 	for i, want := range []int64{
 		int64(len(two)) + 2*requestWeight,
 		int64(len(padded)) + 2*requestWeight,
 		asyncBytes,
 		0,
 	} {
-		list, weight, err := call.receive()
+		list, weight, err := call.decode(messages[i], nil)
 		if err != nil || weight != want {
 			t.Fatalf("batch %d weighs %d, not %d: %v", i, weight, want, err)
 		}

@@ -3,32 +3,33 @@ package liftbridge
 import (
 	"fmt"
 
+	"github.com/weirmq/weir/internal/chunk"
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/fb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 )
 
 // publishing carries the messages of a call in batches, and its answers.
 type publishing struct {
-	grpc.ServerStream
+	call   *rpc.Call
 	budget int // what a batch may say, bytes
 
-	// Only the goroutine that receives.
+	// Only the goroutine that reads.
 	count uint64 // messages so far
 	name  string // of the last message's stream
 
-	// Only the goroutine that sends.
-	out fb.AnswerBatch
+	// Only who answers.
+	batch fb.AnswerBatch
+	out   rpc.Out
 }
 
 // publishBatch is what came in one gRPC message, to which its messages point until all
 // of them are answered. So long it weighs what it weighed at first, however few are
 // left.
 type publishBatch struct {
-	buf    mem.Buffer
+	in     *chunk.Chunk
 	weight int64
-	left   int // not answered yet; only the goroutine that sends, once it is published
+	left   int // not answered yet; only who answers, once it is published
 }
 
 // release lets go of one message. It returns what is not held any more.
@@ -39,45 +40,57 @@ func (b *publishBatch) release() (weight int64) {
 	if b.left--; b.left > 0 {
 		return 0
 	}
-	b.buf.Free()
+	b.in.Free()
 	return b.weight
 }
 
-// receive implements carrier. All of a batch is read before any of it is published. A
+// decode implements carrier. All of a batch is read before any of it is published. A
 // batch weighs its length, or what it says if that is more.
-func (c *publishing) receive() ([]asyncPublish, int64, error) {
-	var in received
-	if err := c.RecvMsg(&in); err != nil {
-		return nil, 0, err
+func (c *publishing) decode(in []byte, at *chunk.Chunk) ([]*asyncPublish, int64, error) {
+	if at == nil { // it lies in the reader's buffer, and is needed longer
+		at = chunk.Get(len(in))
+		at.B = append(at.B, in...)
+		in = at.B
 	}
-	p, err := fb.DecodePublish(in.ReadOnlyData(), c.budget)
+	list, weight, err := c.decodeBatch(in, at)
+	if len(list) == 0 {
+		at.Free()
+	}
+	return list, weight, err
+}
+
+func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]*asyncPublish, int64, error) {
+	p, err := fb.DecodePublish(in, c.budget)
 	if err != nil {
 		return nil, 0, malformed(err)
 	}
 	if p.Len() == 0 {
-		in.Free()
 		return nil, 0, nil
 	}
-	b := &publishBatch{buf: in.Buffer, left: p.Len()}
-	list := make([]asyncPublish, p.Len())
+	b := &publishBatch{in: at, left: p.Len()}
+	all, list := make([]asyncPublish, p.Len()), make([]*asyncPublish, p.Len())
 	says := 0
 	var m fb.NewMessage
-	for i := range list {
+	for i := range all {
 		if err := p.DecodeNext(&m); err != nil {
 			return nil, 0, malformed(fmt.Errorf("message %d: %w", i, err))
 		}
 		if string(m.Stream) != c.name {
 			c.name = string(m.Stream)
 		}
-		to := &list[i]
+		to := &all[i]
 		to.batch, to.ordinal = b, c.count
 		to.name, to.number, to.msg = c.name, m.Partition, m.Message
+		list[i] = to
 		says += m.Size
 		c.count++
 	}
-	b.weight = weigh(len(list), max(says, in.Len()))
+	b.weight = weigh(len(list), max(says, len(in)))
 	return list, b.weight, nil
 }
+
+// pause implements carrier.
+func (c *publishing) pause() {}
 
 // mostAnswers bounds the answers in one gRPC message, so that it stays below what
 // clients take: their texts are bounded by the messages that they are for.
@@ -87,20 +100,24 @@ const (
 )
 
 // answer implements carrier.
-func (c *publishing) answer(list []*asyncPublish) (int, error) {
-	piece := batchPieces.Get(0)
-	c.out.Reset(*piece)
+func (c *publishing) answer(list []*asyncPublish) int {
+	piece := batchPieces.get()
+	c.batch.Reset(*piece)
 	n := 0
-	for n < len(list) && c.out.Len() < mostAnswers && c.out.Size() < mostAnswerBytes {
+	for n < len(list) && c.batch.Len() < mostAnswers && c.batch.Size() < mostAnswerBytes {
 		c.add(list[n])
 		n++
 	}
-	if c.out.Len() == 0 {
-		batchPieces.Put(piece)
-		return n, nil
+	if c.batch.Len() == 0 {
+		batchPieces.put(piece, *piece)
+		return n
 	}
-	head, body := c.out.Finish(make([]byte, 0, fb.HeadSize(c.out.Len(), "")))
-	return n, c.SendMsg(mem.BufferSlice{mem.SliceBuffer(head), batchPieces.pooled(piece, body)})
+	b := c.out.Begin(fb.HeadSize(c.batch.Len(), "") + c.batch.Size())
+	head, body := c.batch.Finish(b[len(b):])
+	c.out.End(append(append(b, head...), body...))
+	batchPieces.put(piece, body)
+	c.call.Post(&c.out)
+	return n
 }
 
 // add answers a message, if anybody is told.
@@ -119,5 +136,5 @@ func (c *publishing) add(p *asyncPublish) {
 		a.Offset, a.ReceptionTime, a.CommitTime, a.Policy = ack.Offset, ack.ReceptionTime, ack.CommitTime, int8(ack.AckPolicy)
 		a.Stream, a.Subject = p.name, p.subject
 	}
-	c.out.Add(&a)
+	c.batch.Add(&a)
 }

@@ -1,6 +1,7 @@
 package liftbridge
 
 import (
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/wire/liftbridge/fb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,24 +21,28 @@ var batchService = grpc.ServiceDesc{
 	Metadata: "weir.fbs",
 }
 
-func handlePublishBatches(door any, call grpc.ServerStream) error {
-	d := door.(*Door)
-	return d.publishSession(&publishing{ServerStream: call, budget: d.receiveLimit()})
+func handlePublishBatches(door any, s grpc.ServerStream) error {
+	d, call := door.(*Door), rpc.FromContext(s.Context())
+	return d.publishSession(s.Context(), call, &publishing{call: call, budget: d.receiveLimit()})
 }
 
-func handleSubscribeBatches(door any, call grpc.ServerStream) error {
-	var in received
-	if err := call.RecvMsg(&in); err != nil {
+func handleSubscribeBatches(door any, s grpc.ServerStream) error {
+	d, call := door.(*Door), rpc.FromContext(s.Context())
+	var r fb.SubscribeRequest
+	err := call.Receive(func(b []byte) (err error) {
+		r, err = fb.DecodeSubscribe(b)
 		return err
-	}
-	r, err := fb.DecodeSubscribe(in.ReadOnlyData())
-	in.Free()
+	})
 	if err != nil {
 		return malformed(err)
 	}
-	d := door.(*Door)
-	return d.subscribe(subscription(&r), &batches{ServerStream: call, limits: limitsOf(&r)})
+	return d.subscribe(subscription(&r), &batches{ctx: s.Context(), call: call, limits: limitsOf(&r)})
 }
 
-// malformed is how a call ends whose message is none.
-func malformed(err error) error { return status.Error(codes.InvalidArgument, err.Error()) }
+// malformed is how a call ends whose message is none, if it has no status yet.
+func malformed(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return status.Error(codes.InvalidArgument, err.Error())
+}

@@ -1,12 +1,12 @@
 package liftbridge
 
 import (
+	"context"
 	"sync"
 
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/wire/liftbridge/fb"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 )
 
 // Bounds of a batch that a subscriber is sent, and what it gets who says nothing.
@@ -46,7 +46,8 @@ func subscription(r *fb.SubscribeRequest) *pb.SubscribeRequest {
 // batches delivers the messages of a call in batches: what there is, and as much as
 // the client takes at once.
 type batches struct {
-	grpc.ServerStream
+	ctx  context.Context
+	call *rpc.Call
 	limits
 	stream string
 	number int32
@@ -54,7 +55,11 @@ type batches struct {
 	// subscription holds no memory. It lies in piece.
 	out   *fb.MessageBatch
 	piece *[]byte
+	send  rpc.Out
 }
+
+// Context implements delivery.
+func (b *batches) Context() context.Context { return b.ctx }
 
 // writers are batches that nobody writes.
 var writers = sync.Pool{New: func() any { return new(fb.MessageBatch) }}
@@ -67,7 +72,7 @@ func (b *batches) begin(f *family, n int32) error {
 }
 
 func (b *batches) open() {
-	b.out, b.piece = writers.Get().(*fb.MessageBatch), batchPieces.Get(0)
+	b.out, b.piece = writers.Get().(*fb.MessageBatch), batchPieces.get()
 	b.out.Reset(*b.piece)
 }
 
@@ -90,9 +95,11 @@ func (b *batches) flush() error {
 	if b.out == nil {
 		return nil
 	}
-	head, body := b.out.Finish(make([]byte, 0, fb.HeadSize(b.out.Len(), b.stream)), b.stream, b.number)
-	out := mem.BufferSlice{mem.SliceBuffer(head), batchPieces.pooled(b.piece, body)}
+	to := b.send.Begin(fb.HeadSize(b.out.Len(), b.stream) + b.out.Size())
+	head, body := b.out.Finish(to[len(to):], b.stream, b.number)
+	b.send.End(append(append(to, head...), body...))
+	batchPieces.put(b.piece, body)
 	writers.Put(b.out)
 	b.out, b.piece = nil, nil
-	return b.SendMsg(out)
+	return b.call.Send(&b.send)
 }

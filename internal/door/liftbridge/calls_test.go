@@ -204,6 +204,8 @@ func TestOneOfManyWhoCreateAStreamAtOnceSucceeds(t *testing.T) {
 			code(t, err, codes.AlreadyExists, "stream already exists")
 		}
 	}
+	r.door.naming.mu.Lock()
+	defer r.door.naming.mu.Unlock()
 	if won != 1 || len(r.door.naming.names) != 0 {
 		t.Fatal(won, len(r.door.naming.names))
 	}

@@ -11,15 +11,14 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/group"
+	"github.com/weirmq/weir/internal/poller"
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 )
 
@@ -39,6 +38,8 @@ type Options struct {
 	// Policy says what a caller with a certificate may do, until UpdateRules; nil:
 	// everything.
 	Policy Policy
+	// Poller reads plain connections; nil: each has a goroutine.
+	Poller *poller.Poller
 	// TLS is how connections are encrypted; nil: they are not.
 	TLS *tls.Config
 	// Defaults are of streams that say nothing themselves.
@@ -82,7 +83,7 @@ type Door struct {
 	// Set at construction.
 	o      Options
 	log    *slog.Logger
-	server *grpc.Server
+	server *rpc.Server
 	health *health.Server
 	groups *group.Host
 	dir    *stream.Directory // set by Start
@@ -115,34 +116,13 @@ const (
 	receiveExtra = 64 << 10
 )
 
-// What gRPC takes of a client before it is read, bytes. gRPC would measure the link for
-// these otherwise, with a ping for each message that comes alone.
-const (
-	streamWindow = 4 << 20
-	connWindow   = 8 << 20
-)
-
-// streamWorkers is how many goroutines serve one call after the other; more calls at a
-// time have one each.
-const streamWorkers = 64
-
 // New returns a door. Start gives it the streams.
 func New(o Options) *Door {
 	d := &Door{o: o, log: o.Log, stopping: make(chan struct{}), opened: time.Now()}
 	d.rules.Store(&rules{policy: o.Policy, changed: make(chan struct{})})
-	opts := []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
-		grpc.MaxRecvMsgSize(d.receiveLimit()),
-		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
-		grpc.NumStreamWorkers(streamWorkers),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(d.admitUnary), grpc.ChainStreamInterceptor(d.admitStream),
-	}
-	if o.TLS != nil {
-		opts = append(opts, grpc.Creds(credentials.NewTLS(o.TLS)))
-	}
-	d.server = grpc.NewServer(opts...)
+	d.server = rpc.New(rpc.Options{
+		Poller: o.Poller, TLS: o.TLS, MaxReceive: d.receiveLimit(), Unary: d.admitUnary, Stream: d.admitStream, Log: o.Log,
+	})
 	d.health = health.NewServer()
 	d.setHealth(grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 	pb.RegisterAPIServer(d.server, d)
@@ -205,10 +185,7 @@ func (d *Door) Serve(ln net.Listener) error {
 	g.Go(func() error { return d.pauseIdle(ctx) })
 	g.Go(func() error {
 		defer cancel()
-		if err := d.server.Serve(ln); !errors.Is(err, grpc.ErrServerStopped) {
-			return err
-		}
-		return nil // Shutdown came first
+		return d.server.Serve(ln)
 	})
 	g.Go(func() error {
 		<-ctx.Done()

@@ -9,65 +9,68 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/chunk"
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
-	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 )
 
 const (
-	// asyncBytes bounds what one call has in flight, requests and answers, and
-	// requestWeight is what each of them counts beside its length. A request that is
-	// larger than all of that goes alone.
+	// asyncBytes bounds what one call has in flight before its client may send no more, and
+	// requestWeight is what each message counts beside its length.
 	asyncBytes    = 32 << 20
 	requestWeight = 512
-	// asyncAhead is how many requests are received ahead of publishing them.
-	asyncAhead = 1024
 	// asyncGrace is how long acks are waited for when the client publishes no more.
 	asyncGrace = 5 * time.Second
 )
 
 // carrier is how the messages of a session come, and their fates go.
 type carrier interface {
-	Context() context.Context
-	// receive returns what the client sent together: stream, partition and what is
-	// published, and what it weighs, at most asyncBytes. It returns io.EOF when the
-	// client sends no more.
-	receive() (list []asyncPublish, weight int64, err error)
+	// decode gives what the client sent together: stream, partition and what is published,
+	// and what it weighs, at most asyncBytes. b lies in c, which the carrier lets go of, or,
+	// where c is nil, is valid until all of it is published. It is the reader's.
+	decode(b []byte, c *chunk.Chunk) (list []*asyncPublish, weight int64, err error)
+	// pause is told when all that had arrived was published. It is the reader's.
+	pause()
 	// answer tells the client of the first of some messages, at least one, and returns
 	// of how many.
-	answer(list []*asyncPublish) (int, error)
+	answer(list []*asyncPublish) int
 }
 
-// session is one call that publishes without waiting.
+// session is one call that publishes without waiting. Its messages are published by the
+// goroutine that reads the client's connection, and answered by those that tell of their
+// fates.
 type session struct {
 	// Set at construction.
-	door     *Door
-	account  string
-	judged   atomic.Pointer[judged]
-	call     carrier
-	requests chan []asyncPublish
-	inFlight *semaphore.Weighted
-	inbox    []byte
-	wake     chan struct{} // answers has something, or left fell
+	door    *Door
+	account string
+	judged  atomic.Pointer[judged]
+	call    *rpc.Call
+	carrier carrier
+	inbox   []byte
+	wake    chan struct{} // one token: failed, ended or left has changed
 
-	// publishing is held while some messages are published: by the goroutine that
-	// publishes, or the one that receives if what it has is all that is not answered.
-	publishing sync.Mutex
-	// Guarded by publishing.
+	// Only the reader.
 	publisher *broker.Publisher
+	joined    bool // the publisher knows the round
 	families  map[string]*family
 	buf       []byte
 	subject   []byte
+	deaf      bool // it has failed
 
-	mu      sync.Mutex
-	answers []*asyncPublish // guarded by mu
-	left    int             // requests not answered yet; guarded by mu
+	weight atomic.Int64 // of what is not answered
+
+	mu        sync.Mutex
+	answers   []*asyncPublish // guarded by mu
+	spare     []*asyncPublish // guarded by mu: room for answers
+	answering bool            // guarded by mu: somebody does
+	left      int             // guarded by mu: messages that are not answered
+	ended     bool            // guarded by mu: the client sends no more
+	failed    error           // guarded by mu: what the call ends with
 }
 
 // asyncPublish is one message of a call, and in the end its fate.
@@ -80,18 +83,19 @@ type asyncPublish struct {
 	out     outcome
 	refusal *fault
 
-	// Of a message that came alone: what it weighs, and what it points into until it is
-	// published; nil: nothing.
+	// Of a message that came alone: what it weighs, and what it lies in until it is
+	// published; nil: in the reader's buffer.
 	weight int64
-	in     mem.Buffer
+	in     *chunk.Chunk
 	// Of messages that came in a batch: it, and which message of the call this is.
 	batch   *publishBatch
 	ordinal uint64
 }
 
 // PublishAsync implements pb.APIServer.
-func (d *Door) PublishAsync(call grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]) error {
-	return d.publishSession(&singly{ServerStream: call, out: outgoingOf(call)})
+func (d *Door) PublishAsync(s grpc.BidiStreamingServer[pb.PublishRequest, pb.PublishResponse]) error {
+	call := rpc.FromContext(s.Context())
+	return d.publishSession(s.Context(), call, &singly{call: call})
 }
 
 // weigh is what so many messages of a length count together.
@@ -100,39 +104,57 @@ func weigh(messages, bytes int) int64 {
 }
 
 // publishSession publishes what comes until the client sends no more and is answered.
-func (d *Door) publishSession(call carrier) error {
-	c := callerOf(call.Context())
+func (d *Door) publishSession(ctx context.Context, call *rpc.Call, carrier carrier) error {
+	c := callerOf(ctx)
 	a := &session{
-		door: d, account: c.Account, call: call, requests: make(chan []asyncPublish, asyncAhead),
-		inFlight: semaphore.NewWeighted(asyncBytes), inbox: []byte(d.inbox()), wake: make(chan struct{}, 1),
+		door: d, account: c.Account, call: call, carrier: carrier, inbox: []byte(d.inbox()), wake: make(chan struct{}, 1),
 		publisher: broker.NewPublisher(d.space(c.Account), broker.PublisherOptions{Echo: true, CacheBytes: 1 << 20}),
 		families:  map[string]*family{},
 	}
 	a.judged.Store(&judged{rules: c.rules, caller: c})
-	ctx, cancel := context.WithCancel(call.Context())
-	defer cancel()
-	stop := context.AfterFunc(ctx, a.poke)
-	defer stop()
-	g, ctx := errgroup.WithContext(ctx)
-	received := make(chan error, 1)
-	g.Go(func() error {
-		defer close(a.requests)
-		err := a.receive(ctx)
-		received <- err
-		return err
-	})
-	g.Go(func() error {
-		a.publishAll(ctx)
-		return nil
-	})
-	err := a.send(ctx, received)
-	cancel()
-	// What receives ends when this has returned.
-	d.calls.Go(func() { _ = g.Wait() })
-	return err
+	call.Serve(a)
+	var grace <-chan time.Time
+	for {
+		in := d.rules.Load()
+		if _, err := a.who(); err != nil {
+			return err
+		}
+		a.mu.Lock()
+		err, ended, left := a.failed, a.ended, a.left
+		a.mu.Unlock()
+		switch {
+		case err != nil:
+			return err
+		case ended && left == 0:
+			return nil
+		case ended && grace == nil:
+			grace = time.After(asyncGrace)
+		}
+		select {
+		case <-a.wake:
+		case <-in.changed:
+		case <-grace:
+			return nil
+		case <-ctx.Done():
+			return endedBy(ctx, a)
+		case <-d.stopping:
+			return status.Error(codes.Unavailable, "the server stops")
+		}
+	}
 }
 
-// poke has send look.
+// endedBy is how a call ends whose context has: as what the client sent says, if that has
+// ended it.
+func endedBy(ctx context.Context, a *session) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failed != nil {
+		return a.failed
+	}
+	return ended(ctx)
+}
+
+// poke has the handler look.
 func (a *session) poke() {
 	select {
 	case a.wake <- struct{}{}:
@@ -140,78 +162,86 @@ func (a *session) poke() {
 	}
 }
 
-// receive takes requests until the client sends no more: then it returns nil.
-func (a *session) receive(ctx context.Context) error {
-	for {
-		list, weight, err := a.call.receive()
-		if errors.Is(err, io.EOF) {
-			return nil
+// Message implements rpc.Feed.
+func (a *session) Message(b []byte, c *chunk.Chunk) {
+	if a.deaf {
+		if c != nil {
+			c.Free()
 		}
-		if err != nil {
-			return err
-		}
-		if err := a.inFlight.Acquire(ctx, weight); err != nil {
-			return err
-		}
-		a.mu.Lock()
-		a.left += len(list)
-		alone := a.left == len(list)
-		a.mu.Unlock()
-		if alone {
-			a.publishAlone(ctx, list)
-			continue
-		}
-		select {
-		case a.requests <- list:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return
+	}
+	list, weight, err := a.carrier.decode(b, c)
+	if err != nil {
+		a.Ended(err)
+		return
+	}
+	a.weight.Add(weight)
+	a.mu.Lock()
+	a.left += len(list)
+	a.mu.Unlock()
+	a.join()
+	for _, p := range list {
+		a.publishOne(p)
 	}
 }
 
-// publishAll publishes what was received, as much as there is at a time.
-func (a *session) publishAll(ctx context.Context) {
-	defer a.publisher.Release()
-	for list := range a.requests {
-		a.publishing.Lock()
-		a.publishEach(ctx, list)
-		for more := true; more; {
-			select {
-			case list, ok := <-a.requests:
-				if more = ok; ok {
-					a.publishEach(ctx, list)
-				}
-			default:
-				more = false
-			}
-		}
-		a.publisher.HandOver()
-		a.publishing.Unlock()
+// join has what is published be handed over together with what other connections of the
+// same loop bring.
+func (a *session) join() {
+	if !a.joined {
+		a.joined = true
+		r, _ := a.call.Round().(*broker.Round)
+		a.publisher.Join(r)
 	}
 }
 
-// publishAlone publishes messages before which all are answered, thus published: a
-// client that waits for each answer is spared a goroutine's turn.
-func (a *session) publishAlone(ctx context.Context, list []asyncPublish) {
-	a.publishing.Lock()
-	defer a.publishing.Unlock()
-	a.publishEach(ctx, list)
+// detach is called before what takes long, so that no other connection waits. What came
+// before is stored before what comes then.
+func (a *session) detach() {
+	a.publisher.HandOver()
+	a.call.Detach()
+	a.joined = false
+	a.join()
 	a.publisher.HandOver()
 }
 
-func (a *session) publishEach(ctx context.Context, list []asyncPublish) {
-	for i := range list {
-		a.publishOne(ctx, &list[i])
-	}
+// Flush implements rpc.Feed.
+func (a *session) Flush() {
+	a.publisher.HandOver()
+	a.joined = false
+	a.carrier.pause()
+	a.Told()
 }
 
-func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
+// Full implements rpc.Feed.
+func (a *session) Full() bool { return a.weight.Load() > asyncBytes }
+
+// Ended implements rpc.Feed.
+func (a *session) Ended(err error) {
+	a.mu.Lock()
+	if errors.Is(err, io.EOF) {
+		a.ended = true
+	} else {
+		a.failed, a.deaf = err, true
+	}
+	a.mu.Unlock()
+	a.poke()
+}
+
+// Close implements rpc.Feed.
+func (a *session) Close() {
+	a.deaf = true
+	a.publisher.Release()
+}
+
+// publishOne publishes a message. What it may have to wait for is done apart from the loop.
+func (a *session) publishOne(p *asyncPublish) {
 	p.session, p.msg.AckInbox = a, a.inbox
 	f := a.find(p.name)
-	if f != nil && a.paused(f, p.number) {
-		a.publisher.HandOver() // what came before is stored before what resumes
+	if f != nil && a.paused(f, p.number) || a.judged.Load().rules != a.door.rules.Load() {
+		a.detach()
 	}
-	to, refusal := a.address(ctx, f, p)
+	to, refusal := a.address(a.call.Context(), f, p)
 	if refusal != nil {
 		p.published()
 		a.settle(p, outcome{}, refusal)
@@ -241,7 +271,7 @@ func (a *session) publishOne(ctx context.Context, p *asyncPublish) {
 }
 
 // address is Door.address for the caller as it is judged now. Of one that is not let in
-// any more send ends the call.
+// any more the handler ends the call.
 func (a *session) address(ctx context.Context, f *family, p *asyncPublish) (*addressed, *fault) {
 	c, err := a.who()
 	if err != nil {
@@ -282,78 +312,54 @@ func (p *asyncPublish) Settle(s *stream.Stream, o partition.Outcome, at int64) {
 // Lose implements stream.Ticket.
 func (p *asyncPublish) Lose() { p.session.settle(p, outcome{lost: true}, nil) }
 
-// settle notes the fate of a message for send.
+// Owner implements stream.Owned.
+func (p *asyncPublish) Owner() stream.Owner { return p.session }
+
+// settle notes the fate of a message for Told.
 func (a *session) settle(p *asyncPublish, o outcome, refusal *fault) {
 	p.out, p.refusal = o, refusal
 	a.mu.Lock()
 	a.answers = append(a.answers, p)
 	a.mu.Unlock()
-	a.poke()
 }
 
-// send answers until the client sends no more and has all answers, or the call ends.
-func (a *session) send(ctx context.Context, received <-chan error) error {
-	var grace <-chan time.Time
-	var spare []*asyncPublish
-	for {
-		in := a.door.rules.Load()
-		if _, err := a.who(); err != nil {
-			return err
-		}
-		a.mu.Lock()
-		answers := a.answers
-		a.answers = spare[:0]
+// Told implements stream.Owner: it answers the messages whose fate is known, unless
+// somebody is doing so.
+func (a *session) Told() {
+	a.mu.Lock()
+	if a.answering {
 		a.mu.Unlock()
-		if err := a.answerAll(answers); err != nil {
-			return err
-		}
-		spare = answers
-		a.mu.Lock()
-		a.left -= len(answers)
-		idle := a.left == 0
+		return
+	}
+	a.answering = true
+	for len(a.answers) > 0 {
+		list := a.answers
+		a.answers = a.spare
 		a.mu.Unlock()
-		if grace != nil && idle {
-			return nil
-		}
-		select {
-		case <-a.wake:
-		case err := <-received:
-			if err != nil {
-				return err
-			}
-			grace = time.After(asyncGrace)
-		case <-in.changed:
-		case <-grace:
-			return nil
-		case <-ctx.Done():
-			select {
-			case err := <-received: // what went wrong there has ended ctx
-				if err != nil {
-					return err
-				}
-			default:
-			}
-			return ended(ctx)
-		case <-a.door.stopping:
-			return status.Error(codes.Unavailable, "the server stops")
-		}
+		a.answerAll(list)
+		a.mu.Lock()
+		a.left -= len(list)
+		a.spare = list[:0]
+	}
+	a.answering = false
+	last := a.ended && a.left == 0
+	a.mu.Unlock()
+	if last {
+		a.poke()
 	}
 }
 
 // answerAll answers messages, and lets go of them.
-func (a *session) answerAll(list []*asyncPublish) error {
+func (a *session) answerAll(list []*asyncPublish) {
 	for len(list) > 0 {
-		n, err := a.call.answer(list)
+		n := a.carrier.answer(list)
 		weight := int64(0)
 		for i, p := range list[:n] {
 			weight += p.weight + p.batch.release()
 			list[i] = nil
 		}
-		a.inFlight.Release(weight)
-		if err != nil {
-			return err
-		}
+		a.weight.Add(-weight)
 		list = list[n:]
 	}
-	return nil
+	a.call.Resume()
 }

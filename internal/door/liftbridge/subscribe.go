@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/stream"
@@ -251,7 +252,8 @@ func (r *reading) send(v *record.View) error {
 // plainly delivers messages of Protobuf.
 type plainly struct {
 	grpc.ServerStreamingServer[pb.Message]
-	out     outgoing
+	call    *rpc.Call
+	out     rpc.Out
 	stream  string
 	number  int32
 	message wire.Delivered
@@ -259,9 +261,12 @@ type plainly struct {
 
 // begin implements delivery.
 func (o *plainly) begin(f *family, n int32) error {
-	o.stream, o.number, o.out = f.name, n, outgoingOf(o)
+	o.stream, o.number, o.call = f.name, n, rpc.FromContext(o.Context())
 	return o.Send(&pb.Message{})
 }
+
+// usualDelivery is how long what surrounds a value usually is, bytes.
+const usualDelivery = 128
 
 // deliver implements delivery.
 func (o *plainly) deliver(m *fb.Message) error {
@@ -269,12 +274,13 @@ func (o *plainly) deliver(m *fb.Message) error {
 		Offset: m.Offset, Time: m.Time, Partition: o.number, Stream: o.stream,
 		Key: m.Key, Value: m.Value, Subject: m.Subject, Reply: m.Reply, Headers: m.Headers,
 	}
-	o.out.end(wire.AppendDelivered(o.out.begin(), &o.message))
-	if o.out.enough() {
-		return o.out.flush()
+	room := len(m.Value) + len(m.Subject) + len(o.stream) + usualDelivery
+	o.out.End(wire.AppendDelivered(o.out.Begin(room), &o.message))
+	if o.out.Len() >= enough {
+		return o.flush()
 	}
 	return nil
 }
 
 // flush implements delivery.
-func (o *plainly) flush() error { return o.out.flush() }
+func (o *plainly) flush() error { return o.call.Send(&o.out) }

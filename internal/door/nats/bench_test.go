@@ -50,9 +50,9 @@ func bareConn(d *Door, text string) *Conn {
 
 // feed processes input as one read buffer.
 func (c *Conn) feed(b []byte) {
-	c.in.b, c.in.r, c.in.w = b, 0, len(b)
+	c.in.B, c.in.R, c.in.W = b, 0, len(b)
 	c.process()
-	c.in.b, c.in.r, c.in.w, c.in.need = nil, 0, 0, 0
+	c.in.B, c.in.R, c.in.W, c.in.Need = nil, 0, 0, 0
 }
 
 // pubs gives a read buffer of n publishes that take turns over subjects.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/link"
 	"github.com/weirmq/weir/internal/outbox"
 	"github.com/weirmq/weir/internal/poller"
 	wire "github.com/weirmq/weir/internal/wire/nats"
@@ -32,7 +33,7 @@ type Conn struct {
 	// Set at construction.
 	door    *Door
 	id      uint64
-	link    link
+	link    link.Link
 	sock    *poller.Socket // the link where it is polled, else nil
 	stream  net.Conn       // below the link where it is not
 	secured *secured       // the stream where it may become a TLS one, else nil
@@ -45,14 +46,14 @@ type Conn struct {
 	done    chan struct{} // closed when closing is set
 
 	// Only the reader.
-	in        input
+	in        link.Buffer
+	pace      link.Pace
 	parser    wire.Parser
 	limits    *Limits // that the parser goes by
 	connect   wire.Connect
 	connected bool // a CONNECT was accepted
 	greeted   bool // the INFO after the first PING was sent
 	published bool // since the last hand-over
-	bulk      int  // reads until the connection counts as one that brings little
 	pub       *broker.Publisher
 	op        wire.Op
 	inMsgs    uint64 // of this buffer, not yet in the counters
@@ -97,7 +98,13 @@ func (d *Door) newConn(conn net.Conn) *Conn {
 		c.secured = &secured{Conn: conn, settings: t}
 		conn = c.secured
 	}
-	d.newLink(conn, c)
+	var err error
+	if c.link, c.sock, err = link.New(conn, d.poller, c); err != nil {
+		d.log.Debug("connection not polled", "remote", conn.RemoteAddr().String(), "error", err)
+	}
+	if c.sock == nil {
+		c.stream = conn
+	}
 	host, port, err := net.SplitHostPort(conn.RemoteAddr().String())
 	if err == nil {
 		c.host = host
@@ -254,7 +261,7 @@ func (c *Conn) teardown() {
 	if err := c.link.Close(); err != nil {
 		c.logger().Debug("close failed", "error", err)
 	}
-	c.in.release()
+	c.in.Release()
 	info.Stop, info.Reason = time.Now(), why.Reason
 	c.door.forget(c, info)
 	c.logger().Debug("client connection closed", "reason", why.Reason, "cause", why.Cause)
@@ -273,6 +280,6 @@ func (c *Conn) teardown() {
 // linger ends our side of the stream and discards what the client still sends.
 func (c *Conn) linger() {
 	if c.link.CloseWrite() == nil {
-		c.link.Discard(c.in.scratch(), lingerBytes, lingerTime)
+		c.link.Discard(c.in.Scratch(), lingerBytes, lingerTime)
 	}
 }

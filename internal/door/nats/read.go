@@ -11,10 +11,6 @@ import (
 	wire "github.com/weirmq/weir/internal/wire/nats"
 )
 
-// bulkFrom is how many bytes at once make a connection one that brings much: it
-// does not share a loop with others until some reads brought less.
-const bulkFrom, bulkReads = 2 << 10, 16
-
 // Ready implements poller.Input: one read, and what follows from it.
 func (c *Conn) Ready(s *poller.Socket) poller.Next {
 	next := poller.Again
@@ -40,7 +36,7 @@ func (c *Conn) joinRound(s *poller.Socket) {
 }
 
 func (c *Conn) readOnce(s *poller.Socket) poller.Next {
-	room := c.in.space()
+	room := c.in.Space()
 	n, err := s.Read(room)
 	if err != nil {
 		c.readFailed(err)
@@ -48,33 +44,20 @@ func (c *Conn) readOnce(s *poller.Socket) poller.Next {
 	}
 	if n == 0 {
 		c.settle()
-		c.in.rest()
-		return c.wait()
+		c.in.Rest()
+		return c.pace.Next()
 	}
 	c.took(n, len(room))
-	switch {
-	case n > bulkFrom:
-		c.bulk = bulkReads
-	case c.bulk > 0:
-		c.bulk--
-	}
+	c.pace.Read(n)
 	if n == len(room) {
 		c.giveWay(s)
 		return poller.Again
 	}
-	c.in.rest()
+	c.in.Rest()
 	if s.Ended() {
 		return poller.Again
 	}
-	return c.wait()
-}
-
-// wait says on whose goroutine the next input is to be handled.
-func (c *Conn) wait() poller.Next {
-	if c.bulk > 0 {
-		return poller.Apart
-	}
-	return poller.Wait
+	return c.pace.Next()
 }
 
 // detach is called before what takes long, so that no other connection waits.
@@ -98,7 +81,7 @@ func (c *Conn) giveWay(s *poller.Socket) {
 // readStream reads any connection until it ends or is being closed.
 func (c *Conn) readStream() {
 	for c.closing.Load() == nil {
-		room := c.in.space()
+		room := c.in.Space()
 		n, err := c.stream.Read(room)
 		if n > 0 {
 			c.took(n, len(room))
@@ -137,7 +120,7 @@ func (c *Conn) readFailed(err error) {
 // took handles n bytes that were read into room.
 func (c *Conn) took(n, room int) {
 	c.active.Store(time.Now().UnixNano())
-	c.in.read(n, room)
+	c.in.Read(n, room)
 	c.process()
 }
 
@@ -145,8 +128,8 @@ func (c *Conn) took(n, room int) {
 func (c *Conn) process() {
 	c.settle()
 	in, op := &c.in, &c.op
-	for in.w-in.r > 0 && in.w-in.r >= in.need {
-		n, need, err := c.parser.Parse(op, in.b[in.r:in.w])
+	for in.W-in.R > 0 && in.W-in.R >= in.Need {
+		n, need, err := c.parser.Parse(op, in.B[in.R:in.W])
 		if err != nil {
 			var why *wire.Error
 			if !errors.As(err, &why) {
@@ -155,10 +138,10 @@ func (c *Conn) process() {
 			c.refuse(why)
 			break
 		}
-		if in.need = need; n == 0 {
+		if in.Need = need; n == 0 {
 			break
 		}
-		in.r += n
+		in.R += n
 		if op.Kind == wire.OpPub || op.Kind == wire.OpHPub {
 			c.publish(op)
 		} else {

@@ -57,6 +57,9 @@ const (
 	mostHeader  = headerSize + 4 + 8 + 1 + 16
 )
 
+// Size is how long the batch is at least, bytes.
+func (b *MessageBatch) Size() int { return b.size() }
+
 // Fits says whether the batch with one message more has no more than so many bytes.
 // One message always fits.
 func (b *MessageBatch) Fits(m *Message, bytes int) bool {
