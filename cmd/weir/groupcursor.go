@@ -13,20 +13,28 @@ func newGroupCursor(a *app) *cobra.Command {
 	var to string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "cursor STREAM[:PARTITION] CURSOR",
-		Short: "Show a cursor of Liftbridge's clients by its name, or move it",
+		Use:   "cursor STREAM[:PARTITION] [CURSOR]",
+		Short: "Show cursors of Liftbridge's clients by their names, or move one",
 		Long: `Shows where a cursor is that Liftbridge's clients have set under a name of their own, or
 with --to moves it. It is the offset of the last message that its owner is done with,
-from 0. The stream is named as Liftbridge knows it. It asks first; --force does not.
+from 0. Without CURSOR it lists all of the stream, or of the partition. The stream is
+named as Liftbridge knows it. --to asks first; --force does not.
 Cursors of groups are shown by "weir group info", and moved by "weir group reset".`,
-		Example: `  weir group cursor orders billing
+		Example: `  weir group cursor orders
+  weir group cursor orders billing
   weir group cursor orders:2 billing --to 1040 --force
   weir group cursor orders:2 billing --to first`,
-		Args: arguments(2, 2),
+		Args: arguments(1, 2),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "move it: first, or the offset of the last message that is done with")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			if cmd.Flags().Changed("to") {
+				return usagef(cmd, "--to needs a CURSOR")
+			}
+			return a.listCursors(cmd, args[0])
+		}
 		q, err := cursorNamed(args[0], args[1])
 		if err != nil {
 			return usagef(cmd, "%v", err)
@@ -89,15 +97,18 @@ func (a *app) showCursor(partition, cursor string, got *wire.CursorResponse) err
 	if a.asJSON {
 		return a.printJSON(map[string]any{"partition": partition, "cursor": cursor, "offset": got.Offset})
 	}
-	where := "not set"
-	switch {
-	case got.Offset == nil:
-	case *got.Offset < 0:
-		where = "before the first message"
-	default:
-		where = thousands(*got.Offset)
-	}
 	t := newTable("PARTITION", "CURSOR", ">OFFSET")
-	t.add(partition, cursor, where)
+	t.add(partition, cursor, cursorWhere(got.Offset))
 	return t.print(a.out, a.bold)
+}
+
+// cursorWhere says where a cursor is; nil: nowhere.
+func cursorWhere(offset *int64) string {
+	switch {
+	case offset == nil:
+		return "not set"
+	case *offset < 0:
+		return "before the first message"
+	}
+	return thousands(*offset)
 }

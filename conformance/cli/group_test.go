@@ -108,6 +108,20 @@ func TestCursorsByNameAreShownAndMoved(t *testing.T) {
 	if out := ok(t, s, "", "group", "cursor", "a.b:2", "mine", "--json"); !strings.Contains(out, `"offset": -2`) {
 		t.Errorf("%s", out)
 	}
+	show("a.b", "too", "--to", "7", "--force")
+	for of, want := range map[string]string{"a.b": "a.b:0 too 7 a.b:2 mine before the first message", "a.b:2": "a.b:2 mine before the first message"} {
+		if got := show(of); got != "PARTITION CURSOR OFFSET "+want {
+			t.Errorf("cursors of %s: %q", of, got)
+		}
+	}
+	if got := show("a"); got != "No cursors." {
+		t.Errorf("cursors of a: %q", got)
+	}
+	if out := ok(t, s, "", "group", "cursor", "a.b:2", "--json"); !strings.Contains(out, `"cursor": "mine"`) {
+		t.Errorf("%s", out)
+	}
+	fails(t, s, 2, "needs a CURSOR", "group", "cursor", "a", "--to", "3", "--force")
+	fails(t, s, 2, "no number of a partition", "group", "cursor", "a:x")
 	fails(t, s, 2, "--force", "group", "cursor", "a", "mine", "--to", "3")
 	fails(t, s, 2, "no number of a partition", "group", "cursor", "a:x", "mine")
 	fails(t, s, 2, "no position", "group", "cursor", "a", "mine", "--to", "-4", "--force")

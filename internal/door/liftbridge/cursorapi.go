@@ -18,7 +18,7 @@ type cursorAPI struct{ *groupAPI }
 // Handle implements broker.Service.
 func (a *cursorAPI) Handle(r *broker.Request) {
 	kind := jswire.CursorKind(r.Subject[len(jswire.CursorPrefix):])
-	if kind != jswire.CursorGet && kind != jswire.CursorSet {
+	if kind != jswire.CursorGet && kind != jswire.CursorSet && kind != jswire.CursorList {
 		return // as for any subject that nobody serves
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), groupRequestTimeout)
@@ -32,11 +32,14 @@ func (a *cursorAPI) Handle(r *broker.Request) {
 	r.Respond(nil, jswire.Encode(response))
 }
 
-func (c *groupCall) cursorAnswer(kind jswire.CursorKind) (*jswire.CursorResponse, *jswire.Error) {
-	q := new(jswire.CursorRequest)
+func (c *groupCall) cursorAnswer(kind jswire.CursorKind) (any, *jswire.Error) {
 	if !c.enabled() {
 		return nil, jswire.Err(jswire.CodeNotEnabledForAccount)
 	}
+	if kind == jswire.CursorList {
+		return c.listCursors()
+	}
+	q := new(jswire.CursorRequest)
 	if werr := c.decode(q); werr != nil {
 		return nil, werr
 	}

@@ -165,16 +165,22 @@ func (d *Door) groupCursors(account, id string) ([]groupCursor, error) {
 // readGroupCursor reads the cursor under a subject. Names may have commas: what is
 // stored says which is which.
 func readGroupCursor(s *stream.Stream, subject string) (groupCursor, error) {
-	v, err := s.Partition().LastOf(subject)
+	kept, seq, err := readCursor(s, subject)
 	if err != nil {
-		return groupCursor{}, err
-	}
-	var kept pb.SetCursorRequest
-	if err := proto.Unmarshal(v.Data, &kept); err != nil {
 		return groupCursor{}, err
 	}
 	return groupCursor{
 		group: strings.TrimPrefix(kept.CursorId, groupCursorPrefix), place: group.Place{Stream: kept.Stream, Partition: kept.Partition},
-		at: s, seq: v.Seq,
+		at: s, seq: seq,
 	}, nil
+}
+
+// readCursor reads the cursor under a subject, and in which record it is.
+func readCursor(s *stream.Stream, subject string) (kept *pb.SetCursorRequest, seq uint64, err error) {
+	v, err := s.Partition().LastOf(subject)
+	if err != nil {
+		return nil, 0, err
+	}
+	kept = new(pb.SetCursorRequest)
+	return kept, v.Seq, proto.Unmarshal(v.Data, kept)
 }

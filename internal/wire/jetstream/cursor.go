@@ -10,8 +10,9 @@ type CursorKind string
 
 // The kinds.
 const (
-	CursorGet CursorKind = "GET"
-	CursorSet CursorKind = "SET"
+	CursorGet  CursorKind = "GET"
+	CursorSet  CursorKind = "SET"
+	CursorList CursorKind = "LIST"
 )
 
 // Head gives the beginning of the kind's response; err may be nil.
@@ -35,4 +36,27 @@ type CursorResponse struct {
 	Response
 	Offset *int64 `json:"offset,omitempty"`
 	Kept   bool   `json:"kept,omitempty"`
+}
+
+// CursorListRequest asks for the cursors of a stream, or of one partition, from an offset
+// in the list on.
+type CursorListRequest struct {
+	Stream    string `json:"stream"`
+	Partition *int32 `json:"partition,omitempty"`
+	Offset    int    `json:"offset,omitempty"`
+}
+
+// CursorListResponse lists cursors by partition and name. A page may have fewer than Limit
+// says and not be the last: Offset and Limit say where the next one begins.
+type CursorListResponse struct {
+	Response
+	Paged
+	Cursors []CursorPosition `json:"cursors"`
+}
+
+// CursorPosition is where a cursor is. Those of groups are named as they are kept.
+type CursorPosition struct {
+	Partition int32  `json:"partition"`
+	Cursor    string `json:"cursor"`
+	Offset    int64  `json:"offset"`
 }
