@@ -48,7 +48,7 @@ func (d *Door) subscribe(req *pb.SubscribeRequest, call delivery) error {
 	}
 	f := d.find(c.Account, req.Stream)
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
-		return status.Error(codes.NotFound, "No such partition")
+		return d.absent(c.Account, req.Stream, "No such partition")
 	}
 	if err := d.maySubscribe(c, f, req.Partition); err != nil {
 		return err

@@ -73,6 +73,8 @@ func TestAStreamThatCouldNotBeOpenedIsNotOneThatNeverWas(t *testing.T) {
 		if e := one(t, r, &pb.PublishRequest{Stream: name}).AsyncError; e.GetCode() != pb.PublishAsyncError_INTERNAL || e.GetMessage() != text {
 			t.Errorf("%s: %v", name, e)
 		}
+		_, err = r.subscribe(&pb.SubscribeRequest{Stream: name})
+		code(t, err, codes.Internal, text)
 		_, err = r.FetchPartitionMetadata(r.ctx(), &pb.FetchPartitionMetadataRequest{Stream: name})
 		code(t, err, codes.Internal, text)
 		_, err = r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: name})
