@@ -94,6 +94,18 @@ batch: {max.messages: 10}
 	}
 }
 
+// TestWhatLiftbridgesOwnServerMisreadsMeansWhatItSays: an address that is a port alone, an
+// embedded NATS server that is turned off, and a setting that Liftbridge does not honour.
+func TestWhatLiftbridgesOwnServerMisreadsMeansWhatItSays(t *testing.T) {
+	c, err := liftConfig(t, "lift.yaml", "listen: 29293\nnats.embedded: false\nstreams.concurrency.control: true\n")
+	if err != nil || c.Liftbridge.ListenPort != 29293 || c.Liftbridge.Listen != "" {
+		t.Fatal(err, c)
+	}
+	if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], noteLiftNATS) || !strings.Contains(c.Warnings[1], noteLiftOCC) {
+		t.Errorf("%q", c.Warnings)
+	}
+}
+
 func TestLiftbridgesMistakesAreRefusedWithTheirPlace(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"lift.yaml", "host: x\nnope: 1\n", "lift.yaml:2: nope: unknown key"},
