@@ -89,8 +89,9 @@ func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]*asyncPublish, i
 	return list, b.weight, nil
 }
 
-// pause implements carrier.
-func (c *publishing) pause() {}
+// pause and reuse implement carrier.
+func (c *publishing) pause()                {}
+func (c *publishing) reuse([]*asyncPublish) {}
 
 // mostAnswers bounds the answers in one gRPC message, so that it stays below what
 // clients take: their texts are bounded by the messages that they are for.

@@ -39,6 +39,8 @@ type carrier interface {
 	// answer tells the client of the first of some messages, at least one, and returns
 	// of how many.
 	answer(list []*asyncPublish) int
+	// reuse may keep the room of messages that were answered.
+	reuse(list []*asyncPublish)
 }
 
 // session is one call that publishes without waiting. Its messages are published by the
@@ -354,10 +356,11 @@ func (a *session) answerAll(list []*asyncPublish) {
 	for len(list) > 0 {
 		n := a.carrier.answer(list)
 		weight := int64(0)
-		for i, p := range list[:n] {
+		for _, p := range list[:n] {
 			weight += p.weight + p.batch.release()
-			list[i] = nil
 		}
+		a.carrier.reuse(list[:n])
+		clear(list[:n])
 		a.weight.Add(-weight)
 		list = list[n:]
 	}

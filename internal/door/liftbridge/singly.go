@@ -1,6 +1,8 @@
 package liftbridge
 
 import (
+	"sync"
+
 	"github.com/weirmq/weir/internal/chunk"
 	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/stream"
@@ -16,8 +18,8 @@ type singly struct {
 	// Only the goroutine that reads.
 	request wire.Request
 	name    string // of the last message's stream
-	spare   []asyncPublish
-	run     int    // messages without a pause
+	spare   []*asyncPublish
+	run     int    // messages, of late
 	ids     []byte // correlation ids lie in it
 	list    [1]*asyncPublish
 
@@ -27,6 +29,9 @@ type singly struct {
 	of      *stream.Stream // the last ack's
 	names   wire.Ack       // what all acks of that stream say
 	refusal wire.Refusal
+
+	mu   sync.Mutex
+	done []*asyncPublish // guarded by mu: room for other messages
 }
 
 // decode implements carrier. The message points into what came until it is published.
@@ -48,21 +53,40 @@ func (s *singly) decode(b []byte, c *chunk.Chunk) ([]*asyncPublish, int64, error
 	return s.list[:], p.weight, nil
 }
 
-// Room for what is kept of messages is made for many where many come.
+// Bounds of the room that is kept for messages, and that is made for what is kept of them.
 const (
-	manyMessages = 32
+	manyMessages = 2048
 	idsRoom      = 1 << 10
 )
 
-// fresh gives room for a message.
+// fresh gives room for a message: that of one which was answered, or new.
 func (s *singly) fresh() *asyncPublish {
 	if len(s.spare) == 0 {
-		s.run++
-		s.spare = make([]asyncPublish, min(s.run, manyMessages))
+		s.mu.Lock()
+		s.spare, s.done = s.done, s.spare
+		s.mu.Unlock()
 	}
-	p := &s.spare[0]
-	s.spare = s.spare[1:]
-	return p
+	s.run++
+	if n := len(s.spare); n > 0 {
+		p := s.spare[n-1]
+		s.spare[n-1] = nil
+		s.spare = s.spare[:n-1]
+		return p
+	}
+	return new(asyncPublish)
+}
+
+// reuse takes the room of messages that were answered, as far as it is worth keeping.
+func (s *singly) reuse(list []*asyncPublish) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		if len(s.done) == manyMessages {
+			return
+		}
+		*p = asyncPublish{}
+		s.done = append(s.done, p)
+	}
 }
 
 // keep copies a correlation id.

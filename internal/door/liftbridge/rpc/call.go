@@ -36,9 +36,10 @@ type Call struct {
 	in      assembler
 	length  int64 // of the body that is left to come, where sized
 	sized   bool
-	broken  bool // what still comes is not looked at
-	feed    Feed // nil: messages are queued
-	touched bool // feed got something since its last Flush
+	counted int64 // what holds was when this set it
+	broken  bool  // what still comes is not looked at
+	feed    Feed  // nil: messages are queued
+	touched bool  // feed got something since its last Flush
 
 	// Atomic.
 	closed     atomic.Bool  // the client hears no more of it

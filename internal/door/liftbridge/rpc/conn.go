@@ -89,6 +89,7 @@ type conn struct {
 	unsent atomic.Int64          // bytes given to out that the socket has not taken
 	told   atomic.Bool           // the client's first SETTINGS have come
 	sent   atomic.Bool           // a call has sent something since the last ping
+	moved  atomic.Bool           // changes has something
 	stalls atomic.Int32          // len(stalled)
 
 	mu       sync.Mutex
@@ -103,6 +104,8 @@ type conn struct {
 	refusing bool               // guarded by mu: no more calls are served
 	quiet    *sync.Cond         // with mu: running has changed
 	timer    *time.Timer        // guarded by mu; nil: none
+	pong     []byte             // guarded by mu: a ping's answer that waits
+	pongs    *time.Timer        // guarded by mu: sends it; nil: none
 	asked    bool               // guarded by mu: the client was pinged and has not answered
 }
 

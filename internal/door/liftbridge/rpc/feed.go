@@ -39,6 +39,7 @@ func (n *conn) have(c *Call) {
 	n.mu.Lock()
 	n.changes = append(n.changes, c)
 	n.mu.Unlock()
+	n.moved.Store(true)
 	n.link.Wake()
 }
 
@@ -51,6 +52,9 @@ func (n *conn) feeding(c *Call) bool {
 
 // change looks at the calls of which others have said something.
 func (n *conn) change() {
+	if !n.moved.Swap(false) {
+		return
+	}
 	n.mu.Lock()
 	list := n.changes
 	n.changes = nil

@@ -294,7 +294,7 @@ func (n *conn) ping(f *http2.Frame) error {
 	if f.Has(http2.FlagAck) {
 		return nil // that something came is enough
 	}
-	n.control = http2.AppendPing(n.control, true, f.Payload)
+	n.answer(f.Payload)
 	now := time.Now()
 	switch {
 	case n.sent.Swap(false):
@@ -307,6 +307,40 @@ func (n *conn) ping(f *http2.Frame) error {
 		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too_many_pings"}
 	}
 	return nil
+}
+
+// pongWithin is how long the answer of a ping waits for something to go with. Clients of
+// gRPC measure the link with a ping for what they get, so that who waits for each answer
+// sends one with the next message: alone, its answer would cost both sides as much as the
+// message's. It goes behind what a call sends, which needs no other ping then.
+const pongWithin = time.Millisecond
+
+// answer has a ping answered. Who sends many at a time is answered at once.
+func (n *conn) answer(data []byte) {
+	n.mu.Lock()
+	several := len(n.pong) > 0
+	n.pong = http2.AppendPing(n.pong, true, data)
+	switch {
+	case several:
+		n.control = append(n.control, n.pong...)
+		n.pong = n.pong[:0]
+	case n.pongs == nil:
+		n.pongs = time.AfterFunc(pongWithin, n.answerNow)
+	default:
+		n.pongs.Reset(pongWithin)
+	}
+	n.mu.Unlock()
+}
+
+// answerNow sends the answer that waits, if there is one.
+func (n *conn) answerNow() {
+	n.mu.Lock()
+	b := append([]byte(nil), n.pong...)
+	n.pong = n.pong[:0]
+	n.mu.Unlock()
+	if len(b) > 0 {
+		n.sendBytes(b)
+	}
 }
 
 // watch has the connection looked at after a time.
@@ -327,6 +361,9 @@ func (n *conn) stopTimer() {
 	if n.timer != nil {
 		n.timer.Stop()
 		n.timer = nil
+	}
+	if n.pongs != nil {
+		n.pongs.Stop()
 	}
 }
 

@@ -141,6 +141,10 @@ func (c *Call) receive(b []byte, size int64) {
 
 // hold notes what an incomplete message holds. It says whether that is not too much.
 func (c *Call) hold(size int64) bool {
+	if size == c.counted {
+		return true
+	}
+	c.counted = size
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deaf {
@@ -148,7 +152,7 @@ func (c *Call) hold(size int64) bool {
 	}
 	by := size - c.holds
 	c.holds = size
-	return by == 0 || c.conn.held.Add(by) <= mostHeld+int64(c.in.most)
+	return c.conn.held.Add(by) <= mostHeld+int64(c.in.most)
 }
 
 // discard lets go of what nobody receives any more.

@@ -283,10 +283,16 @@ func (c *Call) cutLocked(b *outbox.Batch) bool {
 			c.endLocked(b)
 		}
 	}
-	if b.Size > 0 {
-		n.sent.Store(true)
+	if b.Size == 0 {
+		return false
 	}
-	return b.Size > 0
+	n.sent.Store(true)
+	if len(n.pong) > 0 {
+		add(b, slices.Clone(n.pong), nil)
+		n.pong = n.pong[:0]
+		n.pongs.Stop()
+	}
+	return true
 }
 
 // stallLocked says whether a call has to wait until more of what was sent is written.
