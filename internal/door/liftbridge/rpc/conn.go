@@ -104,8 +104,7 @@ type conn struct {
 	refusing bool               // guarded by mu: no more calls are served
 	quiet    *sync.Cond         // with mu: running has changed
 	timer    *time.Timer        // guarded by mu; nil: none
-	pong     []byte             // guarded by mu: a ping's answer that waits
-	pongs    *time.Timer        // guarded by mu: sends it; nil: none
+	pong     pong               // guarded by mu
 	asked    bool               // guarded by mu: the client was pinged and has not answered
 }
 

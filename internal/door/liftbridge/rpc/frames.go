@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/wire/http2"
@@ -294,8 +295,8 @@ func (n *conn) ping(f *http2.Frame) error {
 	if f.Has(http2.FlagAck) {
 		return nil // that something came is enough
 	}
-	n.answer(f.Payload)
 	now := time.Now()
+	n.answer(f.Payload, now)
 	switch {
 	case n.sent.Swap(false):
 		n.strikes = 0
@@ -309,34 +310,62 @@ func (n *conn) ping(f *http2.Frame) error {
 	return nil
 }
 
-// pongWithin is how long the answer of a ping waits for something to go with. Clients of
-// gRPC measure the link with a ping for what they get, so that who waits for each answer
-// sends one with the next message: alone, its answer would cost both sides as much as the
-// message's. It goes behind what a call sends, which needs no other ping then.
-const pongWithin = time.Millisecond
+// When a ping is answered: with what a call sends after pongAfter, or behind pongBytes of
+// that, and otherwise alone after pongWithin. Clients of gRPC measure the link with a ping
+// for what they get, one at a time. For somebody who waits for each answer that is another
+// message with each of his, which costs both sides as much: so he sends few, and is answered
+// with his next message, while who gets much is answered at once.
+const (
+	pongAfter  = 4 * time.Millisecond
+	pongBytes  = 16 << 10
+	pongWithin = 8 * time.Millisecond
+)
+
+// pong is a ping's answer that waits.
+type pong struct {
+	frame  []byte    // empty: none waits
+	since  time.Time // of the ping
+	behind int       // bytes that were sent since
+	timer  *time.Timer
+}
 
 // answer has a ping answered. Who sends many at a time is answered at once.
-func (n *conn) answer(data []byte) {
+func (n *conn) answer(data []byte, now time.Time) {
 	n.mu.Lock()
-	several := len(n.pong) > 0
-	n.pong = http2.AppendPing(n.pong, true, data)
-	switch {
-	case several:
-		n.control = append(n.control, n.pong...)
-		n.pong = n.pong[:0]
-	case n.pongs == nil:
-		n.pongs = time.AfterFunc(pongWithin, n.answerNow)
-	default:
-		n.pongs.Reset(pongWithin)
+	defer n.mu.Unlock()
+	p := &n.pong
+	if len(p.frame) > 0 {
+		n.control = http2.AppendPing(append(n.control, p.frame...), true, data)
+		p.frame = p.frame[:0]
+		return
 	}
-	n.mu.Unlock()
+	p.frame, p.since, p.behind = http2.AppendPing(p.frame, true, data), now, 0
+	if p.timer == nil {
+		p.timer = time.AfterFunc(pongWithin, n.answerNow)
+	} else {
+		p.timer.Reset(pongWithin)
+	}
+}
+
+// takeLocked gives the answer that waits if it shall go with so many bytes of a call.
+func (p *pong) takeLocked(with int) []byte {
+	if len(p.frame) == 0 {
+		return nil
+	}
+	if p.behind += with; p.behind < pongBytes && time.Since(p.since) < pongAfter {
+		return nil
+	}
+	p.timer.Stop()
+	b := slices.Clone(p.frame)
+	p.frame = p.frame[:0]
+	return b
 }
 
 // answerNow sends the answer that waits, if there is one.
 func (n *conn) answerNow() {
 	n.mu.Lock()
-	b := append([]byte(nil), n.pong...)
-	n.pong = n.pong[:0]
+	b := slices.Clone(n.pong.frame)
+	n.pong.frame = n.pong.frame[:0]
 	n.mu.Unlock()
 	if len(b) > 0 {
 		n.sendBytes(b)
@@ -362,8 +391,8 @@ func (n *conn) stopTimer() {
 		n.timer.Stop()
 		n.timer = nil
 	}
-	if n.pongs != nil {
-		n.pongs.Stop()
+	if n.pong.timer != nil {
+		n.pong.timer.Stop()
 	}
 }
 

@@ -287,10 +287,8 @@ func (c *Call) cutLocked(b *outbox.Batch) bool {
 		return false
 	}
 	n.sent.Store(true)
-	if len(n.pong) > 0 {
-		add(b, slices.Clone(n.pong), nil)
-		n.pong = n.pong[:0]
-		n.pongs.Stop()
+	if answer := n.pong.takeLocked(b.Size); answer != nil {
+		add(b, answer, nil)
 	}
 	return true
 }
