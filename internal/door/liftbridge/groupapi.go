@@ -3,6 +3,7 @@ package liftbridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -137,6 +138,8 @@ func groupJoin(c *groupCall) (any, *jswire.Error) {
 	for _, name := range r.Streams {
 		f, k := c.door.resolve(c.account, name)
 		switch {
+		case f == nil && c.door.unopened(c.account, wire.UnescapeName(name)):
+			return nil, c.failed(fmt.Errorf("%s: %w", name, errUnopened))
 		case f == nil:
 			return nil, jswire.GroupErr(jswire.CodeGroupUnknownStream, name)
 		case k >= 0 && len(f.parts) > 1:

@@ -68,11 +68,16 @@ func placesOf(all map[string]group.Partitions) []group.Place {
 
 // assignment describes a partition and how far the group is with it.
 func (c *groupCall) assignment(p group.Place) (jswire.GroupAssignment, error) {
+	a := jswire.GroupAssignment{Stream: wire.EscapeName(p.Stream), Partition: p.Partition}
 	f := c.door.find(c.account, p.Stream)
-	if f == nil || f.part(p.Partition) == nil {
-		return jswire.GroupAssignment{}, fmt.Errorf("partition %d of stream %s: %w", p.Partition, p.Stream, stream.ErrNotFound)
+	switch {
+	case f != nil && f.part(p.Partition) != nil:
+		a.Stream, a.Name = f.jetStreamName(), f.parts[p.Partition].Name()
+	case f == nil && c.door.unopened(c.account, p.Stream):
+		a.Name = c.door.unopenedName(c.account, p) // it is the member's all the same
+	default:
+		return a, fmt.Errorf("partition %d of stream %s: %w", p.Partition, p.Stream, stream.ErrNotFound)
 	}
-	a := jswire.GroupAssignment{Stream: f.jetStreamName(), Partition: p.Partition, Name: f.parts[p.Partition].Name()}
 	last, set, err := c.cursor(p)
 	if err == nil && set {
 		a.Last = &last

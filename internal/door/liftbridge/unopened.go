@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/weirmq/weir/internal/group"
 	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
@@ -29,6 +30,16 @@ func (d *Door) unopened(account, name string) bool {
 		}
 	}
 	return false
+}
+
+// unopenedName is what JetStream's clients know a partition by of a stream that could not be
+// opened.
+func (d *Door) unopenedName(account string, p group.Place) string {
+	name := wire.EscapeName(p.Stream)
+	if _, alone := d.dir.Broken()[account+" "+name]; alone {
+		return name
+	}
+	return stream.PartitionName(name, int(p.Partition))
 }
 
 // unknown is what a publisher to a stream that find does not know is told.

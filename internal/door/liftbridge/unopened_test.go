@@ -3,11 +3,13 @@ package liftbridge
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"testing"
 
 	"github.com/weirmq/weir/internal/stream"
 	"github.com/weirmq/weir/internal/stream/streamtest"
 	"github.com/weirmq/weir/internal/vfs/faultfs"
+	jswire "github.com/weirmq/weir/internal/wire/jetstream"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
 	"google.golang.org/grpc/codes"
 )
@@ -149,5 +151,31 @@ func TestTheNameOfAStreamThatCouldNotBeOpenedIsTaken(t *testing.T) {
 	}
 	if _, err := r.Streams.CreateFamily(t.Context(), "A", (&newStream{set: settings{Name: "parts", Subject: "z", Partitions: 1}}).configs()); err != stream.ErrExists {
 		t.Error(err)
+	}
+}
+
+// TestAGroupKeepsAStreamThatCouldNotBeOpened: its members are told why they cannot read it, and
+// go on when it is there again.
+func TestAGroupKeepsAStreamThatCouldNotBeOpened(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 2)
+	r.jetstream("js", nil)
+	r.create("well", 1)
+	r.groupOK("JOIN.g", `{"consumer":"a","streams":["s","js","well"]}`)
+	r = r.unreadable("s:1", "js")
+	if got := reads(r.groupOK("ASSIGNMENTS.g", `{"consumer":"a"}`)); !slices.Equal(got, []string{"js", "s:0", "s:1", "well"}) {
+		t.Error(got)
+	}
+	r.groupOK("INFO.g", "")
+	for _, name := range []string{"s", "js"} {
+		a := r.group("JOIN.h", `{"consumer":"a","streams":["`+name+`"]}`)
+		if a.Error == nil || a.Error.Err_code != jswire.CodeGroupNotCommitted {
+			t.Errorf("%s: %+v", name, a.Error)
+		}
+	}
+	r.groupRefused(jswire.CodeGroupUnknownStream, "JOIN.h", `{"consumer":"a","streams":["none"]}`)
+	r = r.healed()
+	if got := reads(r.groupOK("ASSIGNMENTS.g", `{"consumer":"a"}`)); !slices.Equal(got, []string{"js", "s:0", "s:1", "well"}) {
+		t.Error(got)
 	}
 }
