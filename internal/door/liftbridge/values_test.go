@@ -189,3 +189,60 @@ func TestTheActivityStreamBeginsWithTheServersOwnStreams(t *testing.T) {
 		}
 	}
 }
+
+// TestTheServerCountsThePartitionsThatItLeads: those that are paused are not among them.
+func TestTheServerCountsThePartitionsThatItLeads(t *testing.T) {
+	r := newRig(t)
+	counted := func() int32 {
+		t.Helper()
+		m, err := r.FetchMetadata(r.ctx(), &pb.FetchMetadataRequest{})
+		if err != nil || len(m.Brokers) != 1 || m.Brokers[0].PartitionCount != m.Brokers[0].LeaderCount {
+			t.Fatal(m, err)
+		}
+		return m.Brokers[0].PartitionCount
+	}
+	own := counted()
+	r.create("s", 3)
+	if n := counted(); n != own+3 {
+		t.Errorf("%d, not %d", n, own+3)
+	}
+	if _, err := r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: "s", Partitions: []int32{0, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := counted(); n != own+1 {
+		t.Errorf("%d, not %d", n, own+1)
+	}
+	r.put("s", 2, "x")
+	if n := counted(); n != own+2 {
+		t.Errorf("%d, not %d", n, own+2)
+	}
+}
+
+// TestTheEndOfAReadonlyFlagMovesItsLatestTimeOnly.
+func TestTheEndOfAReadonlyFlagMovesItsLatestTimeOnly(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 2)
+	set := func(readonly bool) (first, latest int64) {
+		t.Helper()
+		if _, err := r.SetStreamReadonly(r.ctx(), &pb.SetStreamReadonlyRequest{Name: "s", Partitions: []int32{1}, Readonly: readonly}); err != nil {
+			t.Fatal(err)
+		}
+		m := r.metadata("s")
+		if p := m.Partitions[0]; p.Readonly || p.ReadonlyTimestamps.LatestTimestamp != 0 {
+			t.Error(p)
+		}
+		if m.Partitions[1].Readonly != readonly {
+			t.Error(m)
+		}
+		times := m.Partitions[1].ReadonlyTimestamps
+		return times.FirstTimestamp, times.LatestTimestamp
+	}
+	first, latest := set(true)
+	if first == 0 || first != latest {
+		t.Error(first, latest)
+	}
+	if again, later := set(false); again != first || later <= latest {
+		t.Error(first, again, latest, later)
+	}
+	r.put("s", 1, "x")
+}
