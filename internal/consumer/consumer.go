@@ -28,9 +28,6 @@ type Consumer struct {
 	// expired is reused by each look for what was not acknowledged in time.
 	expired []uint32
 
-	// draft is the delivery that a Step is about to make.
-	draft Delivery
-
 	rec recorder
 	// advisories gathers until the next Step gives them.
 	advisories []Advisory

@@ -76,7 +76,7 @@ func (p *push) deliver(s *step, cfg *Push) {
 		}
 		d := s.preview(&next)
 		d.Reply = cfg.Subject
-		s.commit(&next, &d)
+		s.commit(&next, d)
 		p.count(s, cfg, next.item.Size)
 	}
 }

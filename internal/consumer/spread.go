@@ -160,7 +160,7 @@ func (p *spread) deliver(s *step) {
 		}
 		d := s.preview(&next)
 		d.Member = m.ID
-		s.commit(&next, &d)
+		s.commit(&next, d)
 	}
 }
 

@@ -43,8 +43,7 @@ func (s *step) deliver() {
 		if !ok {
 			return
 		}
-		d := &s.c.draft
-		*d = s.preview(&next)
+		d := s.preview(&next)
 		w, size := p.pick(s, d, next.item)
 		if w == nil {
 			p.endOfStream(s)
@@ -116,9 +115,16 @@ func (s *step) again() (candidate, bool) {
 	return candidate{}, false
 }
 
-// preview gives the delivery as it will be.
-func (s *step) preview(next *candidate) Delivery {
-	d := Delivery{Seq: next.item.Seq, DSeq: s.c.delivered.Consumer + 1, Delivered: 1, Pending: s.pending()}
+// preview gives the delivery as it will be, in its place behind those of the output:
+// commit makes it one of them, without it the next preview takes the place.
+func (s *step) preview(next *candidate) *Delivery {
+	n := len(s.out.Deliveries)
+	if n == cap(s.out.Deliveries) {
+		s.out.Deliveries = append(s.out.Deliveries, Delivery{})[:n]
+	}
+	d := &s.out.Deliveries[:n+1][n]
+	d.Reply, d.Pin, d.Member = "", "", 0
+	d.Seq, d.DSeq, d.Delivered, d.Pending = next.item.Seq, s.c.delivered.Consumer+1, 1, s.pending()
 	if next.again {
 		d.Delivered = int(s.c.tab.ents[next.index].count()) + 1
 	} else if d.Pending > 0 {
@@ -127,7 +133,7 @@ func (s *step) preview(next *candidate) Delivery {
 	return d
 }
 
-// commit makes the delivery part of the state and of the output.
+// commit makes the delivery, the last preview, part of the state and of the output.
 func (s *step) commit(next *candidate, d *Delivery) {
 	c := s.c
 	if next.again {
@@ -138,7 +144,7 @@ func (s *step) commit(next *candidate, d *Delivery) {
 		c.replay.sentNew(&next.item, s.now)
 	}
 	c.lastDelivered, c.idleFrom = s.now, s.now
-	s.out.Deliveries = append(s.out.Deliveries, *d)
+	s.out.Deliveries = s.out.Deliveries[:len(s.out.Deliveries)+1]
 }
 
 // status tells the request w.
