@@ -25,21 +25,20 @@
 // goes to the partition that it names, and to everybody else who listens on that
 // partition's subject. weir.Stream of api/weir.fbs is the same in batches: what carries
 // a call's messages differs (singly.go, batchpublish.go, batchsubscribe.go), and nothing
-// below. What goes to a client at one time goes in one write (outgoing.go). A subscriber
+// below. What goes to a client at one time goes in one write. A subscriber
 // reads the log on the goroutine of its call, at the pace of its client, and holds up
 // nobody.
 //
 // # Goroutines
 //
-// gRPC has one for each call, and some that wait for the next one. A call that publishes
-// without waiting has two more, one that receives, and publishes what comes alone, and one
-// that publishes what comes in faster; Shutdown joins those that outlive it. Run is the
-// host of the consumer groups; Serve joins the loop that pauses idle partitions.
+// Calls are served by package rpc below, on goroutines of its own. A call that publishes
+// without waiting is published on the one that reads its connection, and answered by those
+// that settle its tickets (publishasync.go): its handler only waits for what ends it. Run is
+// the host of the consumer groups; Serve joins the loop that pauses idle partitions.
 //
 // # Locks
 //
 // A turn of naming and Door.changing are held while the log is waited for: they put
 // in a row what is done to streams of one name, and to gates. activity.mu is taken
-// with them held. session.publishing is held while messages are published, and a partition
-// resumed for them. The others guard small maps, and nothing is called with them held.
+// with them held. The others guard small maps, and nothing is called with them held.
 package liftbridge

@@ -200,6 +200,9 @@ func (n *conn) request(stream uint32, end bool, r *request, err error) error {
 		}
 		c.length, c.sized = length, true
 	}
+	if end {
+		c.halfClosed.Store(true)
+	}
 	if c.admit(r) {
 		c.begin()
 	}
