@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -369,5 +371,17 @@ func TestAGracefulStopWaitsForCallsAndStopDoesNot(t *testing.T) {
 			}
 		}
 		r.closedFeed()
+	})
+}
+
+func TestMessagesMayBeCompressedAndAreBoundedByWhatTheySay(t *testing.T) {
+	each(t, func(r *rig) {
+		for n, want := range map[int]codes.Code{0: codes.OK, 100_000: codes.OK, 2 << 20: codes.ResourceExhausted} {
+			in, out := bytesOf(make([]byte, n)), new(wrapperspb.BytesValue)
+			err := r.Invoke(r.ctx(), "/t.S/Unary", in, out, grpc.UseCompressor(gzip.Name))
+			if status.Code(err) != want || want == codes.OK && len(out.Value) != n {
+				t.Fatal(n, len(out.Value), err)
+			}
+		}
 	})
 }

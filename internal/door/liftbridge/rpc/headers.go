@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/gzip" // what clients may send compressed
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
