@@ -142,7 +142,8 @@ func (p *Publisher) Send(subject, data []byte) {
 	if p.Route(subject) != Wanted {
 		return
 	}
-	p.cur = Message{Subject: subject, Data: data}
+	p.cur = Message{}
+	p.cur.Subject, p.cur.Data = subject, data
 	p.Deliver(&p.cur)
 }
 

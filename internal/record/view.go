@@ -79,11 +79,11 @@ func decodeTo(v *View, b []byte) error {
 		if subject+header+data != len(rest) {
 			return fmt.Errorf("record lengths: %w", ErrDamaged)
 		}
-		*v = View{
-			Subject: rest[:subject:subject],
-			Header:  rest[subject : subject+header : subject+header],
-			Data:    rest[subject+header:],
-		}
+		// A whole View would be made elsewhere first, and copied.
+		*v = View{}
+		v.Subject = rest[:subject:subject]
+		v.Header = rest[subject : subject+header : subject+header]
+		v.Data = rest[subject+header:]
 		return nil
 	}
 	var err error
