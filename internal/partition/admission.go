@@ -147,7 +147,8 @@ func (d *decision) decideAll(slots []record.Slot) {
 // decide decides over record i and, if it is accepted, counts it in.
 func (d *decision) decide(i int, s record.Slot) Outcome {
 	p := d.p
-	v := d.b.Area.View(i)
+	var v record.View
+	d.b.Area.ViewTo(&v, i)
 	var c *Conditions
 	if len(d.b.Conds) > 0 {
 		c = &d.b.Conds[i]

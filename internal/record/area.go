@@ -178,9 +178,14 @@ func (a *Area) Subject(i int) []byte {
 
 // View decodes record i of the area: sequence and time are not known yet.
 func (a *Area) View(i int) View {
-	v, err := decode(a.Buf[a.Slots[i].Off:][:a.Slots[i].Len])
-	if err != nil {
+	var v View
+	a.ViewTo(&v, i)
+	return v
+}
+
+// ViewTo is View into v, all of which it sets.
+func (a *Area) ViewTo(v *View, i int) {
+	if err := decodeTo(v, a.Buf[a.Slots[i].Off:][:a.Slots[i].Len]); err != nil {
 		panic("record: an area holds a record that it did not encode: " + err.Error())
 	}
-	return v
 }
