@@ -2,20 +2,10 @@ package liftbridge_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,81 +16,13 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// authority signs certificates.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{t: t}
-	made := a.pair("authority", true)
-	a.cert, a.key = made.Leaf, made.PrivateKey.(*ecdsa.PrivateKey)
-	return a
-}
-
-// pair makes a certificate of a name, for either end of a connection.
-func (a *authority) pair(name string, signs bool) tls.Certificate {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: signs, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
-
-// write puts a pair into files.
-func (a *authority) write(dir string, p tls.Certificate) {
-	a.t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(p.PrivateKey)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.file(dir, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate[0]})))
-	a.file(dir, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
-}
-
-func (a *authority) file(dir, name, text string) {
-	a.t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-}
-
-// config is that of a client with a certificate of a name.
-func (a *authority) config(name string) *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{a.pair(name, false)}}
-}
-
 // guarded runs a server that asks for certificates and has a policy.
-func guarded(t *testing.T, a *authority, rules string) (s *harness.Server, addr, dir string) {
+func guarded(t *testing.T, a *harness.Authority, rules string) (s *harness.Server, addr, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	a.file(dir, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})))
-	a.write(dir, a.pair("first", false))
-	a.file(dir, "model.conf", `[request_definition]
+	a.File(dir, "ca.pem", a.PEM())
+	a.Write(dir, a.Pair("first", false))
+	a.File(dir, "model.conf", `[request_definition]
 r = sub, obj, act
 [policy_definition]
 p = sub, obj, act
@@ -109,7 +31,7 @@ e = some(where (p.eft == allow))
 [matchers]
 m = r.sub == p.sub && r.obj == p.obj && r.act == p.act
 `)
-	a.file(dir, "policy.csv", rules)
+	a.File(dir, "policy.csv", rules)
 	addr = free(t)
 	return harness.Start(t, fmt.Sprintf(`liftbridge {
   listen: %q
@@ -140,9 +62,9 @@ const rulesOfAnn = "p, ann, *, FetchMetadata\np, ann, s, CreateStream\np, ann, s
 
 // TestAPolicyIsReloadedAndEndsWhatItForbids has a client read until it may not any more.
 func TestAPolicyIsReloadedAndEndsWhatItForbids(t *testing.T) {
-	ca := newAuthority(t)
+	ca := harness.NewAuthority(t)
 	s, addr, dir := guarded(t, ca, rulesOfAnn+"p, ben, *, FetchMetadata\np, ben, s, Subscribe\n")
-	ann, ben := connectAs(t, addr, ca.config("ann")), connectAs(t, addr, ca.config("ben"))
+	ann, ben := connectAs(t, addr, ca.Config("ann")), connectAs(t, addr, ca.Config("ben"))
 	if err := ann.CreateStream(deadline(t), "s", "s"); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +106,7 @@ func TestAPolicyIsReloadedAndEndsWhatItForbids(t *testing.T) {
 		t.Fatal("no message")
 	}
 
-	ca.file(dir, "policy.csv", rulesOfAnn+"p, ben, *\n")
+	ca.File(dir, "policy.csv", rulesOfAnn+"p, ben, *\n")
 	reload(t, s, "configuration not reloaded")
 	if !strings.Contains(s.Log(), "policy.csv:5: ") {
 		t.Error("the log does not say what is wrong with the policy")
@@ -198,7 +120,7 @@ func TestAPolicyIsReloadedAndEndsWhatItForbids(t *testing.T) {
 		t.Fatal("no message")
 	}
 
-	ca.file(dir, "policy.csv", rulesOfAnn+"p, ben, *, FetchMetadata\n")
+	ca.File(dir, "policy.csv", rulesOfAnn+"p, ben, *, FetchMetadata\n")
 	reload(t, s, "configuration reloaded")
 	select {
 	case err := <-ended:
@@ -216,7 +138,7 @@ func TestAPolicyIsReloadedAndEndsWhatItForbids(t *testing.T) {
 // TestCertificatesSayWhoMayConnect has strangers, and a server that gets another
 // certificate while it runs.
 func TestCertificatesSayWhoMayConnect(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
+	ca, other := harness.NewAuthority(t), harness.NewAuthority(t)
 	s, addr, dir := guarded(t, ca, rulesOfAnn)
 	names := func(c *tls.Config) (server string, err error) {
 		c = c.Clone()
@@ -236,27 +158,27 @@ func TestCertificatesSayWhoMayConnect(t *testing.T) {
 	var known string
 	eventually(t, "the server can be reached", func() bool {
 		var err error
-		known, err = names(ca.config("ann"))
+		known, err = names(ca.Config("ann"))
 		return err == nil
 	})
 	if known != "first" {
 		t.Error(known)
 	}
-	stranger := ca.config("ann")
-	stranger.Certificates = other.config("ann").Certificates
-	nobody := ca.config("ann")
+	stranger := ca.Config("ann")
+	stranger.Certificates = other.Config("ann").Certificates
+	nobody := ca.Config("ann")
 	nobody.Certificates = nil
 	for what, c := range map[string]*tls.Config{"another authority's": stranger, "no": nobody} {
 		if _, err := names(c); err == nil {
 			t.Errorf("with %s certificate a client is let in", what)
 		}
 	}
-	ca.write(dir, ca.pair("second", false))
+	ca.Write(dir, ca.Pair("second", false))
 	reload(t, s, "configuration reloaded")
-	if now, err := names(ca.config("ann")); err != nil || now != "second" {
+	if now, err := names(ca.Config("ann")); err != nil || now != "second" {
 		t.Error(now, err)
 	}
-	if err := connectAs(t, addr, ca.config("ann")).CreateStream(deadline(t), "s", "s"); err != nil {
+	if err := connectAs(t, addr, ca.Config("ann")).CreateStream(deadline(t), "s", "s"); err != nil {
 		t.Error(err)
 	}
 }
