@@ -490,8 +490,10 @@ func TestABatchWeighsWhatItHoldsUntilItsLastMessageIsAnswered(t *testing.T) {
 			}
 			continue
 		}
-		if first, last := list[0].batch.release(), list[1].batch.release(); first != 0 || last != weight || list[0].weight+list[1].weight != 0 {
-			t.Errorf("batch %d gives back %d, then %d of %d", i, first, last, weight)
+		batch := list[0].batch
+		published, first, last := batch.release(), batch.release(), batch.release()
+		if published != 0 || first != 0 || last != weight || list[0].weight+list[1].weight != 0 {
+			t.Errorf("batch %d gives back %d and %d, then %d of %d", i, published, first, last, weight)
 		}
 	}
 }

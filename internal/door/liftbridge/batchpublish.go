@@ -2,6 +2,7 @@ package liftbridge
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/chunk"
 	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
@@ -24,20 +25,21 @@ type publishing struct {
 }
 
 // publishBatch is what came in one gRPC message, to which its messages point until all
-// of them are answered. So long it weighs what it weighed at first, however few are
-// left.
+// of them are published and answered. So long it weighs what it weighed at first, however
+// few are left.
 type publishBatch struct {
 	in     *chunk.Chunk
 	weight int64
-	left   int // not answered yet; only who answers, once it is published
+	left   atomic.Int64 // not answered yet, and one for who publishes them
 }
 
-// release lets go of one message. It returns what is not held any more.
+// release lets go of one message, or is who publishes them done with all. It returns what
+// is not held any more.
 func (b *publishBatch) release() (weight int64) {
 	if b == nil {
 		return 0
 	}
-	if b.left--; b.left > 0 {
+	if b.left.Add(-1) > 0 {
 		return 0
 	}
 	b.in.Free()
@@ -67,7 +69,8 @@ func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]*asyncPublish, i
 	if p.Len() == 0 {
 		return nil, 0, nil
 	}
-	b := &publishBatch{in: at, left: p.Len()}
+	b := &publishBatch{in: at}
+	b.left.Store(int64(p.Len()) + 1)
 	all, list := make([]asyncPublish, p.Len()), make([]*asyncPublish, p.Len())
 	says := 0
 	var m fb.NewMessage

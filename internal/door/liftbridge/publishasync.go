@@ -89,6 +89,7 @@ type asyncPublish struct {
 	// published; nil: in the reader's buffer.
 	weight int64
 	in     *chunk.Chunk
+	over   atomic.Bool // who publishes it is done with it, which may be after its answer
 	// Of messages that came in a batch: it, and which message of the call this is.
 	batch   *publishBatch
 	ordinal uint64
@@ -182,9 +183,14 @@ func (a *session) Message(b []byte, c *chunk.Chunk) {
 	a.left += len(list)
 	a.mu.Unlock()
 	a.join()
+	var batch *publishBatch
+	if len(list) > 0 {
+		batch = list[0].batch
+	}
 	for _, p := range list {
 		a.publishOne(p)
 	}
+	a.weight.Add(-batch.release())
 }
 
 // join has what is published be handed over together with what other connections of the
@@ -266,8 +272,9 @@ func (a *session) publishOne(p *asyncPublish) {
 		return
 	}
 	a.publisher.Publish(m)
+	taken := p.taken
 	p.published()
-	if !p.taken {
+	if !taken { // nobody else has it
 		a.settle(p, outcome{}, faultUntaken)
 	}
 }

@@ -84,6 +84,9 @@ func (s *singly) reuse(list []*asyncPublish) {
 		if len(s.done) == manyMessages {
 			return
 		}
+		if !p.over.Load() {
+			continue // it was answered before who publishes it was done with it
+		}
 		*p = asyncPublish{}
 		s.done = append(s.done, p)
 	}
@@ -105,8 +108,10 @@ func (s *singly) keep(id []byte) []byte {
 // pause implements carrier.
 func (s *singly) pause() { s.run /= 2 }
 
-// published lets go of what the message points into: only what its answer says stays.
+// published lets go of what the message points into: only what its answer says stays. Who
+// publishes it does not look at it any more.
 func (p *asyncPublish) published() {
+	defer p.over.Store(true)
 	if p.batch != nil {
 		return
 	}
