@@ -255,3 +255,36 @@ func TestAMessageAsLongAsAllowedGoesBothWays(t *testing.T) {
 	}
 	c.publish([]byte("as before"))
 }
+
+// TestManyLongMessagesOfOneCallAreAnswered has each make a batch of its own, whose fate may be
+// known before the next one is looked at.
+func TestManyLongMessagesOfOneCallAreAnswered(t *testing.T) {
+	_, addr := served(t, large)
+	body := message(publishing(make([]byte, 3<<20)))
+	for i := range int64(5) {
+		c := dial(t, addr)
+		s := c.open(api + "PublishAsync")
+		for n := range 20 {
+			c.send(s, n == 19, body)
+		}
+		if code, said := c.finish(s); code != codes.OK {
+			t.Fatal(code, said)
+		}
+		c.awaitAcks(s, 20, 20*i)
+		c.hangUp()
+	}
+}
+
+// TestMessagesThatAreTooLongToBeStoredAreEachRefused has some of a call that are under gRPC's
+// limit and over that of streams, with others that are published meanwhile.
+func TestMessagesThatAreTooLongToBeStoredAreEachRefused(t *testing.T) {
+	_, addr := served(t, "")
+	s := newScript(t)
+	s.headers(1, s.block(api+"PublishAsync"), true, false)
+	for range 100 {
+		for piece := range slices.Chunk(message(publishing(make([]byte, 3<<20))), 16384) {
+			s.did(s.fr.WriteData(1, false, piece))
+		}
+	}
+	besides(t, addr, func() error { return s.play(addr, true) })
+}
