@@ -116,11 +116,16 @@ func TestAnEmptyMessageIsAMessage(t *testing.T) {
 }
 
 // TestWhatIsWrongWithABodyIsSaid has each call's status, with the texts of gRPC's own
-// server where clients may know them, and the connection served as before.
+// server, and the connection served as before.
 func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 	_, addr := served(t, "")
 	asks := message(&pb.FetchMetadataRequest{})
 	const (
+		none     = "cardinality violation: received no request message from non-client-streaming RPC"
+		many     = "cardinality violation: received multiple request messages for non-client-streaming RPC"
+		damaged  = "grpc: failed to unmarshal the received message: "
+		unpacked = "grpc: received message after decompression larger than max 4194304"
+		packed   = "grpc: failed to decompress the received message: "
 		identity = "grpc: compressed flag set with identity or empty encoding"
 		missing  = `grpc: Decompressor is not installed for grpc-encoding "snappy"`
 	)
@@ -129,7 +134,7 @@ func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 		body       []byte // nil: END_STREAM comes with the header
 		encoding   string
 		code       codes.Code
-		text       string
+		text       string // what it begins with, where it ends in a colon and a space
 	}{
 		{"longer than any may be", "Publish", []byte{0, 0xff, 0xff, 0xff, 0xff}, "", codes.ResourceExhausted, "grpc: received message larger than max (4294967295 vs. 4194304)"},
 		{"longer than any may be", "PublishAsync", []byte{0, 0xff, 0xff, 0xff, 0xff}, "", codes.ResourceExhausted, "grpc: received message larger than max (4294967295 vs. 4194304)"},
@@ -140,11 +145,13 @@ func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 		{"as long as may be, and ends", "Publish", []byte{0, 0, 0x40, 0, 0}, "", codes.Internal, "unexpected EOF"},
 		{"a piece of a prefix", "Publish", []byte{0, 0, 0}, "", codes.Internal, "unexpected EOF"},
 		{"a piece of a prefix", "PublishAsync", []byte{0, 0, 0}, "", codes.Internal, "unexpected EOF"},
-		{"nothing", "Publish", nil, "", codes.Internal, anyText},
-		{"an empty frame", "Publish", []byte{}, "", codes.Internal, anyText},
-		{"nothing", "Subscribe", nil, "", codes.Internal, anyText},
+		{"nothing", "Publish", nil, "", codes.Internal, none},
+		{"an empty frame", "Publish", []byte{}, "", codes.Internal, none},
+		{"nothing", "Subscribe", nil, "", codes.Internal, none},
 		{"nothing", "PublishAsync", nil, "", codes.OK, ""},
 		{"an empty frame", "PublishAsync", []byte{}, "", codes.OK, ""},
+		{"two messages", "FetchMetadata", slices.Concat(asks, asks), "", codes.Internal, many},
+		{"two messages", "Subscribe", slices.Concat(message(reading(true)), asks), "", codes.Internal, many},
 		{"compressed, and not said how", "FetchMetadata", prefixed(1, asks[5:]), "", codes.Internal, identity},
 		{"compressed, and not said how", "PublishAsync", prefixed(1, asks[5:]), "", codes.Internal, identity},
 		{"compressed by nothing", "FetchMetadata", prefixed(1, asks[5:]), "identity", codes.Internal, identity},
@@ -155,13 +162,13 @@ func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 		{"not compressed", "FetchMetadata", asks, "identity", codes.OK, ""},
 		{"not compressed", "FetchMetadata", asks, "gzip", codes.OK, ""},
 		{"compressed", "FetchMetadata", prefixed(1, zipped(asks[5:])), "gzip", codes.OK, ""},
-		{"compressed, and too long", "FetchMetadata", prefixed(1, zipped(make([]byte, 4<<20+1))), "gzip", codes.ResourceExhausted, anyText},
-		{"compressed, and too long", "PublishAsync", prefixed(1, zipped(make([]byte, 4<<20+1))), "gzip", codes.ResourceExhausted, anyText},
-		{"not what it says", "FetchMetadata", prefixed(1, []byte("not gzip")), "gzip", codes.Internal, anyText},
-		{"cut off in what is compressed", "FetchMetadata", prefixed(1, zipped(bytes.Repeat([]byte("x"), 1000))[:15]), "gzip", codes.Internal, anyText},
-		{"not Protobuf", "FetchMetadata", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, anyText},
-		{"not Protobuf", "PublishAsync", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, anyText},
-		{"not Protobuf", "Subscribe", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, anyText},
+		{"compressed, and too long", "FetchMetadata", prefixed(1, zipped(make([]byte, 4<<20+1))), "gzip", codes.ResourceExhausted, unpacked},
+		{"compressed, and too long", "PublishAsync", prefixed(1, zipped(make([]byte, 4<<20+1))), "gzip", codes.ResourceExhausted, unpacked},
+		{"not what it says", "FetchMetadata", prefixed(1, []byte("not gzip")), "gzip", codes.Internal, packed},
+		{"cut off in what is compressed", "FetchMetadata", prefixed(1, zipped(bytes.Repeat([]byte("x"), 1000))[:15]), "gzip", codes.Internal, packed},
+		{"not Protobuf", "FetchMetadata", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, damaged},
+		{"not Protobuf", "PublishAsync", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, damaged},
+		{"not Protobuf", "Subscribe", prefixed(0, []byte{0xff, 0xff, 0xff}), "", codes.Internal, damaged},
 	} {
 		t.Run(each.call+" with "+each.what+" "+each.encoding, func(t *testing.T) {
 			c, encoding := dial(t, addr), each.encoding
@@ -173,6 +180,9 @@ func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 				c.send(s, true, each.body)
 			}
 			code, said := c.finish(s)
+			if strings.HasSuffix(each.text, ": ") && strings.HasPrefix(said, each.text) {
+				said = each.text
+			}
 			wantStatus(t, code, said, each.code, each.text)
 			if n := len(s.messages(t)); code != codes.OK && n != 0 {
 				t.Errorf("%d messages before the refusal", n)
