@@ -59,7 +59,7 @@ type Call struct {
 	ending   []byte // the trailers' frames; nil: the handler has not ended
 	room     chan struct{}
 	over     bool         // the handler has returned, or there is none
-	handling bool         // it counts in conn.running; set by the reader
+	handling bool         // it counts in conn.running
 	batch    outbox.Batch // only who pumps
 
 	mu       sync.Mutex
@@ -101,22 +101,89 @@ func (c *Call) limit(d time.Duration) {
 	up := c.cancel
 	ctx, cancel := context.WithTimeout(c.ctx, d)
 	c.ctx, c.cancel = ctx, func() { cancel(); up() }
+	context.AfterFunc(ctx, c.late)
 }
 
-// begin has the call handled: at once, or when its message is there if it has only one.
+// late ends a call whose time is over before it is handled.
+func (c *Call) late() {
+	c.conn.mu.Lock()
+	handling := c.handling
+	c.conn.mu.Unlock()
+	if !handling && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+		c.finish(statusOf(c.ctx.Err()))
+		c.discard()
+	}
+}
+
+// begin has the call handled: at once, or when all is there if it has only one message.
 func (c *Call) begin() {
-	if c.method.stream != nil {
+	if !c.single() {
 		c.run()
 	}
 }
 
+// single says that the client sends one message.
+func (c *Call) single() bool {
+	return c.method != nil && (c.method.unary != nil || !c.method.stream.ClientStreams)
+}
+
+// run has the call handled, once it is its turn.
 func (c *Call) run() {
 	n := c.conn
 	n.mu.Lock()
+	now := n.mayRunLocked(c)
+	if now {
+		n.runLocked(c)
+	} else {
+		n.waiting = append(n.waiting, c)
+	}
+	n.mu.Unlock()
+	if now {
+		n.server.start(c)
+	}
+}
+
+// Bounds of what is answered at a time in one connection: while so many calls that have one
+// answer are handled, or so many bytes wait to be sent, others wait for their turn.
+const (
+	mostRunning = 1 << 10
+	mostAnswers = 8 << 20
+)
+
+// mayRunLocked says whether it is a call's turn.
+func (n *conn) mayRunLocked(c *Call) bool {
+	return c.method.unary == nil || n.answering < mostRunning && n.queued <= mostAnswers
+}
+
+func (n *conn) runLocked(c *Call) {
 	c.handling = true
 	n.running++
-	n.mu.Unlock()
-	n.server.start(c)
+	if c.method.unary != nil {
+		n.answering++
+	}
+}
+
+// next starts calls whose turn it is.
+func (n *conn) next() {
+	for {
+		n.mu.Lock()
+		if len(n.waiting) == 0 || !n.mayRunLocked(n.waiting[0]) {
+			n.mu.Unlock()
+			return
+		}
+		c := n.waiting[0]
+		if n.waiting = n.waiting[1:]; len(n.waiting) == 0 {
+			n.waiting = nil
+		}
+		over := c.closed.Load() || c.ending != nil
+		if !over {
+			n.runLocked(c)
+		}
+		n.mu.Unlock()
+		if !over {
+			n.server.start(c)
+		}
+	}
 }
 
 // handle runs the handler.
@@ -125,11 +192,17 @@ func (c *Call) handle() {
 	c.finish(statusOf(err))
 	c.cancel()
 	n := c.conn
+	if c.method.unary != nil {
+		n.mu.Lock()
+		n.answering--
+		n.mu.Unlock()
+	}
 	if n.feeding(c) {
 		n.have(c)
 	} else {
 		c.discard()
 	}
+	n.next()
 	n.mu.Lock()
 	n.running--
 	n.quiet.Broadcast()
@@ -223,7 +296,7 @@ func (c *Call) queueMsg(m any) error {
 func (c *Call) RecvMsg(m any) error {
 	p, ok := m.(proto.Message)
 	if !ok {
-		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: %T is no message of Protobuf", m)
+		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %T is no message of Protobuf", m)
 	}
 	got, err := c.next()
 	if err != nil {
@@ -231,7 +304,7 @@ func (c *Call) RecvMsg(m any) error {
 	}
 	defer c.took(&got)
 	if err := proto.Unmarshal(got.b, p); err != nil {
-		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: %v", err)
+		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
 	}
 	return nil
 }
@@ -317,7 +390,7 @@ func statusOf(err error) *status.Status {
 		return nil
 	}
 	if errors.Is(err, io.EOF) {
-		return status.New(codes.Internal, "the client has sent no message")
+		return errNone
 	}
 	if s, ok := status.FromError(err); ok {
 		return s
@@ -325,8 +398,11 @@ func statusOf(err error) *status.Status {
 	return status.FromContextError(err)
 }
 
-// errMany ends a call that has one message and gets another.
-var errMany = status.New(codes.Internal, "the client has sent more than one message")
+// How a call ends that has one message and gets none, or another.
+var (
+	errNone = status.New(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")
+	errMany = status.New(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
+)
 
 // overfull ends a call where the connection holds too much.
 var overfull = status.New(codes.ResourceExhausted, fmt.Sprintf("messages of more than %d bytes wait in this connection", mostHeld))

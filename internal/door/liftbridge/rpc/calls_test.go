@@ -302,7 +302,7 @@ func TestWhatIsNotReceivedIsLetGoOf(t *testing.T) {
 	each(t, func(r *rig) {
 		for i := range 20 {
 			ctx, cancel := context.WithCancel(r.ctx())
-			s := r.stream(ctx, "Wait", filled(i, 300_000)) // nobody receives it
+			s := r.begin(ctx, "Wait", filled(i, 300_000)) // nobody receives it
 			if i%2 == 0 {
 				if err := s.CloseSend(); err != nil {
 					t.Fatal(err)
@@ -383,5 +383,71 @@ func TestMessagesMayBeCompressedAndAreBoundedByWhatTheySay(t *testing.T) {
 				t.Fatal(n, len(out.Value), err)
 			}
 		}
+	})
+}
+
+func TestACallOfOneMessageIsServedWhenTheClientHasSentNoOther(t *testing.T) {
+	each(t, func(r *rig) {
+		for _, name := range []string{"Unary", "Gathered"} {
+			s := r.begin(r.ctx(), name, []byte{})
+			if err := s.SendMsg(bytesOf(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := next(s); status.Code(err) != codes.Internal {
+				t.Error(name, err)
+			}
+			s = r.begin(r.ctx(), name, nil)
+			if err := s.CloseSend(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := next(s); status.Code(err) != codes.Internal {
+				t.Error(name, err)
+			}
+			ctx, cancel := context.WithTimeout(r.ctx(), 50*time.Millisecond)
+			if _, err := next(r.begin(ctx, name, []byte{})); status.Code(err) != codes.DeadlineExceeded {
+				t.Error(name, err)
+			}
+			cancel()
+		}
+		r.rest()
+	})
+}
+
+// What a client does not read waits in the server up to a bound; then its calls wait for
+// their turn, and are served when it reads.
+func TestCallsWaitForTheirTurnWhileTheirClientReadsNothing(t *testing.T) {
+	each(t, func(r *rig) {
+		const calls, size = 120, 200_000
+		ctx := r.ctx()
+		r.narrow()
+		var all []grpc.ClientStream
+		for i := range calls {
+			s := r.begin(ctx, "Unary", filled(i, size))
+			if err := s.CloseSend(); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		deadline := time.Now().Add(patience)
+		waits := func() bool {
+			n := r.conns()[0]
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if n.queued > mostAnswers+mostRunning*size {
+				t.Fatalf("%d bytes wait", n.queued)
+			}
+			return len(n.waiting) > 0 && n.queued > mostAnswers
+		}
+		for !waits() {
+			if time.Now().After(deadline) {
+				t.Fatal("no call waits")
+			}
+		}
+		for i, s := range all {
+			if b, err := next(s); err != nil || !bytes.Equal(b, filled(i, size)) {
+				t.Fatal(i, len(b), err)
+			}
+		}
+		r.rest()
 	})
 }

@@ -92,20 +92,23 @@ type conn struct {
 	moved  atomic.Bool           // changes has something
 	stalls atomic.Int32          // len(stalled)
 
-	mu       sync.Mutex
-	calls    map[uint32]*Call   // guarded by mu: that have not ended
-	running  int                // guarded by mu: handlers
-	newest   uint32             // guarded by mu: call
-	window   int64              // guarded by mu: what may be sent
-	initial  int64              // guarded by mu: what may be sent in a new call
-	blocked  []*Call            // guarded by mu: wait for window
-	stalled  map[*Call]struct{} // guarded by mu: wait until less is unsent
-	changes  []*Call            // guarded by mu: that the reader is to look at
-	refusing bool               // guarded by mu: no more calls are served
-	quiet    *sync.Cond         // with mu: running has changed
-	timer    *time.Timer        // guarded by mu; nil: none
-	pong     pong               // guarded by mu
-	asked    bool               // guarded by mu: the client was pinged and has not answered
+	mu        sync.Mutex
+	calls     map[uint32]*Call   // guarded by mu: that have not ended
+	running   int                // guarded by mu: handlers
+	answering int                // guarded by mu: handlers of calls with one answer
+	waiting   []*Call            // guarded by mu: for their turn to be handled
+	queued    int64              // guarded by mu: of all calls
+	newest    uint32             // guarded by mu: call
+	window    int64              // guarded by mu: what may be sent
+	initial   int64              // guarded by mu: what may be sent in a new call
+	blocked   []*Call            // guarded by mu: wait for window
+	stalled   map[*Call]struct{} // guarded by mu: wait until less is unsent
+	changes   []*Call            // guarded by mu: that the reader is to look at
+	refusing  bool               // guarded by mu: no more calls are served
+	quiet     *sync.Cond         // with mu: running has changed
+	timer     *time.Timer        // guarded by mu; nil: none
+	pong      pong               // guarded by mu
+	asked     bool               // guarded by mu: the client was pinged and has not answered
 }
 
 func newConn(s *Server, c net.Conn) *conn {
@@ -169,6 +172,10 @@ func (n *conn) secure() bool {
 	if err := c.HandshakeContext(ctx); err != nil {
 		n.server.o.Log.Warn("TLS handshake failed", "remote", n.link.RemoteAddr().String(), "error", err)
 		n.close(errTLS)
+		return false
+	}
+	if c.ConnectionState().NegotiatedProtocol != "h2" {
+		n.close(errTLS) // as grpc-go, which has clients agree on it
 		return false
 	}
 	n.peer.AuthInfo = credentials.TLSInfo{

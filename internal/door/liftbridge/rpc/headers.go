@@ -88,7 +88,7 @@ type request struct {
 	contentType, encoding, timeout  string
 	length                          string // content-length
 	md                              metadata.MD
-	pseudo, regular                 bool // there was one
+	pseudo, regular, limited        bool // there was one; a grpc-timeout
 	size                            int
 	wrong                           string // why it is malformed; empty: it is not
 	bad                             string // why its metadata are
@@ -127,7 +127,7 @@ func (r *request) field(f hpack.HeaderField) {
 	case "grpc-encoding":
 		r.encoding = f.Value
 	case "grpc-timeout":
-		r.timeout = f.Value
+		r.timeout, r.limited = f.Value, true
 	case "grpc-accept-encoding", "grpc-message-type":
 	default:
 		r.custom(f)
@@ -143,7 +143,7 @@ func (r *request) custom(f hpack.HeaderField) {
 	for v := range strings.SplitSeq(f.Value, ",") {
 		b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(v), "="))
 		if err != nil {
-			r.bad = f.Name + " is no base64"
+			r.bad = fmt.Sprintf("malformed binary metadata %q in header %q: %v", f.Value, f.Name, err)
 			return
 		}
 		r.md.Append(f.Name, string(b))
@@ -236,11 +236,14 @@ func (c *Call) admit(r *request) bool {
 	case r.size > mostHeaders:
 		c.refuse("431", status.New(codes.ResourceExhausted, "header list is too long"))
 	case r.method != "POST":
-		c.refuse("405", status.Newf(codes.Internal, "http2Server.operateHeaders parsed a :method field %q which should be POST", r.method))
+		c.refuse("405", status.Newf(codes.Internal, "Received a HEADERS frame with :method %q which should be POST", r.method))
 	case !isGRPC(r.contentType):
-		c.refuse("415", status.Newf(codes.Unknown, "invalid gRPC request content-type %q", r.contentType))
+		c.refuse("415", status.Newf(codes.InvalidArgument, "invalid gRPC request content-type %q", r.contentType))
+	case len(r.md["host"]) > 1:
+		c.refuse("400", status.Newf(codes.Internal, "num values of :authority: %d, num values of host: %d, both must only have 1 value as per HTTP/2 spec",
+			len(r.md[":authority"]), len(r.md["host"])))
 	case r.bad != "":
-		c.refuse("400", status.New(codes.Internal, "malformed header: "+r.bad))
+		c.refuse("400", status.New(codes.Internal, r.bad))
 	default:
 		c.kind = r.contentType
 		return c.known(r)
@@ -256,7 +259,7 @@ func isGRPC(t string) bool {
 
 // known finds the method, the way of compression and the time limit.
 func (c *Call) known(r *request) bool {
-	if r.timeout != "" {
+	if r.limited {
 		limit, err := timeout(r.timeout)
 		if err != nil {
 			c.refuse("400", status.Newf(codes.Internal, "malformed grpc-timeout: %v", err))
@@ -279,8 +282,9 @@ func (c *Call) known(r *request) bool {
 
 // unknown is why a path cannot be called.
 func (s *Server) unknown(path string) *status.Status {
-	service, method, ok := cutLast(strings.TrimPrefix(path, "/"))
-	if !ok {
+	name, slash := strings.CutPrefix(path, "/")
+	service, method, ok := cutLast(name)
+	if !ok || !slash {
 		return status.Newf(codes.Unimplemented, "malformed method name: %q", path)
 	}
 	if _, ok := s.services[service]; !ok {
@@ -302,18 +306,22 @@ var units = map[byte]time.Duration{
 	'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
 }
 
-var errTimeout = errors.New("it is not up to 8 digits and a unit")
-
 // timeout reads grpc-timeout: up to 8 digits and a unit.
 func timeout(s string) (time.Duration, error) {
 	const most = 1<<63 - 1
-	if len(s) < 2 || len(s) > 9 {
-		return 0, fmt.Errorf("%q: %w", s, errTimeout)
+	switch {
+	case len(s) < 2:
+		return 0, fmt.Errorf("transport: timeout string is too short: %q", s)
+	case len(s) > 9:
+		return 0, fmt.Errorf("transport: timeout string is too long: %q", s)
 	}
 	unit := units[s[len(s)-1]]
+	if unit == 0 {
+		return 0, fmt.Errorf("transport: timeout unit is not recognized: %q", s)
+	}
 	value, err := strconv.ParseUint(s[:len(s)-1], 10, 32)
-	if unit == 0 || err != nil {
-		return 0, fmt.Errorf("%q: %w", s, errTimeout)
+	if err != nil {
+		return 0, err
 	}
 	if int64(value) > most/int64(unit) {
 		return most, nil

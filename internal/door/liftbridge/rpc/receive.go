@@ -196,21 +196,21 @@ func (c *Call) message(m *message) {
 		m.c.B = append(m.c.B, m.b...)
 		m.b = m.c.B
 	}
-	unary := c.method != nil && c.method.unary != nil
 	c.mu.Lock()
 	if c.deaf {
 		c.mu.Unlock()
 		m.free()
 		return
 	}
-	c.conn.held.Add(m.weight())
+	over := c.conn.held.Add(m.weight()) > mostHeld+int64(c.in.most)
 	c.messages = append(c.messages, *m)
+	several := len(c.messages) > 1
 	c.mu.Unlock()
 	signal(c.arrived)
 	switch {
-	case unary && !c.handling:
-		c.run()
-	case unary:
+	case over:
+		c.fail(overfull.Err())
+	case several && c.single():
 		c.fail(errMany.Err())
 	}
 }
@@ -296,15 +296,15 @@ func (c *Call) finishReceiving(err error) {
 	if c.err == nil || c.err == io.EOF {
 		c.err = err
 	}
+	one := len(c.messages) == 1
 	c.mu.Unlock()
 	signal(c.arrived)
 	switch {
-	case c.method == nil || c.method.unary == nil:
-	case !c.handling:
+	case !c.single():
+	case err == io.EOF && one:
+		c.run()
+	default:
 		c.refuse("200", statusOf(err))
-	case err != io.EOF:
-		c.cancel() // its handler may have begun with what came before
-		c.finish(statusOf(err))
 	}
 }
 

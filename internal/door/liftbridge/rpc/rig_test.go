@@ -181,8 +181,11 @@ var both = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 // filled are bytes that tell whose they are.
 func filled(i, n int) []byte {
 	b := make([]byte, n)
-	for k := range b {
+	for k := range min(n, 256) {
 		b[k] = byte(i + k)
+	}
+	for k := 256; k < n; k *= 2 {
+		copy(b[k:], b[:k])
 	}
 	return b
 }
@@ -195,6 +198,7 @@ type rig struct {
 	server *Server
 	addr   string
 	served chan error
+	dial   []grpc.DialOption
 }
 
 // each runs a test with a server on a poller, one without, and one with TLS.
@@ -240,12 +244,26 @@ func open(t *testing.T, o Options, dial ...grpc.DialOption) *rig {
 			t.Error(err)
 		}
 	})
-	r.ClientConn, err = grpc.NewClient(r.addr, append(dial, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.ClientConn.Close() })
+	r.dial = append(dial, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	r.connect()
 	return r
+}
+
+// connect makes another client the rig's.
+func (r *rig) connect(more ...grpc.DialOption) {
+	r.t.Helper()
+	c, err := grpc.NewClient(r.addr, append(more, r.dial...)...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.ClientConn = c
+	r.t.Cleanup(func() { c.Close() })
+}
+
+// narrow makes a client the rig's that takes little of a call before it is received.
+func (r *rig) narrow() {
+	r.t.Helper()
+	r.connect(grpc.WithStaticStreamWindowSize(64 << 10))
 }
 
 func (r *rig) ctx() context.Context {
@@ -254,8 +272,21 @@ func (r *rig) ctx() context.Context {
 	return ctx
 }
 
-// stream begins a call.
+// stream begins a call, with one message if first is not nil.
 func (r *rig) stream(ctx context.Context, name string, first []byte) grpc.ClientStream {
+	r.t.Helper()
+	s := r.begin(ctx, name, first)
+	if name == "Echo" || name == "Feed" {
+		return s
+	}
+	if err := s.CloseSend(); err != nil {
+		r.t.Fatal(err)
+	}
+	return s
+}
+
+// begin is stream for a client that may send more.
+func (r *rig) begin(ctx context.Context, name string, first []byte) grpc.ClientStream {
 	r.t.Helper()
 	s, err := r.NewStream(ctx, both, "/t.S/"+name)
 	if err == nil && first != nil {

@@ -106,6 +106,7 @@ func (c *Call) put(o *Out) {
 	c.headLocked()
 	c.queue = append(c.queue, it)
 	c.queued += int64(size)
+	n.queued += int64(size)
 }
 
 // wait sends what is queued, and returns when little of it is left.
@@ -113,7 +114,7 @@ func (c *Call) wait() error {
 	for {
 		c.pump()
 		c.conn.mu.Lock()
-		full := c.queued > mostQueued
+		full := c.queued > mostQueued || c.queued > 0 && c.conn.queued > mostAnswers
 		c.conn.mu.Unlock()
 		switch {
 		case c.ctx.Err() != nil:
@@ -174,6 +175,7 @@ func (c *Call) refuse(http string, s *status.Status) {
 	c.broken = true
 	c.conclude(http, s)
 	c.cancel()
+	c.discard()
 }
 
 func (c *Call) conclude(http string, s *status.Status) {
@@ -250,7 +252,11 @@ func (c *Call) pump() {
 	c.pumping = false
 	room := c.queued <= mostQueued
 	idle := n.refusing && len(n.calls) == 0
+	waiting := len(n.waiting) > 0
 	n.mu.Unlock()
+	if waiting {
+		n.next()
+	}
 	if sent && room {
 		signal(c.room)
 		c.Resume()
@@ -329,6 +335,7 @@ func (c *Call) cutItemLocked(b *outbox.Batch, it *item) bool {
 		n.window -= k
 		c.window -= k
 		c.queued -= k
+		n.queued -= k
 		whole := int(k) == left
 		if it.off == http2.HeaderLen { // there is room for the header
 			http2.PutHeader(it.b, int(k), http2.Data, 0, c.id)
@@ -373,8 +380,10 @@ func (n *conn) drop(c *Call) {
 			it.c.Free()
 		}
 	}
+	n.queued -= c.queued
 	c.queue, c.queued = nil, 0
 	handling := c.handling
+	waiting := len(n.waiting) > 0
 	idle := n.refusing && len(n.calls) == 0
 	n.mu.Unlock()
 	if over {
@@ -391,6 +400,9 @@ func (n *conn) drop(c *Call) {
 		c.discard()
 	}
 	signal(c.room)
+	if waiting {
+		n.next()
+	}
 	if idle {
 		n.close(errDrained)
 	}
