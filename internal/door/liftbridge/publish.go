@@ -65,20 +65,20 @@ func (p *publish) Plain() (header, data []byte, ok bool) {
 	return wire.AppendHeaderBlock(nil, p.msg.Key, p.msg.Headers), p.msg.Value, true
 }
 
-// encode makes the message of a publish, to its subject. What it points to is in buf, which
+// encode makes m the message of a publish, to its subject. What it points to is in buf, which
 // is returned, or in the publish.
-func (p *publish) encode(subject, buf []byte) (*broker.Message, []byte) {
-	m := &broker.Message{Subject: subject, Note: p}
+func (p *publish) encode(m *broker.Message, subject, buf []byte) []byte {
+	*m = broker.Message{Subject: subject, Note: p}
 	if !p.plain {
 		buf = wire.AppendPublish(buf[:0], &p.msg)
 		m.Data = buf
-		return m, buf
+		return buf
 	}
 	if buf = wire.AppendHeaderBlock(buf[:0], p.msg.Key, p.msg.Headers); len(buf) > 0 {
 		m.Header = buf
 	}
 	m.Data = p.msg.Value
-	return m, buf
+	return buf
 }
 
 // fill takes over what a request says of the message.
@@ -101,49 +101,49 @@ type addressed struct {
 	channel bool // it is one of NATS Streaming that takes nothing from a subject
 }
 
-// address finds the partition of a publish to a stream of this name and holds it
+// address makes a the partition of a publish to a stream of this name and holds it
 // against the rules, in the protocol's order. A paused partition is resumed.
-func (d *Door) address(ctx context.Context, c *caller, f *family, name string, n int32, policy wire.AckPolicy) (*addressed, *fault) {
+func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, name string, n int32, policy wire.AckPolicy) *fault {
 	if name == "" {
-		return nil, faultNoStream
+		return faultNoStream
 	}
 	if f == nil || f.hidden {
-		return nil, d.unknown(c.Account, name)
+		return d.unknown(c.Account, name)
 	}
 	if err := d.authorize(c, name, "Publish"); err != nil {
-		return nil, faultDenied(err)
+		return faultDenied(err)
 	}
 	s := f.part(n)
 	if s == nil {
-		return nil, faultPartition(n)
+		return faultPartition(n)
 	}
-	a := &addressed{family: f, stream: s, subject: f.subjectOf(n), plain: f.addressable()}
+	*a = addressed{family: f, stream: s, subject: f.subjectOf(n), plain: f.addressable()}
 	if name, ok := channelOf(s); ok && !a.plain {
 		a.channel, a.subject = true, name
 	}
 	if !c.publishes(a.subject) {
-		return nil, faultDenied(refused(name, "Publish"))
+		return faultDenied(refused(name, "Publish"))
 	}
 	if s.Config().Gate.ReadOnly {
-		return nil, faultReadOnly(n)
+		return faultReadOnly(n)
 	}
 	set := setOf(s)
 	if set == nil {
 		if !a.plain && !a.channel {
-			return nil, f.unaddressed()
+			return f.unaddressed()
 		}
-		return a, nil
+		return nil
 	}
 	a.plain = false
 	if set.OCC && policy == wire.AckNone {
-		return nil, faultPolicy
+		return faultPolicy
 	}
 	if s.Config().Gate.Paused {
 		if err := d.resume(ctx, c.Account, f, n); err != nil {
-			return nil, &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "failed to resume partition: " + err.Error()}
+			return &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "failed to resume partition: " + err.Error()}
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // outcome is what a waiting call is told.
@@ -183,8 +183,8 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	if req.Stream != "" {
 		f = d.find(c.Account, req.Stream)
 	}
-	a, refusal := d.address(ctx, c, f, req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy))
-	if refusal != nil {
+	var a addressed
+	if refusal := d.address(ctx, &a, c, f, req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy)); refusal != nil {
 		return nil, refusal.status()
 	}
 	p := &publish{stream: a.stream, group: a.family.group, plain: a.plain, inbox: req.AckInbox != ""}
@@ -194,7 +194,7 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, req.ExpectedOffset)
 	w := make(waiting, 1)
 	p.ticket = w
-	if refusal := d.send(c, p, a, req); refusal != nil {
+	if refusal := d.send(c, p, &a, req); refusal != nil {
 		return nil, refusal.status()
 	}
 	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
@@ -219,7 +219,8 @@ func (d *Door) send(c *caller, p *publish, to *addressed, req *pb.PublishRequest
 	if to.channel {
 		return d.post(p, to, req.Partition, req.Stream)
 	}
-	m, _ := p.encode([]byte(to.subject), nil)
+	m := new(broker.Message)
+	p.encode(m, []byte(to.subject), nil)
 	if m.Size() > d.o.MaxMessage && to.plain {
 		return faultLarge
 	}

@@ -60,6 +60,9 @@ type session struct {
 	publisher *broker.Publisher
 	joined    bool // the publisher knows the round
 	families  map[string]*family
+	last      *family        // the one that was looked for last
+	to        addressed      // of the message that is published
+	message   broker.Message // that is published
 	buf       []byte
 	subject   []byte
 	deaf      bool // it has failed
@@ -68,6 +71,7 @@ type session struct {
 
 	mu        sync.Mutex
 	answers   []*asyncPublish // guarded by mu
+	settled   int64           // guarded by mu: when the first of answers was
 	spare     []*asyncPublish // guarded by mu: room for answers
 	answering bool            // guarded by mu: somebody does
 	left      int             // guarded by mu: messages that are not answered
@@ -249,8 +253,8 @@ func (a *session) publishOne(p *asyncPublish) {
 	if f != nil && a.paused(f, p.number) || a.judged.Load().rules != a.door.rules.Load() {
 		a.detach()
 	}
-	to, refusal := a.address(a.call.Context(), f, p)
-	if refusal != nil {
+	to := &a.to
+	if refusal := a.address(a.call.Context(), f, p); refusal != nil {
 		p.published()
 		a.settle(p, outcome{}, refusal)
 		return
@@ -265,8 +269,8 @@ func (a *session) publishOne(p *asyncPublish) {
 		return
 	}
 	a.subject = append(a.subject[:0], to.subject...)
-	var m *broker.Message
-	if m, a.buf = p.encode(a.subject, a.buf); p.plain && m.Size() > a.door.o.MaxMessage {
+	m := &a.message
+	if a.buf = p.encode(m, a.subject, a.buf); p.plain && m.Size() > a.door.o.MaxMessage {
 		p.published()
 		a.settle(p, outcome{}, faultLarge)
 		return
@@ -279,14 +283,14 @@ func (a *session) publishOne(p *asyncPublish) {
 	}
 }
 
-// address is Door.address for the caller as it is judged now. Of one that is not let in
+// address makes a.to what Door.address does for the caller as it is judged now. Of one that is not let in
 // any more the handler ends the call.
-func (a *session) address(ctx context.Context, f *family, p *asyncPublish) (*addressed, *fault) {
+func (a *session) address(ctx context.Context, f *family, p *asyncPublish) *fault {
 	c, err := a.who()
 	if err != nil {
-		return nil, faultDenied(err)
+		return faultDenied(err)
 	}
-	return a.door.address(ctx, c, f, p.name, p.number, p.msg.AckPolicy)
+	return a.door.address(ctx, &a.to, c, f, p.name, p.number, p.msg.AckPolicy)
 }
 
 func (a *session) paused(f *family, n int32) bool {
@@ -299,6 +303,14 @@ const maxFamilies = 4096
 
 // find looks a stream up, and remembers it.
 func (a *session) find(name string) *family {
+	if f := a.last; f != nil && f.name == name && !f.gone() {
+		return f
+	}
+	a.last = a.lookUp(name)
+	return a.last
+}
+
+func (a *session) lookUp(name string) *family {
 	if f := a.families[name]; f != nil && !f.gone() {
 		return f
 	}
@@ -315,7 +327,7 @@ func (a *session) find(name string) *family {
 
 // Settle implements stream.Ticket.
 func (p *asyncPublish) Settle(s *stream.Stream, o partition.Outcome, at int64) {
-	p.session.settle(p, outcome{s, o, at, now(), false}, faultOf(o, p.number, p.name))
+	p.session.settle(p, outcome{s, o, at, 0, false}, faultOf(o, p.number, p.name))
 }
 
 // Lose implements stream.Ticket.
@@ -328,6 +340,10 @@ func (p *asyncPublish) Owner() stream.Owner { return p.session }
 func (a *session) settle(p *asyncPublish, o outcome, refusal *fault) {
 	p.out, p.refusal = o, refusal
 	a.mu.Lock()
+	if len(a.answers) == 0 {
+		a.settled = now()
+	}
+	p.out.committed = a.settled
 	a.answers = append(a.answers, p)
 	a.mu.Unlock()
 }
