@@ -141,9 +141,10 @@ func TestAStatusGoesToTheClientWithItsText(t *testing.T) {
 
 func TestACallEndsWhenItsTimeIsOverOrTheClientGoes(t *testing.T) {
 	each(t, func(r *rig) {
-		ctx, cancel := context.WithTimeout(r.ctx(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(r.ctx(), time.Second)
 		defer cancel()
 		s := r.stream(ctx, "Wait", []byte{})
+		r.handled(1)
 		if _, err := next(s); status.Code(err) != codes.DeadlineExceeded {
 			t.Fatal(err)
 		}
@@ -161,7 +162,9 @@ func TestACallEndsWhenItsTimeIsOverOrTheClientGoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.closedFeed()
+		r.rest()
 		r.stream(r.ctx(), "Wait", []byte{})
+		r.handled(1)
 		r.ClientConn.Close()
 		if err := <-r.ended; err != context.Canceled {
 			t.Fatal(err)
@@ -192,6 +195,23 @@ func (r *rig) conns() (list []*conn) {
 		list = append(list, n)
 	}
 	return list
+}
+
+// handled waits until the server handles so many calls.
+func (r *rig) handled(calls int) {
+	r.t.Helper()
+	deadline := time.Now().Add(patience)
+	for running := 0; running != calls; {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d calls are handled", running)
+		}
+		running = 0
+		for _, n := range r.conns() {
+			n.mu.Lock()
+			running += n.running
+			n.mu.Unlock()
+		}
+	}
 }
 
 // rest waits until nothing is held in the server's connections.
@@ -413,36 +433,42 @@ func TestACallOfOneMessageIsServedWhenTheClientHasSentNoOther(t *testing.T) {
 	})
 }
 
-// What a client does not read waits in the server up to a bound; then its calls wait for
-// their turn, and are served when it reads.
+// While much waits to be sent, calls wait for their turn, and are served when it was taken.
 func TestCallsWaitForTheirTurnWhileTheirClientReadsNothing(t *testing.T) {
 	each(t, func(r *rig) {
-		const calls, size = 120, 200_000
-		ctx := r.ctx()
-		r.narrow()
+		const calls, size = 50, 2000
+		if err := r.Invoke(r.ctx(), "/t.S/Unary", bytesOf(nil), new(wrapperspb.BytesValue)); err != nil {
+			t.Fatal(err)
+		}
+		r.rest()
+		n := r.conns()[0]
+		fill := func(by int64) (waiting int) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.queued += by
+			return len(n.waiting)
+		}
+		fill(mostAnswers + 1)
 		var all []grpc.ClientStream
 		for i := range calls {
-			s := r.begin(ctx, "Unary", filled(i, size))
+			s := r.begin(r.ctx(), "Unary", filled(i, size))
 			if err := s.CloseSend(); err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, s)
 		}
-		deadline := time.Now().Add(patience)
-		waits := func() bool {
-			n := r.conns()[0]
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if n.queued > mostAnswers+mostRunning*size {
-				t.Fatalf("%d bytes wait", n.queued)
-			}
-			return len(n.waiting) > 0 && n.queued > mostAnswers
-		}
-		for !waits() {
+		for deadline := time.Now().Add(patience); fill(0) < calls; {
 			if time.Now().After(deadline) {
-				t.Fatal("no call waits")
+				t.Fatalf("%d calls wait", fill(0))
 			}
 		}
+		if e := r.begin(r.ctx(), "Echo", []byte("beside")); e.RecvMsg(new(wrapperspb.BytesValue)) != nil {
+			t.Fatal("calls of many messages wait, too")
+		} else if err := e.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		fill(-mostAnswers - 1)
+		n.next()
 		for i, s := range all {
 			if b, err := next(s); err != nil || !bytes.Equal(b, filled(i, size)) {
 				t.Fatal(i, len(b), err)

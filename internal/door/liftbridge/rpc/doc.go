@@ -14,9 +14,11 @@
 //
 // Promises: messages of a call are sent in the order of Send and Post, and received in
 // theirs. A connection's memory is bounded: by flow control, by mostHeld for what is
-// received and not taken, by mostUnsent for what calls send, by mostPending for what it
-// is answered and does not read. Who breaks the protocol is told with GOAWAY or
-// RST_STREAM; what other calls of the connection have sent is not lost.
+// received and not taken, by mostQueued for what each call sends, by mostAnswers and
+// mostRunning for calls with one answer, which wait for their turn while the client takes
+// none, by mostPending for frames that it is answered with and does not read. Who breaks
+// the protocol is told with GOAWAY or RST_STREAM; what other calls of the connection have
+// sent is not lost.
 //
 // Goroutines: one that accepts, one for each connection that is not polled, one for each
 // call that is handled and up to mostIdle that wait for the next call. Stop and

@@ -260,12 +260,6 @@ func (r *rig) connect(more ...grpc.DialOption) {
 	r.t.Cleanup(func() { c.Close() })
 }
 
-// narrow makes a client the rig's that takes little of a call before it is received.
-func (r *rig) narrow() {
-	r.t.Helper()
-	r.connect(grpc.WithStaticStreamWindowSize(64 << 10))
-}
-
 func (r *rig) ctx() context.Context {
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	r.t.Cleanup(cancel)
