@@ -17,7 +17,7 @@ const patience = 20 * time.Second
 // start runs a server that serves gRPC at addr.
 func start(t *testing.T, settings string) (s *harness.Server, addr string) {
 	t.Helper()
-	addr = free(t)
+	addr = harness.Free(t)
 	s = harness.Start(t, fmt.Sprintf("liftbridge {\n listen: %q\n%s\n}", addr, settings))
 	waitOpen(t, addr)
 	return s, addr
@@ -33,17 +33,4 @@ func waitOpen(t *testing.T, addr string) {
 		}
 		return c.Close() == nil
 	})
-}
-
-// free is an address that nobody listens at.
-func free(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr().String()
 }

@@ -32,7 +32,7 @@ e = some(where (p.eft == allow))
 m = r.sub == p.sub && r.obj == p.obj && r.act == p.act
 `)
 	a.File(dir, "policy.csv", rules)
-	addr = free(t)
+	addr = harness.Free(t)
 	return harness.Start(t, fmt.Sprintf(`liftbridge {
   listen: %q
   tls { key: "%[2]s/key.pem", cert: "%[2]s/cert.pem", client { auth { enabled: true, ca: "%[2]s/ca.pem" }
@@ -186,7 +186,7 @@ func TestCertificatesSayWhoMayConnect(t *testing.T) {
 // TestPermissionsOfAUserHoldForTheOfficialClient has users log in by the metadata of their
 // calls, until one is not configured any more.
 func TestPermissionsOfAUserHoldForTheOfficialClient(t *testing.T) {
-	addr := free(t)
+	addr := harness.Free(t)
 	config := fmt.Sprintf("liftbridge { listen: %q }\nauthorization { users: [ { user: ann, password: p }BEN ] }", addr)
 	s := harness.Start(t, strings.Replace(config, "BEN", `, { user: ben, password: q, permissions { publish: "s", subscribe: "s" } }`, 1))
 	as := func(user, password string) (lift.Client, func() context.Context, error) {

@@ -23,9 +23,9 @@ func startOldServer(t *testing.T) (addr, data string, stop func()) {
 		t.Skip("LIFTBRIDGE_SERVER names no binary of Liftbridge 1.9.0")
 	}
 	dir := t.TempDir()
-	data, addr = filepath.Join(dir, "data"), free(t)
+	data, addr = filepath.Join(dir, "data"), harness.Free(t)
 	_, port, _ := net.SplitHostPort(addr)
-	embedded := free(t)
+	embedded := harness.Free(t)
 	files := map[string]string{
 		"nats.conf": "listen: " + embedded + "\n",
 		"conf.yaml": strings.Join([]string{

@@ -3,7 +3,6 @@ package liftbridge_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
@@ -19,22 +18,9 @@ const patience = 30 * time.Second
 // start runs a server that serves Liftbridge, too, and connects the official client.
 func start(t *testing.T, settings string) (s *harness.Server, addr string, c lift.Client) {
 	t.Helper()
-	addr = free(t)
+	addr = harness.Free(t)
 	s = harness.Start(t, fmt.Sprintf("liftbridge {\n listen: %q\n%s\n}", addr, settings))
 	return s, addr, connect(t, addr)
-}
-
-// free is an address that nobody listens at.
-func free(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr().String()
 }
 
 func connect(t *testing.T, addr string) lift.Client {

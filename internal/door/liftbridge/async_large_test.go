@@ -67,22 +67,7 @@ func TestALargeMessageIsWholeInAllStreamsOfItsSubject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i := range streams {
-		name := fmt.Sprint("s", i)
-		if err := r.Streams.Find("A", name).Settle(r.ctx()); err != nil {
-			t.Fatal(err)
-		}
-		seen := map[byte]bool{}
-		for _, m := range r.read(name, 0) {
-			if len(m.Value) != size || !bytes.Equal(m.Value, fill(int(m.Value[0])-1)) || seen[m.Value[0]] {
-				t.Fatalf("%s: message %d has %d bytes, or some of another's", name, m.Offset, len(m.Value))
-			}
-			seen[m.Value[0]] = true
-		}
-		if len(seen) != 2*messages {
-			t.Errorf("%s has %d messages", name, len(seen))
-		}
-	}
+	r.whole(streams, 2*messages, size)
 }
 
 // TestALargeBatchIsWholeInAllStreamsOfItsSubject: what it came in is let go when all are given
@@ -119,20 +104,27 @@ func TestALargeBatchIsWholeInAllStreamsOfItsSubject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	r.whole(streams, clients*messages, size)
+}
+
+// whole wants so many messages of a size in each stream, each once and all of one byte, by
+// which they differ.
+func (r *rig) whole(streams, messages, size int) {
+	r.t.Helper()
 	for i := range streams {
 		name := fmt.Sprint("s", i)
 		if err := r.Streams.Find("A", name).Settle(r.ctx()); err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		seen := map[byte]bool{}
 		for _, m := range r.read(name, 0) {
 			if len(m.Value) != size || !bytes.Equal(m.Value, bytes.Repeat(m.Value[:1], size)) || seen[m.Value[0]] {
-				t.Fatalf("%s: message %d has %d bytes, or some of another's", name, m.Offset, len(m.Value))
+				r.t.Fatalf("%s: message %d has %d bytes, or some of another's", name, m.Offset, len(m.Value))
 			}
 			seen[m.Value[0]] = true
 		}
-		if len(seen) != clients*messages {
-			t.Errorf("%s has %d messages", name, len(seen))
+		if len(seen) != messages {
+			r.t.Errorf("%s has %d messages", name, len(seen))
 		}
 	}
 }

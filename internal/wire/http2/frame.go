@@ -50,17 +50,14 @@ type Code uint32
 
 // The codes that are sent here.
 const (
-	NoError            Code = 0x0
-	ProtocolError      Code = 0x1
-	InternalError      Code = 0x2
-	FlowControlError   Code = 0x3
-	StreamClosed       Code = 0x5
-	FrameSizeError     Code = 0x6
-	RefusedStream      Code = 0x7
-	Cancel             Code = 0x8
-	CompressionError   Code = 0x9
-	EnhanceYourCalm    Code = 0xb
-	InadequateSecurity Code = 0xc
+	NoError          Code = 0x0
+	ProtocolError    Code = 0x1
+	FlowControlError Code = 0x3
+	StreamClosed     Code = 0x5
+	FrameSizeError   Code = 0x6
+	RefusedStream    Code = 0x7
+	CompressionError Code = 0x9
+	EnhanceYourCalm  Code = 0xb
 )
 
 // Error is a breach of the protocol. Stream is 0 where it ends the connection.

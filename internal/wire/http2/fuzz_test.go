@@ -19,7 +19,7 @@ func all() []byte {
 	b = append(b, 1, 'a', 'b', 0)
 	b = appendHeader(b, 5, Priority, 0, 3)
 	b = append(b, 0, 0, 0, 1, 7)
-	b = AppendReset(b, 1, Cancel)
+	b = AppendReset(b, 1, RefusedStream)
 	return AppendGoAway(b, 1, NoError, "bye")
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirmq/weir/internal/outbox"
 	"github.com/weirmq/weir/internal/poller"
+	"github.com/weirmq/weir/internal/wire/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
@@ -361,7 +362,7 @@ func (c *Call) repay(by int64) {
 	}
 	if by = c.owed.Swap(0); by > 0 {
 		c.left.Add(by)
-		c.conn.sendBytes(windowOf(c.id, by))
+		c.conn.sendBytes(http2.AppendWindow(nil, c.id, by))
 	}
 }
 

@@ -1,11 +1,11 @@
 package rpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 
 	"github.com/weirmq/weir/internal/chunk"
-	"github.com/weirmq/weir/internal/wire/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -230,7 +230,7 @@ func (c *Call) unpackMessage(m *message) error {
 	if c.unpack == nil {
 		return status.Error(codes.Internal, "grpc: compressed flag set with identity or empty encoding")
 	}
-	r, err := c.unpack.Decompress(&reader{m.b})
+	r, err := c.unpack.Decompress(bytes.NewReader(m.b))
 	if err != nil {
 		return status.Errorf(codes.Internal, "grpc: failed to decompress the received message: %v", err)
 	}
@@ -245,18 +245,6 @@ func (c *Call) unpackMessage(m *message) error {
 	m.free()
 	m.b, m.c = b, chunk.Wrap(b)
 	return nil
-}
-
-// reader reads bytes.
-type reader struct{ b []byte }
-
-func (r *reader) Read(p []byte) (int, error) {
-	if len(r.b) == 0 {
-		return 0, io.EOF
-	}
-	k := copy(p, r.b)
-	r.b = r.b[k:]
-	return k, nil
 }
 
 // fail ends what the client sends: what comes behind is not looked at.
@@ -307,6 +295,3 @@ func (c *Call) finishReceiving(err error) {
 		c.refuse("200", statusOf(err))
 	}
 }
-
-// windowOf is the frame that lets a client send more.
-func windowOf(stream uint32, by int64) []byte { return http2.AppendWindow(nil, stream, by) }
