@@ -69,6 +69,9 @@ func (n *conn) change() {
 
 func (n *conn) changed(c *Call) {
 	_, fed := n.feeds[c]
+	if !fed && c.feed != nil {
+		return // its end was seen before it was told
+	}
 	if !fed {
 		n.feeds[c] = struct{}{}
 		c.switchOver()
