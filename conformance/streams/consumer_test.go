@@ -259,6 +259,9 @@ func TestTwoClientsShareAConsumer(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[uint64]int{}
 	var by [2]int
+	// Each waits with its first message until the other has one, too: one of them could be
+	// given all before the other has asked.
+	first := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	stop := make(chan struct{})
 	for i := range by {
 		nc := b.server.Connect()
@@ -273,9 +276,15 @@ func TestTwoClientsShareAConsumer(t *testing.T) {
 		run, err := c.Consume(func(m jetstream.Msg) {
 			mu.Lock()
 			seen[sequence(t, m)]++
-			by[i]++
+			if by[i]++; by[i] == 1 {
+				close(first[i])
+			}
 			done := len(seen) == n
 			mu.Unlock()
+			select {
+			case <-first[1-i]:
+			case <-b.ctx.Done():
+			}
 			if err := m.Ack(); err != nil {
 				t.Errorf("acknowledge: %v", err)
 			}
