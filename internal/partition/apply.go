@@ -1,9 +1,7 @@
 package partition
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 
 	"github.com/weirmq/weir/internal/record"
@@ -303,7 +301,8 @@ func (p *Partition) trimBelow(first uint64) {
 	if p.clearIfAll(first) {
 		return
 	}
-	for p.done.first < first && p.removeOldest() {
+	below := func(next, _, _ uint64) bool { return next < first }
+	for p.done.first < first && p.removeOldest(below) {
 	}
 	p.trim()
 }
@@ -332,61 +331,6 @@ func (p *Partition) clearIfAll(first uint64) bool {
 		p.observer.Removed(0, nil, n)
 	}
 	p.trim()
-	return true
-}
-
-// removeOldest removes the oldest live record; false if there is none.
-func (p *Partition) removeOldest() bool {
-	if p.done.records == 0 {
-		return false
-	}
-	if p.trimmer == nil {
-		p.trimmer = p.store.Cursor(p.done.first)
-	}
-	v, err := p.trimmer.Next()
-	if err == nil && v.Seq < p.done.first {
-		p.trimmer.Seek(p.done.first)
-		v, err = p.trimmer.Next()
-	}
-	for err == nil && !p.live(v.Seq) {
-		v, err = p.trimmer.Next()
-	}
-	if err == nil {
-		p.skipTo(v.Seq)
-		return p.remove(&v)
-	}
-	p.trimmer.Close()
-	p.trimmer = nil
-	return p.dropDamagedOldest(err)
-}
-
-// skipTo moves first up to the oldest live record, over sequences that hold none.
-func (p *Partition) skipTo(seq uint64) {
-	if p.done.first == seq {
-		return
-	}
-	p.mu.Lock()
-	p.done.first = seq
-	p.deleted.RemoveBelow(seq)
-	p.publishLocked()
-	p.mu.Unlock()
-}
-
-// dropDamagedOldest moves first over a record that cannot be read, so that
-// retention goes on. Its subject's count stays too high, which a restart mends: the
-// index is not saved any more.
-func (p *Partition) dropDamagedOldest(err error) bool {
-	if errors.Is(err, io.EOF) || !errors.Is(err, record.ErrDamaged) {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.subjects.stale = true
-	p.done.first++
-	p.done.records--
-	p.tip.records--
-	p.skipDeletedLocked()
-	p.publishLocked()
 	return true
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -165,15 +166,20 @@ func (p *Partition) enforceSubjects() error {
 // enforceTotals removes the oldest records while there are too many or they are
 // too large.
 func (p *Partition) enforceTotals() {
-	l := &p.limits
-	trimmed := false
-	for l.MaxRecords > 0 && p.done.records > uint64(l.MaxRecords) && p.removeOldest() {
-		trimmed = true
+	mostRecords, mostBytes := uint64(math.MaxUint64), uint64(math.MaxUint64)
+	if n := p.limits.MaxRecords; n > 0 {
+		mostRecords = uint64(n)
 	}
-	for l.MaxBytes > 0 && p.done.bytes > uint64(l.MaxBytes) && p.removeOldest() {
-		trimmed = true
+	if n := p.limits.MaxBytes; n > 0 {
+		mostBytes = uint64(n)
 	}
-	if trimmed {
+	over := func(_, records, bytes uint64) bool {
+		return p.done.records-records > mostRecords || p.done.bytes-bytes > mostBytes
+	}
+	before := p.done.first
+	for over(0, 0, 0) && p.removeOldest(over) {
+	}
+	if p.done.first != before {
 		p.trim()
 	}
 }

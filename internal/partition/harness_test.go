@@ -134,10 +134,11 @@ type rig struct {
 	durable int
 	told    []string // outcomes in the order in which they were told
 	gone    []uint64
-	quiet   bool // outcomes are not noted
-	instant bool // what is appended is durable at once
-	due     int  // calls of Due
-	joined  int  // batches that joined another
+	numbers []uint64 // of the removals
+	quiet   bool     // outcomes are not noted
+	instant bool     // what is appended is durable at once
+	due     int      // calls of Due
+	joined  int      // batches that joined another
 }
 
 var allChecks = []Check{CheckDialect, CheckLastOfSubject, CheckLast, CheckDuplicate, CheckLastID, CheckRollup}
@@ -201,8 +202,8 @@ func (r *rig) Committed(b *Batch, local bool) {
 }
 func (r *rig) Discarded(*Batch)            { r.told = append(r.told, "discarded") }
 func (r *rig) Applied(_ uint64, gone bool) {}
-func (r *rig) Removed(seq uint64, _ []byte, _ uint64) {
-	r.gone = append(r.gone, seq)
+func (r *rig) Removed(seq uint64, _ []byte, n uint64) {
+	r.gone, r.numbers = append(r.gone, seq), append(r.numbers, n)
 }
 
 // sync makes everything durable that was appended.

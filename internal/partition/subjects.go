@@ -118,17 +118,35 @@ func (s *subjects) count(e *entry, seq uint64) {
 
 // remove counts a record out. Its subject must be known.
 func (s *subjects) remove(name []byte, seq uint64) {
-	if e, _ := s.find(name); e == nil {
-		return
+	if e := s.counted(name); e != nil {
+		s.uncount(e, seq)
 	}
-	e := s.own(name)
+}
+
+// counted returns the owned entry of a subject that has live records, nil if it has none.
+// It must be known.
+func (s *subjects) counted(name []byte) *entry {
+	if e := s.active.find(name); e != nil {
+		if e.count == 0 {
+			return nil
+		}
+		return e
+	}
+	if e, _ := s.find(name); e == nil {
+		return nil
+	}
+	return s.own(name)
+}
+
+// uncount counts a record out of an owned entry that counts some.
+func (s *subjects) uncount(e *entry, seq uint64) {
 	e.remove(seq)
 	if e.count > 0 {
 		return
 	}
 	s.live--
 	if s.active.whole {
-		s.active.remove(name) // there is nothing below that it hides
+		s.active.remove([]byte(e.name)) // there is nothing below that it hides
 	}
 }
 
