@@ -9,7 +9,7 @@ set -euo pipefail
 [ $# -ge 2 ] || { echo "usage: $0 LIFTBRIDGE_BIN WEIR_BIN [WORKLOAD...]" >&2; exit 2; }
 a=$(realpath "$(command -v "$1")") b=$(realpath "$(command -v "$2")")
 shift 2
-[ $# -gt 0 ] || set -- sync-1 sync-64 unary-1 unary-64 async-1 async-4 subscribe
+[ $# -gt 0 ] || set -- sync-1 sync-64 unary-1 unary-64 async-1 async-4 subscribe raw-1 raw-64 raw-async-1 raw-async-4 raw-subscribe
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${BENCH_BIN:-${TMPDIR:-/tmp}/weir-bench} port=${PORT:-14840}
 mkdir -p "$bin"
@@ -47,7 +47,7 @@ start() {
 once() {
 	start "$1"
 	"$bin/wlift" --addr "127.0.0.1:$port" --pid "$server" --runs 1 --dur "${DUR:-3s}" --stored "${STORED:-500000}" "$2" |
-		awk -F ' [|] ' -v side="$1" '/^[a-z]+-?[0-9]* [|] / && $1 != "workload" { split($3, v, " / "); gsub(/ /, "-", $2); print side, $1, $2, v[2] }'
+		awk -F ' [|] ' -v side="$1" '/^[a-z-]+[0-9]* [|] / && $1 != "workload" { split($3, v, " / "); gsub(/ /, "-", $2); print side, $1, $2, v[2] }'
 	kill "$server" && wait "$server" 2>/dev/null || true
 	server=
 }
