@@ -149,3 +149,28 @@ func TestAFollowerKnowsWhatIsSubscribed(t *testing.T) {
 		t.Error("told of a subscription after the end")
 	}
 }
+
+func TestAPublisherKnowsWhetherOnlyStreamsGetAMessage(t *testing.T) {
+	s := NewSpace("A", nil)
+	p := internal(s)
+	of := func(kind Kind, queue string) *Subscription {
+		out := sub("x", queue, "", &fakeSink{})
+		out.Kind = kind
+		return out
+	}
+	check := func(want bool, what string) {
+		t.Helper()
+		if p.Route([]byte("x")); p.OnlyStreams() != want {
+			t.Errorf("with %s: %t", what, !want)
+		}
+	}
+	s.Subscribe(of(KindStream, ""))
+	s.Subscribe(of(KindStream, "q"))
+	check(true, "streams")
+	for _, other := range []*Subscription{of(KindClient, ""), of(KindClient, "q"), of(KindService, ""), far("x", "", "", 1, &fakeSink{})} {
+		s.Subscribe(other)
+		check(false, "another")
+		s.Unsubscribe(other)
+		check(true, "streams again")
+	}
+}

@@ -176,6 +176,24 @@ func (p *Publisher) Route(to []byte) Routed {
 	return Wanted
 }
 
+// OnlyStreams says whether all whom Route has just found are streams.
+func (p *Publisher) OnlyStreams() bool {
+	e := p.last
+	for i := range e.plain {
+		if e.plain[i].sub.Kind != KindStream {
+			return false
+		}
+	}
+	for i := range e.queues {
+		for k := range e.queues[i].members {
+			if e.queues[i].members[k].sub.Kind != KindStream {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Deliver stages m with those that Route has just found for its subject. The
 // result is valid until the next message.
 func (p *Publisher) Deliver(m *Message) *Result {

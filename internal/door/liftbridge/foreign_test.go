@@ -261,3 +261,29 @@ func TestPublishToSubjectIsAckedByStreamsOfTheCallersAccountOnly(t *testing.T) {
 		t.Error(resp, err)
 	}
 }
+
+// TestNATSClientsSeeTheEnvelopeFromWhenTheyListen: it is made for them only.
+func TestNATSClientsSeeTheEnvelopeFromWhenTheyListen(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1)
+	a := r.async()
+	send := func(value string) {
+		t.Helper()
+		resp := exchange(t, a, &pb.PublishRequest{Stream: "s", Key: oddKey, Value: []byte(value), Headers: oddHeaders, CorrelationId: value})
+		if resp.AsyncError != nil {
+			t.Fatal(resp)
+		}
+	}
+	send("nobody listens")
+	seen := r.listen("s")
+	send("somebody listens")
+	var msg wire.Message
+	if e := seen.next(t); wire.DecodePublish(e.Data, &msg) != nil || string(msg.Value) != "somebody listens" || string(msg.CorrelationID) != "somebody listens" || !bytes.Equal(msg.Key, oddKey) {
+		t.Errorf("NATS clients see %q", e.Data)
+	}
+	for i, m := range r.read("s", 0) {
+		if want := []string{"nobody listens", "somebody listens"}[i]; string(m.Value) != want || !bytes.Equal(m.Key, oddKey) || !bytes.Equal(m.Headers["binary"], oddHeaders["binary"]) {
+			t.Errorf("message %d is %v", i, m)
+		}
+	}
+}

@@ -66,9 +66,13 @@ func (p *publish) Plain() (header, data []byte, ok bool) {
 }
 
 // encode makes m the message of a publish, to its subject. What it points to is in buf, which
-// is returned, or in the publish.
-func (p *publish) encode(m *broker.Message, subject, buf []byte) []byte {
+// is returned, or in the publish. Streams read that and no envelope: with bare there is none.
+func (p *publish) encode(m *broker.Message, subject, buf []byte, bare bool) []byte {
 	*m = broker.Message{Subject: subject, Note: p}
+	if bare && !p.plain {
+		m.Data = p.msg.Value
+		return buf
+	}
 	if !p.plain {
 		buf = wire.AppendPublish(buf[:0], &p.msg)
 		m.Data = buf
@@ -79,6 +83,16 @@ func (p *publish) encode(m *broker.Message, subject, buf []byte) []byte {
 	}
 	m.Data = p.msg.Value
 	return buf
+}
+
+// fits says whether the envelope is sure to have fewer bytes than a limit.
+func (p *publish) fits(limit int) bool {
+	const field, fixed = 16, 128 // the most that stands around one, and around all
+	size := fixed + len(p.msg.Key) + len(p.msg.Value) + len(p.msg.AckInbox) + len(p.msg.CorrelationID)
+	for _, h := range p.msg.Headers {
+		size += 2*field + len(h.Name) + len(h.Value)
+	}
+	return size < limit
 }
 
 // fill takes over what a request says of the message.
@@ -117,7 +131,8 @@ func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, 
 	if s == nil {
 		return faultPartition(n)
 	}
-	*a = addressed{family: f, stream: s, subject: f.subjectOf(n), plain: f.addressable()}
+	set := setOf(s)
+	*a = addressed{family: f, stream: s, subject: f.subjectOf(n), plain: set == nil && f.addressable()}
 	if name, ok := channelOf(s); ok && !a.plain {
 		a.channel, a.subject = true, name
 	}
@@ -127,14 +142,12 @@ func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, 
 	if s.Config().Gate.ReadOnly {
 		return faultReadOnly(n)
 	}
-	set := setOf(s)
 	if set == nil {
 		if !a.plain && !a.channel {
 			return f.unaddressed()
 		}
 		return nil
 	}
-	a.plain = false
 	if set.OCC && policy == wire.AckNone {
 		return faultPolicy
 	}
@@ -220,7 +233,7 @@ func (d *Door) send(c *caller, p *publish, to *addressed, req *pb.PublishRequest
 		return d.post(p, to, req.Partition, req.Stream)
 	}
 	m := new(broker.Message)
-	p.encode(m, []byte(to.subject), nil)
+	p.encode(m, []byte(to.subject), nil, false)
 	if m.Size() > d.o.MaxMessage && to.plain {
 		return faultLarge
 	}

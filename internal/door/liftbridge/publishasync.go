@@ -270,12 +270,16 @@ func (a *session) publishOne(p *asyncPublish) {
 	}
 	a.subject = append(a.subject[:0], to.subject...)
 	m := &a.message
-	if a.buf = p.encode(m, a.subject, a.buf); p.plain && m.Size() > a.door.o.MaxMessage {
+	wanted := a.publisher.Route(a.subject) == broker.Wanted
+	bare := wanted && a.publisher.OnlyStreams() && p.fits(a.door.o.MaxMessage)
+	if a.buf = p.encode(m, a.subject, a.buf, bare); p.plain && m.Size() > a.door.o.MaxMessage {
 		p.published()
 		a.settle(p, outcome{}, faultLarge)
 		return
 	}
-	a.publisher.Publish(m)
+	if wanted {
+		a.publisher.Deliver(m)
+	}
 	taken := p.taken
 	p.published()
 	if !taken { // nobody else has it

@@ -111,15 +111,14 @@ func (s *singly) pause() { s.run /= 2 }
 // published lets go of what the message points into: only what its answer says stays. Who
 // publishes it does not look at it any more.
 func (p *asyncPublish) published() {
-	defer p.over.Store(true)
-	if p.batch != nil {
-		return
+	if p.batch == nil {
+		p.msg.Key, p.msg.Value, p.msg.Headers = nil, nil, nil
+		if p.in != nil {
+			p.in.Free()
+			p.in = nil
+		}
 	}
-	p.msg.Key, p.msg.Value, p.msg.Headers = nil, nil, nil
-	if p.in != nil {
-		p.in.Free()
-		p.in = nil
-	}
+	p.over.Store(true)
 }
 
 // answer implements carrier: as many answers go together as there are, up to a bound.
@@ -153,6 +152,7 @@ func (s *singly) add(p *asyncPublish) {
 	if s.of != p.out.stream || string(s.names.MsgSubject) != p.subject {
 		s.of, s.names = p.out.stream, wire.Ack{MsgSubject: []byte(p.subject)}
 		nameAck(&s.names, s.of)
+		s.names.Names = wire.AppendNames(nil, &s.names)
 	}
 	s.ack = s.names
 	s.ack.AckPolicy, s.ack.AckInbox, s.ack.CorrelationID = p.msg.AckPolicy, p.msg.AckInbox, p.msg.CorrelationID

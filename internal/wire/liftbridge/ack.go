@@ -30,6 +30,10 @@ type Ack struct {
 	ReceptionTime    int64 // of the message, as it is stored; Unix ns
 	CommitTime       int64 // when it was on stable storage; Unix ns
 	Error            AckError
+
+	// Names, where not nil, is what AppendNames makes of the first three, which are not
+	// looked at then: a publisher's acks all have the same.
+	Names []byte
 }
 
 const (
@@ -50,11 +54,20 @@ func AppendAck(dst []byte, a *Ack) []byte {
 	return appendAck(appendHeader(dst, TypeAck), a)
 }
 
-// appendAck appends an ack without its envelope.
-func appendAck(dst []byte, a *Ack) []byte {
+// AppendNames appends the beginning of an ack, up to the offset.
+func AppendNames(dst []byte, a *Ack) []byte {
 	dst = appendBytes(dst, ackStream, a.Stream)
 	dst = appendBytes(dst, ackPartitionSubject, a.PartitionSubject)
-	dst = appendBytes(dst, ackMsgSubject, a.MsgSubject)
+	return appendBytes(dst, ackMsgSubject, a.MsgSubject)
+}
+
+// appendAck appends an ack without its envelope.
+func appendAck(dst []byte, a *Ack) []byte {
+	if a.Names != nil {
+		dst = append(dst, a.Names...)
+	} else {
+		dst = AppendNames(dst, a)
+	}
 	dst = appendNumber(dst, ackOffset, uint64(a.Offset))
 	dst = appendBytes(dst, ackAckInbox, a.AckInbox)
 	dst = appendBytes(dst, ackCorrelationID, a.CorrelationID)

@@ -67,7 +67,7 @@ func DecodePublish(data []byte, m *Message) error {
 // bytes. It is given no fields of other kinds.
 func eachField(b []byte, f func(num protowire.Number, n uint64, bytes []byte, isBytes bool) error) error {
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := consumeTag(b)
 		if n < 0 {
 			return fmt.Errorf("%w: %w", ErrNotEnvelope, protowire.ParseError(n))
 		}
@@ -84,7 +84,7 @@ func eachField(b []byte, f func(num protowire.Number, n uint64, bytes []byte, is
 			}
 		case protowire.BytesType:
 			var v []byte
-			if v, n = protowire.ConsumeBytes(b); n >= 0 {
+			if v, n = consumeBytes(b); n >= 0 {
 				err = f(num, 0, v, true)
 			}
 		default:
@@ -99,6 +99,23 @@ func eachField(b []byte, f func(num protowire.Number, n uint64, bytes []byte, is
 		b = b[n:]
 	}
 	return nil
+}
+
+// consumeTag and consumeBytes are protowire's, quick where the tag, and the length, are one
+// byte: most are.
+func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
+	if t := b[0]; t >= 1<<3 && t < 0x80 {
+		return protowire.Number(t >> 3), protowire.Type(t & 7), 1
+	}
+	return protowire.ConsumeTag(b)
+}
+
+func consumeBytes(b []byte) ([]byte, int) {
+	if len(b) > 0 && b[0] < 0x80 && int(b[0]) < len(b) {
+		n := 1 + int(b[0])
+		return b[1:n], n
+	}
+	return protowire.ConsumeBytes(b)
 }
 
 var errText = fmt.Errorf("%w: a text that is not UTF-8", ErrNotEnvelope)
@@ -173,12 +190,25 @@ func appendNumber(dst []byte, field protowire.Number, n uint64) []byte {
 	if n == 0 {
 		return dst
 	}
-	return protowire.AppendVarint(protowire.AppendTag(dst, field, protowire.VarintType), n)
+	return protowire.AppendVarint(appendTag(dst, field, protowire.VarintType), n)
+}
+
+// appendTag is protowire.AppendTag, quick where the tag is one byte: it is in all of these
+// messages.
+func appendTag(dst []byte, field protowire.Number, t protowire.Type) []byte {
+	if field < 16 {
+		return append(dst, byte(field)<<3|byte(t))
+	}
+	return protowire.AppendTag(dst, field, t)
 }
 
 func appendBytes(dst []byte, field protowire.Number, b []byte) []byte {
 	if len(b) == 0 {
 		return dst
 	}
-	return protowire.AppendBytes(protowire.AppendTag(dst, field, protowire.BytesType), b)
+	dst = appendTag(dst, field, protowire.BytesType)
+	if len(b) < 0x80 {
+		return append(append(dst, byte(len(b))), b...)
+	}
+	return protowire.AppendBytes(dst, b)
 }
