@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// nodeLimit is how long a script, and the installation before it, may take each.
-const nodeLimit = 2 * time.Minute
+// scriptLimit is how long a script, and the installation before it, may take each.
+const scriptLimit = 2 * time.Minute
 
-// Node runs cases.mjs of the test's directory with these arguments. It prints a line
-// "ok NAME" or "not ok NAME: REASON" for each of its cases, which become tests, and "done"
-// at its end. Its packages come from the npm registry if the file installed is not there.
-// Without Node or npm the test is skipped.
+// Node runs cases.mjs of the test's directory with these arguments, as Script does. Its
+// packages come from the npm registry if the file installed is not there. Without Node or npm
+// the test is skipped.
 func Node(t *testing.T, installed string, args ...string) {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
@@ -26,9 +25,16 @@ func Node(t *testing.T, installed string, args ...string) {
 		}
 	}
 	install(t, installed)
-	ctx, cancel := context.WithTimeout(context.Background(), nodeLimit)
+	Script(t, "node", append([]string{"cases.mjs"}, args...)...)
+}
+
+// Script runs a program of cases, which prints a line "ok NAME" or "not ok NAME: REASON" for
+// each, which become tests, and "done" at its end.
+func Script(t *testing.T, program string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), scriptLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", append([]string{"cases.mjs"}, args...)...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
 	out, err := cmd.Output()
@@ -62,7 +68,7 @@ func install(t *testing.T, installed string) {
 	if _, err := os.Stat(installed); err == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), nodeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), scriptLimit)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund").CombinedOutput(); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
