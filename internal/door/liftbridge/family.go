@@ -15,7 +15,7 @@ type family struct {
 	name    string
 	subject string
 	group   string // queue group; empty: none
-	parts   []*stream.Stream
+	parts   []*stream.Stream // nil, of what findSome gives: it could not be opened
 	native  bool // it was made by this door or is like those
 	hidden  bool // clients are not shown it
 }
@@ -44,9 +44,35 @@ func (d *Door) find(account, name string) *family {
 	return nil
 }
 
+// findSome is find that gives also a stream of which some partitions could not be opened:
+// messages are published to the others, and read there, as ever.
+func (d *Door) findSome(account, name string) *family {
+	if f := d.find(account, name); f != nil {
+		return f
+	}
+	return d.partial(account, name)
+}
+
 // familyOf gives the family of its first partition; nil if some are not there, as
 // while it is being deleted.
 func (d *Door) familyOf(s *stream.Stream) *family {
+	f := newFamily(s)
+	m := s.Config().Member
+	if m == nil {
+		return f
+	}
+	for k := int32(1); k < int32(m.Count); k++ {
+		p := d.dir.Find(s.Account(), wire.PartitionName(f.name, k))
+		if p == nil {
+			return nil
+		}
+		f.parts = append(f.parts, p)
+	}
+	return f
+}
+
+// newFamily gives the family of a partition, with this one only.
+func newFamily(s *stream.Stream) *family {
 	c := s.Config()
 	f := &family{name: wire.UnescapeName(s.Name()), group: c.Queue, parts: []*stream.Stream{s}}
 	if len(c.Subjects) > 0 {
@@ -55,17 +81,8 @@ func (d *Door) familyOf(s *stream.Stream) *family {
 	if set := setOf(s); set != nil {
 		f.name, f.subject, f.native, f.hidden = set.Name, set.Subject, true, set.Internal
 	}
-	m := c.Member
-	if m == nil {
-		return f
-	}
-	f.name = m.Family
-	for k := int32(1); k < int32(m.Count); k++ {
-		p := d.dir.Find(s.Account(), wire.PartitionName(f.name, k))
-		if p == nil {
-			return nil
-		}
-		f.parts = append(f.parts, p)
+	if c.Member != nil {
+		f.name = c.Member.Family
 	}
 	return f
 }
@@ -95,7 +112,17 @@ func (f *family) part(n int32) *stream.Stream {
 
 // gone says that the family was found once and is not there any more.
 func (f *family) gone() bool {
-	return slices.ContainsFunc(f.parts, (*stream.Stream).Dropped)
+	return slices.ContainsFunc(f.parts, func(s *stream.Stream) bool { return s != nil && s.Dropped() })
+}
+
+// lacks says whether a partition is one that could not be opened.
+func (f *family) lacks(n int32) bool {
+	return n >= 0 && int(n) < len(f.parts) && f.parts[n] == nil
+}
+
+// any is the first partition that there is.
+func (f *family) any() *stream.Stream {
+	return f.parts[slices.IndexFunc(f.parts, func(s *stream.Stream) bool { return s != nil })]
 }
 
 // subjectOf is the subject of a partition: of another door's the first that is no pattern,
@@ -123,13 +150,13 @@ func (f *family) subjectsOf(n int32) []string {
 // subject of its: it takes some that is no pattern. Its partitions, where it has several,
 // have their subjects together, and a publish says which one it is for.
 func (f *family) addressable() bool {
-	c := f.parts[0].Config()
+	c := f.any().Config()
 	return (c.Member == nil || c.Member.Dealt) && slices.ContainsFunc(c.Subjects, subject.ValidLiteral)
 }
 
 // unaddressed is what whoever publishes to a family is told that is not addressable.
 func (f *family) unaddressed() *fault {
-	if len(f.parts[0].Config().Subjects) == 0 {
+	if len(f.any().Config().Subjects) == 0 {
 		return faultNoSubject
 	}
 	return faultPattern

@@ -106,7 +106,7 @@ func (d *Door) resume(ctx context.Context, account string, f *family, n int32) e
 	if gate.ResumeAll {
 		list = nil
 		for k, s := range f.parts {
-			if s.Config().Gate.Paused {
+			if s != nil && s.Config().Gate.Paused {
 				list = append(list, int32(k))
 			}
 		}

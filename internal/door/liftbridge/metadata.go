@@ -135,7 +135,7 @@ func (d *Door) FetchPartitionMetadata(ctx context.Context, req *pb.FetchPartitio
 	if err := d.authorize(c, req.Stream, "FetchPartitionMetadata"); err != nil {
 		return nil, err
 	}
-	f := d.find(c.Account, req.Stream)
+	f := d.findSome(c.Account, req.Stream)
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
 		return nil, d.absent(c.Account, req.Stream, "partition not found")
 	}

@@ -128,6 +128,9 @@ func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, 
 		return faultDenied(err)
 	}
 	s := f.part(n)
+	if s == nil && f.lacks(n) {
+		return faultUnopened(name)
+	}
 	if s == nil {
 		return faultPartition(n)
 	}
@@ -194,7 +197,7 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	c := callerOf(ctx)
 	var f *family
 	if req.Stream != "" {
-		f = d.find(c.Account, req.Stream)
+		f = d.findSome(c.Account, req.Stream)
 	}
 	var a addressed
 	if refusal := d.address(ctx, &a, c, f, req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy)); refusal != nil {

@@ -322,7 +322,7 @@ func (a *session) lookUp(name string) *family {
 		clear(a.families)
 	}
 	delete(a.families, name)
-	f := a.door.find(a.account, name)
+	f := a.door.findSome(a.account, name)
 	if f != nil {
 		a.families[name] = f
 	}

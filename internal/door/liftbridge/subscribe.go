@@ -46,7 +46,7 @@ func (d *Door) subscribe(req *pb.SubscribeRequest, call delivery) error {
 	if req.Consumer.GetGroupId() != "" && req.Consumer.GetConsumerId() == "" {
 		return status.Error(codes.InvalidArgument, "Consumer id cannot be empty when group id is provided")
 	}
-	f := d.find(c.Account, req.Stream)
+	f := d.findSome(c.Account, req.Stream)
 	if f == nil || f.hidden || f.part(req.Partition) == nil {
 		return d.absent(c.Account, req.Stream, "No such partition")
 	}

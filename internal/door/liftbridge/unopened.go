@@ -15,7 +15,7 @@ import (
 
 // A stream of which some partition could not be opened is none that find knows. It is not
 // to be taken for one that was never made, or deleted: clients would make it anew, or forget
-// it.
+// it. Its other partitions serve publishers and readers all the same (findSome).
 
 // errUnopened says that a stream is there, and could not be opened.
 var errUnopened = errors.New("the stream could not be opened: the server's log says why")
@@ -30,6 +30,34 @@ func (d *Door) unopened(account, name string) bool {
 		}
 	}
 	return false
+}
+
+// partial gives a stream of which some partitions, and not all, could not be opened; nil if
+// it is none.
+func (d *Door) partial(account, name string) *family {
+	prefix, broken := account+" "+wire.EscapeName(name)+":", d.dir.Broken()
+	tries := 1 // of so many partitions one is no broken one
+	for k := range broken {
+		if strings.HasPrefix(k, prefix) {
+			tries++
+		}
+	}
+	for k := range int32(tries) {
+		s := d.dir.Find(account, wire.PartitionName(name, k))
+		if s == nil || s.Config().Member == nil || s.Config().Member.Family != name {
+			continue
+		}
+		f := newFamily(s)
+		f.parts = make([]*stream.Stream, s.Config().Member.Count)
+		for i := range f.parts {
+			p := wire.PartitionName(name, int32(i))
+			if f.parts[i] = d.dir.Find(account, p); f.parts[i] == nil && broken[account+" "+p] == nil {
+				return nil // it is being deleted
+			}
+		}
+		return f
+	}
+	return nil
 }
 
 // unopenedName is what JetStream's clients know a partition by of a stream that could not be

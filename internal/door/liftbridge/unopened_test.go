@@ -70,14 +70,15 @@ func TestAStreamThatCouldNotBeOpenedIsNotOneThatNeverWas(t *testing.T) {
 	r = r.unreadable("one", "many:1", "js")
 	for _, name := range []string{"one", "many", "js"} {
 		text := "stream " + name + " could not be opened: the server's log says why"
-		_, err := r.Publish(r.ctx(), &pb.PublishRequest{Stream: name})
+		part := map[string]int32{"many": 1}[name]
+		_, err := r.Publish(r.ctx(), &pb.PublishRequest{Stream: name, Partition: part})
 		code(t, err, codes.Internal, text)
-		if e := one(t, r, &pb.PublishRequest{Stream: name}).AsyncError; e.GetCode() != pb.PublishAsyncError_INTERNAL || e.GetMessage() != text {
+		if e := one(t, r, &pb.PublishRequest{Stream: name, Partition: part}).AsyncError; e.GetCode() != pb.PublishAsyncError_INTERNAL || e.GetMessage() != text {
 			t.Errorf("%s: %v", name, e)
 		}
-		_, err = r.subscribe(&pb.SubscribeRequest{Stream: name})
+		_, err = r.subscribe(&pb.SubscribeRequest{Stream: name, Partition: part})
 		code(t, err, codes.Internal, text)
-		_, err = r.FetchPartitionMetadata(r.ctx(), &pb.FetchPartitionMetadataRequest{Stream: name})
+		_, err = r.FetchPartitionMetadata(r.ctx(), &pb.FetchPartitionMetadataRequest{Stream: name, Partition: part})
 		code(t, err, codes.Internal, text)
 		_, err = r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: name})
 		code(t, err, codes.Internal, text)
@@ -96,6 +97,53 @@ func TestAStreamThatCouldNotBeOpenedIsNotOneThatNeverWas(t *testing.T) {
 	r = r.healed()
 	for _, name := range []string{"one", "many", "well", "js"} {
 		r.want(name, 0, "x")
+	}
+}
+
+// TestPartitionsServeBesideOneThatCouldNotBeOpened: what is wrong with one of them is no reason
+// to keep the messages of the others from anybody.
+func TestPartitionsServeBesideOneThatCouldNotBeOpened(t *testing.T) {
+	for _, lost := range []int32{0, 1} {
+		r := newRig(t)
+		r.create("many", 3)
+		for n := range int32(3) {
+			r.put("many", n, "before")
+		}
+		if _, err := r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: "many", Partitions: []int32{2}, ResumeAll: true}); err != nil {
+			t.Fatal(err)
+		}
+		r = r.unreadable(fmt.Sprint("many:", lost))
+		a := r.async()
+		for n := range int32(3) {
+			resp := exchange(t, a, &pb.PublishRequest{Stream: "many", Partition: n, Value: []byte("async")})
+			_, err := r.Publish(r.ctx(), &pb.PublishRequest{Stream: "many", Partition: n, Value: []byte("unary")})
+			if n == lost {
+				code(t, err, codes.Internal, "stream many could not be opened: the server's log says why")
+				if resp.AsyncError.GetCode() != pb.PublishAsyncError_INTERNAL {
+					t.Error(resp)
+				}
+				continue
+			}
+			code(t, err, codes.OK, "")
+			if resp.AsyncError != nil || resp.Ack.Offset != 1 {
+				t.Error(resp)
+			}
+			r.want("many", n, "before", "async", "unary")
+			if _, err := r.FetchPartitionMetadata(r.ctx(), &pb.FetchPartitionMetadataRequest{Stream: "many", Partition: n}); err != nil {
+				t.Error(err)
+			}
+		}
+		if resp := exchange(t, a, &pb.PublishRequest{Stream: "many", Partition: 3}); resp.AsyncError.GetMessage() != "no such partition: 3" {
+			t.Error(resp)
+		}
+		r = r.healed()
+		for n := range int32(3) {
+			if n == lost {
+				r.want("many", n, "before")
+			} else {
+				r.want("many", n, "before", "async", "unary")
+			}
+		}
 	}
 }
 
