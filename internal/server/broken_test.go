@@ -86,3 +86,46 @@ func TestTheServerStartsWithoutTheStreamsOfGroupsAndCursors(t *testing.T) {
 		t.Error("the group has forgotten its member: ", m)
 	}
 }
+
+// What JetStream's clients are told of a stream that could not be opened: it is there, and
+// offline. Nobody takes it for one that is to be made.
+func TestAStreamThatCannotBeOpenedIsOffline(t *testing.T) {
+	const reason = "it could not be opened, the server's log says why"
+	disk := faultfs.New()
+	disk.SetCapacity(64 << 20)
+	n := openOn(t, disk, "data")
+	n.request("$JS.API.STREAM.CREATE.A", `{"name":"A","subjects":["a"]}`)
+	n.request("$JS.API.STREAM.CREATE.B", `{"name":"B","subjects":["b"]}`)
+	n.request("$JS.API.STREAM.CREATE.P", `{"name":"P","subjects":["p.*"],"metadata":{"weir.partitions":"2"}}`)
+	n.shut()
+	unreadable(n, disk, func(name string) bool { return name == "A" || name == "P:1" })
+	n = openOn(t, disk, "data")
+	for _, ask := range [][2]string{
+		{"STREAM.INFO.A", ""}, {"STREAM.UPDATE.A", `{"name":"A","subjects":["a"]}`}, {"STREAM.PURGE.A", ""}, {"STREAM.DELETE.A", ""},
+		{"STREAM.MSG.GET.A", `{"seq":1}`}, {"CONSUMER.INFO.A.c", ""}, {"CONSUMER.LIST.A", ""}, {"STREAM.INFO.P:1", ""}, {"STREAM.INFO.P", ""},
+		{"CONSUMER.CREATE.A.c", `{"stream_name":"A","config":{"name":"c","ack_policy":"explicit"}}`},
+	} {
+		m, _ := n.try("$JS.API."+ask[0], ask[1])["error"].(map[string]any)
+		if m["err_code"] != 10194.0 || m["code"] != 500.0 || m["description"] != "stream is offline: "+reason {
+			t.Errorf("%s: %v", ask[0], m)
+		}
+	}
+	if m := n.try("$JS.API.STREAM.INFO.none", "")["error"].(map[string]any); m["err_code"] != 10059.0 {
+		t.Error(m)
+	}
+	if m := n.request("$JS.API.STREAM.NAMES", ""); fmt.Sprint(m["streams"]) != "[B P:0 A P:1]" || m["total"] != 4.0 {
+		t.Error(m)
+	}
+	m := n.request("$JS.API.STREAM.LIST", "")
+	offline, _ := m["offline"].(map[string]any)
+	if fmt.Sprint(m["missing"]) != "[A P:1]" || offline["A"] != reason || offline["P:1"] != reason || len(m["streams"].([]any)) != 2 {
+		t.Error(m)
+	}
+	n.shut()
+	disk.Heal()
+	n = openOn(t, disk, "data")
+	defer n.shut()
+	if m := n.request("$JS.API.STREAM.LIST", ""); m["offline"] != nil || m["missing"] != nil || m["total"] != 4.0 {
+		t.Error(m)
+	}
+}

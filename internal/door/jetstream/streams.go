@@ -3,6 +3,8 @@ package jetstream
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
@@ -12,10 +14,30 @@ import (
 // lookupStream finds the request's stream.
 func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 	s := c.dir.Find(c.space.Name(), c.Stream)
-	if s == nil {
-		return nil, c.notFound(wire.CodeStreamNotFound)
+	if s != nil {
+		return s, nil
 	}
-	return s, nil
+	for _, name := range c.offline() {
+		if name == c.Stream || strings.HasPrefix(name, c.Stream+":") {
+			return nil, wire.ErrWith(wire.CodeStreamOffline, "err", offlineReason)
+		}
+	}
+	return nil, c.notFound(wire.CodeStreamNotFound)
+}
+
+// offlineReason is what clients are told of a stream that is there and could not be opened.
+const offlineReason = "it could not be opened, the server's log says why"
+
+// offline gives the account's streams that could not be opened.
+func (c *call) offline() []string {
+	var out []string
+	for k := range c.dir.Broken() {
+		if name, ours := strings.CutPrefix(k, c.space.Name()+" "); ours {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 var retentions = [...]stream.Retention{
@@ -241,9 +263,18 @@ func streamNames(c *call) (any, *wire.Error) {
 	if werr != nil {
 		return nil, werr
 	}
-	from, to, page := wire.Page(len(streams), r.Offset, wire.NamesLimit)
+	var offline []string
+	if r.Subject == "" { // nobody knows theirs
+		offline = c.offline()
+	}
+	from, to, page := wire.Page(len(streams)+len(offline), r.Offset, wire.NamesLimit)
 	names := []string{}
-	for _, s := range streams[from:to] {
+	for i := from; i < to; i++ {
+		if i >= len(streams) {
+			names = append(names, offline[i-len(streams)])
+			continue
+		}
+		s := streams[i]
 		name := s.Name()
 		if f, _, member := config(s).Partition(); member && r.Subject != "" {
 			name = f
@@ -265,7 +296,17 @@ func streamList(c *call) (any, *wire.Error) {
 		i.Domain = c.o.Domain
 		infos = append(infos, i)
 	}
-	return &wire.StreamListResponse{Response: c.Kind.Head(nil), Paged: page, Streams: infos}, nil
+	resp := &wire.StreamListResponse{Response: c.Kind.Head(nil), Paged: page, Streams: infos}
+	if from == 0 && r.Subject == "" {
+		for _, name := range c.offline() {
+			if resp.Offline == nil {
+				resp.Offline = map[string]string{}
+			}
+			resp.Offline[name] = offlineReason
+			resp.Missing = append(resp.Missing, name)
+		}
+	}
+	return resp, nil
 }
 
 // maxDeletedDetails bounds the list of deleted sequences in an answer.

@@ -14,10 +14,10 @@ import (
 type family struct {
 	name    string
 	subject string
-	group   string // queue group; empty: none
+	group   string           // queue group; empty: none
 	parts   []*stream.Stream // nil, of what findSome gives: it could not be opened
-	native  bool // it was made by this door or is like those
-	hidden  bool // clients are not shown it
+	native  bool             // it was made by this door or is like those
+	hidden  bool             // clients are not shown it
 }
 
 // set is what the stream was made with; nil if it was made through another door.

@@ -114,6 +114,7 @@ const (
 	CodeScheduleTTLInvalid        = 10191
 	CodeScheduleRollupInvalid     = 10192
 	CodeExpectedSubjectSeqInvalid = 10193
+	CodeStreamOffline             = 10194 // {err}
 	CodePriorityGroupPolicyNone   = 10196
 	CodePinnedTTLPolicyNone       = 10197
 	CodeScheduleSourceInvalid     = 10203
