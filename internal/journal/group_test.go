@@ -73,28 +73,44 @@ func peek(fs *faultfs.FS) (Recovery, []kept, error) {
 	return j.Recovered(), got, j.Close()
 }
 
-func TestQuietGroupHoldsFilesAndIsNamed(t *testing.T) {
-	fs := faultfs.New()
-	pressed := make(chan Pressure, 1000)
-	j, _ := open(t, fs, smallFiles, func(o *Options) { o.OnPressure = func(p Pressure) { pressed <- p } })
-	quiet, busy := newListener(), newListener()
-	gq, gb := j.Group(9, quiet), j.Group(4, busy)
-	appendOne(t, j, gq, 1)
-	for i := uint64(1); i <= 200; i++ {
-		appendOne(t, j, gb, i)
-		must(t, busy.wait(t, i))
-		gb.Release(i)
+// TestQuietGroupsHoldFilesAndAreNamed: where they are few that is told as soon as a file could
+// go, where they are many when there is too much.
+func TestQuietGroupsHoldFilesAndAreNamed(t *testing.T) {
+	for _, n := range []int{1, fewHolders, fewHolders + 1} {
+		fs := faultfs.New()
+		pressed := make(chan Pressure, 1000)
+		j, _ := open(t, fs, smallFiles, func(o *Options) { o.OnPressure = func(p Pressure) { pressed <- p } })
+		quiet, busy := newListener(), newListener()
+		var groups []*Group
+		var ids []GroupID
+		for i := range n {
+			ids = append(ids, GroupID(9+i))
+			groups = append(groups, j.Group(ids[i], quiet))
+			appendOne(t, j, groups[i], 1)
+		}
+		must(t, quiet.wait(t, 1))
+		gb := j.Group(4, busy)
+		for i := uint64(1); i <= 200; i++ {
+			appendOne(t, j, gb, i)
+			must(t, busy.wait(t, i))
+			gb.Release(i)
+		}
+		p := <-pressed
+		if !slices.Equal(p.Oldest, ids) || p.Cheap() != (n <= fewHolders) || (p.Unreleased > p.Max) == p.Cheap() {
+			t.Fatalf("%d groups: pressure %+v", n, p)
+		}
+		if p.Cheap() && p.Files != 2 {
+			t.Fatalf("%d groups: told when there were %d files", n, p.Files)
+		}
+		before := j.Pressure().Files
+		for _, g := range groups {
+			g.Release(1)
+		}
+		if after := j.Pressure(); after.Files >= before || after.Files > 2 {
+			t.Fatalf("%d files before the release, then %+v", before, after)
+		}
+		must(t, j.Close())
 	}
-	p := <-pressed
-	if p.Unreleased <= p.Max || !slices.Equal(p.Oldest, []GroupID{9}) {
-		t.Fatalf("pressure %+v", p)
-	}
-	before := j.Pressure().Files
-	gq.Release(1)
-	if after := j.Pressure(); after.Files >= before || after.Files > 2 {
-		t.Fatalf("%d files before the release, then %+v", before, after)
-	}
-	must(t, j.Close())
 }
 
 func TestDroppedAndForgottenGroupsHoldNothing(t *testing.T) {

@@ -76,7 +76,7 @@ type Options struct {
 	// makes Open fail.
 	OnDamage func(*DamageError) error
 	// OnPressure is called without locks when a file begins while more than
-	// MaxBytes are unreleased, when another file cannot be made, and when one can
+	// MaxBytes are unreleased or the pressure is cheap to relieve, when another file cannot be made, and when one can
 	// be made again. It must not block, and calls may come at the same time.
 	OnPressure func(Pressure)
 	// OwnThread has the writer wait for work in the system, not in the runtime, where it

@@ -15,6 +15,14 @@ type Pressure struct {
 	NoSpace    error     // why no further file could be made, or nil; while the disk is full it is tried again
 }
 
+// fewHolders is of how many groups a checkpoint is no more than a file of the journal is
+// worth.
+const fewHolders = 16
+
+// Cheap says that the oldest file is held back by few groups: checkpoints of them cost
+// little beside what a start would have to replay.
+func (p *Pressure) Cheap() bool { return p.Files > 1 && len(p.Oldest) <= fewHolders }
+
 // Pressure tells the present state. Groups that release what they have in the
 // oldest file let it be recycled. The file being written is needed always.
 func (j *Journal) Pressure() Pressure {

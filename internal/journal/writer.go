@@ -306,7 +306,7 @@ func (j *Journal) reportPressure(changed bool) {
 	if j.opts.OnPressure == nil {
 		return
 	}
-	if p := j.Pressure(); changed || p.Unreleased > p.Max || p.NoSpace != nil {
+	if p := j.Pressure(); changed || p.Cheap() || p.Unreleased > p.Max || p.NoSpace != nil {
 		j.opts.OnPressure(p)
 	}
 }

@@ -355,7 +355,7 @@ func (s *storage) run(ctx context.Context) error {
 func (s *storage) relieve(ctx context.Context) {
 	for ctx.Err() == nil {
 		p := s.journal.Pressure()
-		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil {
+		if p.Files < 2 || p.Unreleased < p.Max/2 && p.NoSpace == nil && !p.Cheap() {
 			return
 		}
 		s.relieveOldest(ctx, p.Oldest)
