@@ -29,7 +29,7 @@ type inExtent struct {
 func killedWithExtents(t *testing.T) (*faultfs.FS, inExtent) {
 	t.Helper()
 	live := faultfs.New()
-	live.SetCapacity(64 << 20)
+	live.SetCapacity(256 << 20) // so that a file of the journal, of 16 MiB, names enough of them
 	n := start(t, live)
 	n.request("$JS.API.STREAM.CREATE.L", `{"name":"L","subjects":["l"]}`)
 	var disk *faultfs.FS
