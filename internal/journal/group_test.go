@@ -86,9 +86,8 @@ func TestQuietGroupsHoldFilesAndAreNamed(t *testing.T) {
 		for i := range n {
 			ids = append(ids, GroupID(9+i))
 			groups = append(groups, j.Group(ids[i], quiet))
-			appendOne(t, j, groups[i], 1)
+			must(t, j.Append(groups[i], 1, 1, 7, Riding, []byte("x"))) // with the first of busy, all in one batch
 		}
-		must(t, quiet.wait(t, 1))
 		gb := j.Group(4, busy)
 		for i := uint64(1); i <= 200; i++ {
 			appendOne(t, j, gb, i)

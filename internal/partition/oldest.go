@@ -74,8 +74,9 @@ func (l *leavers) free() {
 func (p *Partition) removeOldest(wanted func(next, records, bytes uint64) bool) bool {
 	l := leaversPool.Get().(*leavers)
 	defer l.free()
-	next, err := p.done.first, error(nil)
-	for err == nil && len(l.list) < mostLeavers && uint64(len(l.list)) < p.done.records && wanted(next, uint64(len(l.list)), l.bytes) {
+	var err error
+	next := p.done.first
+	for len(l.list) < mostLeavers && uint64(len(l.list)) < p.done.records && wanted(next, uint64(len(l.list)), l.bytes) {
 		var v record.View
 		if v, err = p.nextOldest(next); err != nil {
 			break

@@ -141,7 +141,11 @@ func (f *feeding) Full() bool {
 	return f.full
 }
 
-func (f *feeding) Ended(err error) { f.over <- err }
+// Ended has the handler end the call: what is answered must be on its way by then.
+func (f *feeding) Ended(err error) {
+	f.call.Post(&f.out)
+	f.over <- err
+}
 
 func (f *feeding) Close() {
 	f.mu.Lock()
