@@ -1,7 +1,6 @@
 package grpccore_test
 
 import (
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -12,18 +11,13 @@ import (
 func TestMain(m *testing.M) { harness.Main(m) }
 
 func TestGRPCsCoreLibraryWorks(t *testing.T) {
-	python, ca, dir := interpreter(t), harness.NewAuthority(t), t.TempDir()
-	ca.File(dir, "ca.pem", ca.PEM())
-	ca.Write(dir, ca.Pair("server", false))
-	api := filepath.Join("..", "..", "api")
+	python, dir, api := interpreter(t), t.TempDir(), filepath.Join("..", "..", "api")
 	if out, err := exec.Command(python, "-m", "grpc_tools.protoc", "-I"+api, "--python_out="+dir, "--grpc_python_out="+dir, filepath.Join(api, "liftbridge.proto")).CombinedOutput(); err != nil {
 		t.Fatalf("protoc: %v\n%s", err, out)
 	}
 	t.Setenv("PYTHONPATH", dir)
-	plain, secure := harness.Free(t), harness.Free(t)
-	harness.Start(t, fmt.Sprintf("liftbridge { listen: %q }", plain))
-	harness.Start(t, fmt.Sprintf("liftbridge { listen: %q, tls { cert: %q, key: %q } }", secure, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
-	harness.Script(t, python, "cases.py", plain, secure, filepath.Join(dir, "ca.pem"))
+	plain, secure, ca := harness.StartLiftbridge(t)
+	harness.Script(t, python, "cases.py", plain, secure, ca)
 }
 
 // interpreter is a Python that has gRPC.

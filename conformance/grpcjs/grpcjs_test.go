@@ -1,8 +1,6 @@
 package grpcjs_test
 
 import (
-	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/weirmq/weir/conformance/harness"
@@ -11,11 +9,6 @@ import (
 func TestMain(m *testing.M) { harness.Main(m) }
 
 func TestGRPCsClientForJavaScriptWorks(t *testing.T) {
-	ca, dir := harness.NewAuthority(t), t.TempDir()
-	ca.File(dir, "ca.pem", ca.PEM())
-	ca.Write(dir, ca.Pair("server", false))
-	plain, secure := harness.Free(t), harness.Free(t)
-	harness.Start(t, fmt.Sprintf("liftbridge { listen: %q }", plain))
-	harness.Start(t, fmt.Sprintf("liftbridge { listen: %q, tls { cert: %q, key: %q } }", secure, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
-	harness.Node(t, "node_modules/@grpc/proto-loader/package.json", plain, secure, filepath.Join(dir, "ca.pem"))
+	plain, secure, ca := harness.StartLiftbridge(t)
+	harness.Node(t, "node_modules/@grpc/proto-loader/package.json", plain, secure, ca)
 }

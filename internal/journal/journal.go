@@ -76,8 +76,8 @@ type Options struct {
 	// makes Open fail.
 	OnDamage func(*DamageError) error
 	// OnPressure is called without locks when a file begins while more than
-	// MaxBytes are unreleased or the pressure is cheap to relieve, when another file cannot be made, and when one can
-	// be made again. It must not block, and calls may come at the same time.
+	// MaxBytes are unreleased or the pressure is cheap to relieve, when another file
+	// cannot be made, and when one can be made again. It must not block, and calls may come at the same time.
 	OnPressure func(Pressure)
 	// OwnThread has the writer wait for work in the system, not in the runtime, where it
 	// can: who appends wakes its thread without a detour. It is not for clocks that are

@@ -266,14 +266,9 @@ func (p *Partition) lockKnown(names iter.Seq[[]byte]) error {
 // is seen to be gone.
 func (p *Partition) removeLocked(v *record.View) uint64 {
 	n := p.removals.Add(1)
-	size := v.Size()
 	p.subjects.remove(v.Subject, v.Seq)
 	p.expiry.remove(v)
-	p.done.records--
-	p.done.bytes -= size
-	p.tip.records--
-	p.tip.bytes -= size
-	p.budget.Return(size)
+	p.countOutLocked(1, v.Size())
 	if v.Seq == p.done.first {
 		p.done.first++
 		p.skipDeletedLocked()
@@ -282,6 +277,15 @@ func (p *Partition) removeLocked(v *record.View) uint64 {
 	}
 	p.publishLocked()
 	return n
+}
+
+// countOutLocked takes so many records, of so many bytes, from the sums.
+func (p *Partition) countOutLocked(records, bytes uint64) {
+	p.done.records -= records
+	p.done.bytes -= bytes
+	p.tip.records -= records
+	p.tip.bytes -= bytes
+	p.budget.Return(bytes)
 }
 
 // skipDeletedLocked moves first over what is deleted already, and lets the set of
@@ -318,10 +322,7 @@ func (p *Partition) clearIfAll(first uint64) bool {
 	p.subjects.clear()
 	p.expiry.clear()
 	p.redoLocked()
-	p.tip.records -= p.done.records
-	p.tip.bytes -= p.done.bytes
-	p.budget.Return(p.done.bytes)
-	p.done.records, p.done.bytes = 0, 0
+	p.countOutLocked(p.done.records, p.done.bytes)
 	p.done.first = first
 	p.deleted.RemoveBelow(first)
 	p.publishLocked()

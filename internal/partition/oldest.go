@@ -142,11 +142,7 @@ func (p *Partition) removeAll(l *leavers) bool {
 		}
 		p.expiry.remove(&record.View{Seq: g.seq, Time: g.time, TTL: g.ttl, Marked: g.marked})
 	}
-	p.done.records -= uint64(len(l.list))
-	p.tip.records -= uint64(len(l.list))
-	p.done.bytes -= l.bytes
-	p.tip.bytes -= l.bytes
-	p.budget.Return(l.bytes)
+	p.countOutLocked(uint64(len(l.list)), l.bytes)
 	p.done.first = l.list[len(l.list)-1].seq + 1
 	p.skipDeletedLocked()
 	p.publishLocked()

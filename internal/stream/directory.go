@@ -458,13 +458,27 @@ func (d *Directory) Quiesce(ctx context.Context) error {
 	return nil
 }
 
-// Broken returns the streams that could not be opened, with the reasons.
+// Broken returns the streams that could not be opened, by account and name with a space
+// between, with the reasons.
 func (d *Directory) Broken() map[string]error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := make(map[string]error, len(d.broken))
 	for k, v := range d.broken {
 		out[k] = v
+	}
+	return out
+}
+
+// BrokenOf is Broken for one account's streams, by name alone.
+func (d *Directory) BrokenOf(account string) map[string]error {
+	out := map[string]error{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, v := range d.broken {
+		if name, ours := strings.CutPrefix(k, account+" "); ours {
+			out[name] = v
+		}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 	if s != nil {
 		return s, nil
 	}
-	for _, name := range c.offline() {
+	for name := range c.dir.BrokenOf(c.space.Name()) {
 		if name == c.Stream || strings.HasPrefix(name, c.Stream+":") {
 			return nil, wire.ErrWith(wire.CodeStreamOffline, "err", offlineReason)
 		}
@@ -28,16 +29,13 @@ func (c *call) lookupStream() (*stream.Stream, *wire.Error) {
 // offlineReason is what clients are told of a stream that is there and could not be opened.
 const offlineReason = "it could not be opened, the server's log says why"
 
-// offline gives the account's streams that could not be opened.
-func (c *call) offline() []string {
-	var out []string
-	for k := range c.dir.Broken() {
-		if name, ours := strings.CutPrefix(k, c.space.Name()+" "); ours {
-			out = append(out, name)
-		}
+// offline gives the account's streams that could not be opened, where all are listed: nobody
+// knows their subjects.
+func (c *call) offline(r *wire.StreamListRequest) []string {
+	if r.Subject != "" {
+		return nil
 	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(c.dir.BrokenOf(c.space.Name())))
 }
 
 var retentions = [...]stream.Retention{
@@ -263,10 +261,7 @@ func streamNames(c *call) (any, *wire.Error) {
 	if werr != nil {
 		return nil, werr
 	}
-	var offline []string
-	if r.Subject == "" { // nobody knows theirs
-		offline = c.offline()
-	}
+	offline := c.offline(&r)
 	from, to, page := wire.Page(len(streams)+len(offline), r.Offset, wire.NamesLimit)
 	names := []string{}
 	for i := from; i < to; i++ {
@@ -297,14 +292,15 @@ func streamList(c *call) (any, *wire.Error) {
 		infos = append(infos, i)
 	}
 	resp := &wire.StreamListResponse{Response: c.Kind.Head(nil), Paged: page, Streams: infos}
-	if from == 0 && r.Subject == "" {
-		for _, name := range c.offline() {
-			if resp.Offline == nil {
-				resp.Offline = map[string]string{}
-			}
-			resp.Offline[name] = offlineReason
-			resp.Missing = append(resp.Missing, name)
+	if from > 0 {
+		return resp, nil
+	}
+	resp.Missing = c.offline(&r)
+	for _, name := range resp.Missing {
+		if resp.Offline == nil {
+			resp.Offline = map[string]string{}
 		}
+		resp.Offline[name] = offlineReason
 	}
 	return resp, nil
 }

@@ -23,8 +23,8 @@ var errUnopened = errors.New("the stream could not be opened: the server's log s
 // unopened says whether partitions of a stream that find does not know are there, and
 // could not be opened.
 func (d *Door) unopened(account, name string) bool {
-	escaped := account + " " + wire.EscapeName(name)
-	for k := range d.dir.Broken() {
+	escaped := wire.EscapeName(name)
+	for k := range d.dir.BrokenOf(account) {
 		if k == escaped || strings.HasPrefix(k, escaped+":") {
 			return true
 		}
@@ -35,7 +35,7 @@ func (d *Door) unopened(account, name string) bool {
 // partial gives a stream of which some partitions, and not all, could not be opened; nil if
 // it is none.
 func (d *Door) partial(account, name string) *family {
-	prefix, broken := account+" "+wire.EscapeName(name)+":", d.dir.Broken()
+	prefix, broken := wire.EscapeName(name)+":", d.dir.BrokenOf(account)
 	tries := 1 // of so many partitions one is no broken one
 	for k := range broken {
 		if strings.HasPrefix(k, prefix) {
@@ -51,7 +51,7 @@ func (d *Door) partial(account, name string) *family {
 		f.parts = make([]*stream.Stream, s.Config().Member.Count)
 		for i := range f.parts {
 			p := wire.PartitionName(name, int32(i))
-			if f.parts[i] = d.dir.Find(account, p); f.parts[i] == nil && broken[account+" "+p] == nil {
+			if f.parts[i] = d.dir.Find(account, p); f.parts[i] == nil && broken[p] == nil {
 				return nil // it is being deleted
 			}
 		}
@@ -64,7 +64,7 @@ func (d *Door) partial(account, name string) *family {
 // opened.
 func (d *Door) unopenedName(account string, p group.Place) string {
 	name := wire.EscapeName(p.Stream)
-	if _, alone := d.dir.Broken()[account+" "+name]; alone {
+	if _, alone := d.dir.BrokenOf(account)[name]; alone {
 		return name
 	}
 	return stream.PartitionName(name, int(p.Partition))
@@ -91,11 +91,7 @@ func (d *Door) absent(account, name, text string) error {
 // could not be opened, with how many partitions they have.
 func (d *Door) unopenedStreams(account string) map[string]int {
 	out := map[string]int{}
-	for k := range d.dir.Broken() {
-		name, ours := strings.CutPrefix(k, account+" ")
-		if !ours {
-			continue
-		}
+	for name := range d.dir.BrokenOf(account) {
 		index := 0
 		if i := strings.LastIndexByte(name, ':'); i >= 0 {
 			if n, err := strconv.Atoi(name[i+1:]); err == nil && name == stream.PartitionName(name[:i], n) {
