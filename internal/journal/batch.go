@@ -38,7 +38,10 @@ const (
 	headerSize    = 64
 	recordSize    = 36
 	formatVersion = 1
-	magic         = "WJNL"
+	// highestVersion is the highest that a format will have: above is garbage, which a
+	// crash may leave behind a magic.
+	highestVersion = 64
+	magic          = "WJNL"
 
 	flagClosed    = 1
 	flagApart     = 2
@@ -130,7 +133,10 @@ func parseHeader(b []byte, room int64) (header, error) {
 	if len(b) < headerSize || string(b[:4]) != magic {
 		return header{}, errNoBatch
 	}
-	if v := le.Uint16(b[4:]); v != formatVersion {
+	switch v := le.Uint16(b[4:]); {
+	case v == 0 || v > highestVersion:
+		return header{}, errChecksum
+	case v != formatVersion:
 		return header{}, fmt.Errorf("%w: version %d", errNewer, v)
 	}
 	h := header{

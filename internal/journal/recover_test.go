@@ -178,6 +178,38 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 }
 
+// TestGarbageInAVersionIsNoNewerFormat: a crash may leave anything behind the first bytes of a
+// batch that was being written, also where a file begins with it.
+func TestGarbageInAVersionIsNoNewerFormat(t *testing.T) {
+	for _, version := range []uint16{0, highestVersion + 1, 118, 1<<16 - 1} {
+		fs := faultfs.New()
+		j, _ := open(t, fs)
+		must(t, j.Close())
+		f, err := fs.OpenWrite("j/" + fileName(0))
+		must(t, err)
+		garbage := make([]byte, blockSize)
+		for i := range garbage {
+			garbage[i] = byte(i*7 + 1)
+		}
+		copy(garbage, magic)
+		le.PutUint16(garbage[4:], version)
+		_, err = f.WriteAt(garbage, 0)
+		must(t, errors.Join(err, f.Sync(), f.Close()))
+		j, got := open(t, fs)
+		if len(got) != 0 {
+			t.Fatalf("version %d: %v", version, got)
+		}
+		l := newListener()
+		appendOne(t, j, j.Group(1, l), 1)
+		must(t, l.wait(t, 1))
+		must(t, j.Close())
+		if j, got = open(t, fs); len(got) != 1 {
+			t.Fatalf("version %d: %d entries after the next start", version, len(got))
+		}
+		must(t, j.Close())
+	}
+}
+
 func TestOwnIdentityIsKeptAndFoundAgain(t *testing.T) {
 	fs := faultfs.New()
 	j, _ := open(t, fs)
