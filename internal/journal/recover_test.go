@@ -184,11 +184,14 @@ func TestGarbageInAVersionIsNoNewerFormat(t *testing.T) {
 	for _, version := range []uint16{0, highestVersion + 1, 118, 1<<16 - 1} {
 		fs := faultfs.New()
 		j, _ := open(t, fs)
+		first := newListener()
+		appendOne(t, j, j.Group(1, first), 1)
+		must(t, first.wait(t, 1)) // so that there is a file
 		must(t, j.Close())
 		f, err := fs.OpenWrite("j/" + fileName(0))
 		must(t, err)
-		garbage := make([]byte, blockSize)
-		for i := range garbage {
+		garbage := make([]byte, 4*blockSize) // and nothing behind it
+		for i := range blockSize {
 			garbage[i] = byte(i*7 + 1)
 		}
 		copy(garbage, magic)
