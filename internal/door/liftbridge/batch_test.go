@@ -490,9 +490,9 @@ func TestABatchWeighsWhatItHoldsUntilItsLastMessageIsAnswered(t *testing.T) {
 			}
 			continue
 		}
-		batch := list[0].batch
+		batch := list[0].kept.batch
 		published, first, last := batch.release(), batch.release(), batch.release()
-		if published != 0 || first != 0 || last != weight || list[0].weight+list[1].weight != 0 {
+		if published != 0 || first != 0 || last != weight || list[0].kept.weight+list[1].kept.weight != 0 {
 			t.Errorf("batch %d gives back %d and %d, then %d of %d", i, published, first, last, weight)
 		}
 	}

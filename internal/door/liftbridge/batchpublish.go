@@ -18,6 +18,7 @@ type publishing struct {
 	// Only the goroutine that reads.
 	count uint64 // messages so far
 	name  string // of the last message's stream
+	list  []incoming
 
 	// Only who answers.
 	batch fb.AnswerBatch
@@ -48,7 +49,7 @@ func (b *publishBatch) release() (weight int64) {
 
 // decode implements carrier. All of a batch is read before any of it is published. A
 // batch weighs its length, or what it says if that is more.
-func (c *publishing) decode(in []byte, at *chunk.Chunk) ([]*asyncPublish, int64, error) {
+func (c *publishing) decode(in []byte, at *chunk.Chunk) ([]incoming, int64, error) {
 	if at == nil { // it lies in the reader's buffer, and is needed longer
 		at = chunk.Get(len(in))
 		at.B = append(at.B, in...)
@@ -61,7 +62,7 @@ func (c *publishing) decode(in []byte, at *chunk.Chunk) ([]*asyncPublish, int64,
 	return list, weight, err
 }
 
-func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]*asyncPublish, int64, error) {
+func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]incoming, int64, error) {
 	p, err := fb.DecodePublish(in, c.budget)
 	if err != nil {
 		return nil, 0, malformed(err)
@@ -71,29 +72,37 @@ func (c *publishing) decodeBatch(in []byte, at *chunk.Chunk) ([]*asyncPublish, i
 	}
 	b := &publishBatch{in: at}
 	b.left.Store(int64(p.Len()) + 1)
-	all, list := make([]asyncPublish, p.Len()), make([]*asyncPublish, p.Len())
+	kept, list := make([]asyncPublish, p.Len()), c.list[:0]
 	says := 0
 	var m fb.NewMessage
-	for i := range all {
+	for i := range kept {
 		if err := p.DecodeNext(&m); err != nil {
 			return nil, 0, malformed(fmt.Errorf("message %d: %w", i, err))
 		}
 		if string(m.Stream) != c.name {
 			c.name = string(m.Stream)
 		}
-		to := &all[i]
-		to.batch, to.ordinal = b, c.count
-		to.name, to.number, to.msg = c.name, m.Partition, m.Message
-		list[i] = to
+		to := &kept[i]
+		to.batch, to.ordinal, to.correlation, to.policy = b, c.count, m.CorrelationID, m.AckPolicy
+		list = append(list, incoming{name: c.name, number: m.Partition, kept: to})
+		list[i].msg = m.Message
 		says += m.Size
 		c.count++
 	}
+	c.list = list
 	b.weight = weigh(len(list), max(says, len(in)))
 	return list, b.weight, nil
 }
 
-// pause and reuse implement carrier.
-func (c *publishing) pause()                {}
+// pause implements carrier.
+func (c *publishing) pause() {
+	if cap(c.list) > manyMessages {
+		c.list = nil
+	}
+	clear(c.list)
+}
+
+// reuse implements carrier.
 func (c *publishing) reuse([]*asyncPublish) {}
 
 // mostAnswers bounds the answers in one gRPC message, so that it stays below what
@@ -126,19 +135,19 @@ func (c *publishing) answer(list []*asyncPublish) int {
 
 // add answers a message, if anybody is told.
 func (c *publishing) add(p *asyncPublish) {
-	a := fb.Answer{Number: p.ordinal, Correlation: p.msg.CorrelationID}
+	a := fb.Answer{Number: p.ordinal, Correlation: p.correlation}
 	switch {
 	case p.refusal != nil:
 		a.Refusal, a.Code = p.refusal.text, int8(p.refusal.async)
-	case p.out.lost:
+	case p.lost:
 		return
 	default:
-		ack := wire.Ack{AckPolicy: p.msg.AckPolicy, CommitTime: p.out.committed}
-		if !fillFate(&ack, p.out.Outcome, p.out.at) {
+		ack := wire.Ack{AckPolicy: p.policy, CommitTime: p.committed}
+		if !fillFate(&ack, p.outcome(), p.at) {
 			return
 		}
 		a.Offset, a.ReceptionTime, a.CommitTime, a.Policy = ack.Offset, ack.ReceptionTime, ack.CommitTime, int8(ack.AckPolicy)
-		a.Stream, a.Subject = p.name, p.subject
+		a.Stream, a.Subject = p.to.name, p.to.subject
 	}
 	c.batch.Add(&a)
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
 	"github.com/weirmq/weir/internal/partition"
 	"github.com/weirmq/weir/internal/stream"
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"golang.org/x/sys/cpu"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -30,10 +32,10 @@ const (
 
 // carrier is how the messages of a session come, and their fates go.
 type carrier interface {
-	// decode gives what the client sent together: stream, partition and what is published,
-	// and what it weighs, at most asyncBytes. b lies in c, which the carrier lets go of, or,
+	// decode gives what the client sent together, which is valid until the next call, and
+	// what it weighs, at most asyncBytes. b lies in c, which the carrier lets go of, or,
 	// where c is nil, is valid until all of it is published. It is the reader's.
-	decode(b []byte, c *chunk.Chunk) (list []*asyncPublish, weight int64, err error)
+	decode(b []byte, c *chunk.Chunk) (list []incoming, weight int64, err error)
 	// pause is told when all that had arrived was published. It is the reader's.
 	pause()
 	// answer tells the client of the first of some messages, at least one, and returns
@@ -60,43 +62,89 @@ type session struct {
 	publisher *broker.Publisher
 	joined    bool // the publisher knows the round
 	families  map[string]*family
-	last      *family        // the one that was looked for last
-	to        addressed      // of the message that is published
+	last      *family   // the one that was looked for last
+	to        addressed // of the message that is published
+	place     *place    // of the last one
+	places    map[partitionID]*place
 	message   broker.Message // that is published
 	buf       []byte
 	subject   []byte
 	deaf      bool // it has failed
 
-	weight atomic.Int64 // of what is not answered
+	// What the reader counts for each message lies apart from what is counted for each
+	// answer: both are about to be written on two processors at once.
+	_     cpu.CacheLinePad
+	came  atomic.Int64 // messages
+	heavy atomic.Int64 // what they weigh
+	_     cpu.CacheLinePad
 
+	light     atomic.Int64 // what those weighed that are answered
 	mu        sync.Mutex
 	answers   []*asyncPublish // guarded by mu
 	settled   int64           // guarded by mu: when the first of answers was
 	spare     []*asyncPublish // guarded by mu: room for answers
 	answering bool            // guarded by mu: somebody does
-	left      int             // guarded by mu: messages that are not answered
+	answered  int64           // guarded by mu: messages
 	ended     bool            // guarded by mu: the client sends no more
 	failed    error           // guarded by mu: what the call ends with
 }
 
-// asyncPublish is one message of a call, and in the end its fate.
-type asyncPublish struct {
+// incoming is a message of a call until it is published.
+type incoming struct {
 	publish
-	session *session
-	number  int32  // of the partition
+	name   string       // of the stream
+	number int32        // of the partition
+	in     *chunk.Chunk // what a message that came alone lies in; nil: in the reader's buffer
+	kept   *asyncPublish
+}
+
+// partitionID is a partition of a stream.
+type partitionID struct {
+	name   string
+	number int32
+}
+
+// place is where messages of a call are published to.
+type place struct {
 	name    string // of the stream
 	subject string
-	out     outcome
-	refusal *fault
+	number  int32 // of the partition
 
-	// Of a message that came alone: what it weighs, and what it lies in until it is
-	// published; nil: in the reader's buffer.
-	weight int64
-	in     *chunk.Chunk
-	over   atomic.Bool // who publishes it is done with it, which may be after its answer
+	// Only who answers.
+	of    *stream.Stream // whose ack the last one was
+	names wire.Ack       // what all its acks of messages to this place say
+}
+
+// ackOf gives what all acks of a stream for messages to the place say.
+func (l *place) ackOf(s *stream.Stream) *wire.Ack {
+	if l.of != s {
+		l.of, l.names = s, wire.Ack{MsgSubject: []byte(l.subject)}
+		nameAck(&l.names, s)
+		l.names.Names = wire.AppendNames(nil, &l.names)
+	}
+	return &l.names
+}
+
+// asyncPublish is what is kept of a message of a call until it is answered: little, since
+// it is written on one processor and read on another one.
+type asyncPublish struct {
+	session     *session
+	to          *place // nil: it was refused before one was known
+	correlation []byte
+	// Of a message that came alone: what it weighs.
+	weight int32
+	policy wire.AckPolicy
 	// Of messages that came in a batch: it, and which message of the call this is.
 	batch   *publishBatch
 	ordinal uint64
+
+	// Its fate.
+	stream        *stream.Stream
+	at, committed int64
+	seq           uint64
+	refusal       *fault
+	refused       partition.Refusal
+	lost          bool
 }
 
 // PublishAsync implements pb.APIServer.
@@ -116,7 +164,7 @@ func (d *Door) publishSession(ctx context.Context, call *rpc.Call, carrier carri
 	a := &session{
 		door: d, account: c.Account, call: call, carrier: carrier, inbox: []byte(d.inbox()), wake: make(chan struct{}, 1),
 		publisher: broker.NewPublisher(d.space(c.Account), broker.PublisherOptions{Echo: true, CacheBytes: 1 << 20}),
-		families:  map[string]*family{},
+		families:  map[string]*family{}, places: map[partitionID]*place{},
 	}
 	a.judged.Store(&judged{rules: c.rules, caller: c})
 	call.Serve(a)
@@ -127,7 +175,7 @@ func (d *Door) publishSession(ctx context.Context, call *rpc.Call, carrier carri
 			return err
 		}
 		a.mu.Lock()
-		err, ended, left := a.failed, a.ended, a.left
+		err, ended, left := a.failed, a.ended, a.came.Load()-a.answered
 		a.mu.Unlock()
 		switch {
 		case err != nil:
@@ -182,19 +230,17 @@ func (a *session) Message(b []byte, c *chunk.Chunk) {
 		a.Ended(err)
 		return
 	}
-	a.weight.Add(weight)
-	a.mu.Lock()
-	a.left += len(list)
-	a.mu.Unlock()
+	a.heavy.Add(weight)
+	a.came.Add(int64(len(list)))
 	a.join()
 	var batch *publishBatch
 	if len(list) > 0 {
-		batch = list[0].batch
+		batch = list[0].kept.batch
 	}
-	for _, p := range list {
-		a.publishOne(p)
+	for i := range list {
+		a.publishOne(&list[i])
 	}
-	a.weight.Add(-batch.release())
+	a.heavy.Add(-batch.release())
 }
 
 // join has what is published be handed over together with what other connections of the
@@ -226,7 +272,7 @@ func (a *session) Flush() {
 }
 
 // Full implements rpc.Feed.
-func (a *session) Full() bool { return a.weight.Load() > asyncBytes }
+func (a *session) Full() bool { return a.heavy.Load()-a.light.Load() > asyncBytes }
 
 // Ended implements rpc.Feed.
 func (a *session) Ended(err error) {
@@ -247,8 +293,9 @@ func (a *session) Close() {
 }
 
 // publishOne publishes a message. What it may have to wait for is done apart from the loop.
-func (a *session) publishOne(p *asyncPublish) {
-	p.session, p.msg.AckInbox = a, a.inbox
+// When somebody waits for its fate it is no longer the reader's.
+func (a *session) publishOne(p *incoming) {
+	p.kept.session, p.msg.AckInbox = a, a.inbox
 	f := a.find(p.name)
 	if f != nil && a.paused(f, p.number) || a.judged.Load().rules != a.door.rules.Load() {
 		a.detach()
@@ -256,15 +303,16 @@ func (a *session) publishOne(p *asyncPublish) {
 	to := &a.to
 	if refusal := a.address(a.call.Context(), f, p); refusal != nil {
 		p.published()
-		a.settle(p, outcome{}, refusal)
+		a.settle(p.kept, refusal)
 		return
 	}
-	p.stream, p.group, p.subject, p.ticket, p.plain = to.stream, to.family.group, to.subject, p, to.plain
+	p.kept.to = a.placeOf(p)
+	p.stream, p.group, p.ticket, p.plain, p.taken = to.stream, to.family.group, p.kept, to.plain, false
 	if to.channel {
 		refusal := a.door.post(&p.publish, to, p.number, p.name)
 		p.published()
 		if refusal != nil {
-			a.settle(p, outcome{}, refusal)
+			a.settle(p.kept, refusal)
 		}
 		return
 	}
@@ -274,22 +322,48 @@ func (a *session) publishOne(p *asyncPublish) {
 	bare := wanted && a.publisher.OnlyStreams() && p.fits(a.door.o.MaxMessage)
 	if a.buf = p.encode(m, a.subject, a.buf, bare); p.plain && m.Size() > a.door.o.MaxMessage {
 		p.published()
-		a.settle(p, outcome{}, faultLarge)
+		a.settle(p.kept, faultLarge)
 		return
 	}
 	if wanted {
 		a.publisher.Deliver(m)
 	}
-	taken := p.taken
 	p.published()
-	if !taken { // nobody else has it
-		a.settle(p, outcome{}, faultUntaken)
+	if !p.taken { // nobody else has it
+		a.settle(p.kept, faultUntaken)
+	}
+}
+
+// placeOf gives the place of a message whose address is known, and remembers it.
+func (a *session) placeOf(p *incoming) *place {
+	if l := a.place; l != nil && l.number == p.number && l.name == p.name && l.subject == a.to.subject {
+		return l
+	}
+	id := partitionID{p.name, p.number}
+	l := a.places[id]
+	if l == nil || l.subject != a.to.subject {
+		if len(a.places) >= maxFamilies {
+			clear(a.places)
+		}
+		l = &place{name: p.name, subject: a.to.subject, number: p.number}
+		a.places[id] = l
+	}
+	a.place = l
+	return l
+}
+
+// published lets go of what the message points into.
+func (p *incoming) published() {
+	p.msg.Key, p.msg.Value, p.msg.Headers = nil, nil, nil
+	if p.in != nil {
+		p.in.Free()
+		p.in = nil
 	}
 }
 
 // address makes a.to what Door.address does for the caller as it is judged now. Of one that is not let in
 // any more the handler ends the call.
-func (a *session) address(ctx context.Context, f *family, p *asyncPublish) *fault {
+func (a *session) address(ctx context.Context, f *family, p *incoming) *fault {
 	c, err := a.who()
 	if err != nil {
 		return faultDenied(err)
@@ -302,7 +376,7 @@ func (a *session) paused(f *family, n int32) bool {
 	return s != nil && s.Config().Gate.Paused
 }
 
-// maxFamilies bounds the streams that a call remembers.
+// maxFamilies bounds the streams, and the partitions, that a call remembers.
 const maxFamilies = 4096
 
 // find looks a stream up, and remembers it.
@@ -331,23 +405,32 @@ func (a *session) lookUp(name string) *family {
 
 // Settle implements stream.Ticket.
 func (p *asyncPublish) Settle(s *stream.Stream, o partition.Outcome, at int64) {
-	p.session.settle(p, outcome{s, o, at, 0, false}, faultOf(o, p.number, p.name))
+	p.stream, p.at, p.seq, p.refused = s, at, o.Seq, o.Refusal
+	p.session.settle(p, faultOf(o, p.to.number, p.to.name))
 }
 
 // Lose implements stream.Ticket.
-func (p *asyncPublish) Lose() { p.session.settle(p, outcome{lost: true}, nil) }
+func (p *asyncPublish) Lose() {
+	p.lost = true
+	p.session.settle(p, nil)
+}
 
 // Owner implements stream.Owned.
 func (p *asyncPublish) Owner() stream.Owner { return p.session }
 
+// outcome is what the stream made of the message.
+func (p *asyncPublish) outcome() partition.Outcome {
+	return partition.Outcome{Seq: p.seq, Refusal: p.refused}
+}
+
 // settle notes the fate of a message for Told.
-func (a *session) settle(p *asyncPublish, o outcome, refusal *fault) {
-	p.out, p.refusal = o, refusal
+func (a *session) settle(p *asyncPublish, refusal *fault) {
+	p.refusal = refusal
 	a.mu.Lock()
 	if len(a.answers) == 0 {
 		a.settled = now()
 	}
-	p.out.committed = a.settled
+	p.committed = a.settled
 	a.answers = append(a.answers, p)
 	a.mu.Unlock()
 }
@@ -367,11 +450,11 @@ func (a *session) Told() {
 		a.mu.Unlock()
 		a.answerAll(list)
 		a.mu.Lock()
-		a.left -= len(list)
+		a.answered += int64(len(list))
 		a.spare = list[:0]
 	}
 	a.answering = false
-	last := a.ended && a.left == 0
+	last := a.ended && a.came.Load() == a.answered
 	a.mu.Unlock()
 	if last {
 		a.poke()
@@ -384,11 +467,11 @@ func (a *session) answerAll(list []*asyncPublish) {
 		n := a.carrier.answer(list)
 		weight := int64(0)
 		for _, p := range list[:n] {
-			weight += p.weight + p.batch.release()
+			weight += int64(p.weight) + p.batch.release()
 		}
 		a.carrier.reuse(list[:n])
 		clear(list[:n])
-		a.weight.Add(-weight)
+		a.light.Add(weight)
 		list = list[n:]
 	}
 	a.call.Resume()

@@ -5,8 +5,8 @@ import (
 
 	"github.com/weirmq/weir/internal/chunk"
 	"github.com/weirmq/weir/internal/door/liftbridge/rpc"
-	"github.com/weirmq/weir/internal/stream"
 	wire "github.com/weirmq/weir/internal/wire/liftbridge"
+	"golang.org/x/sys/cpu"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -19,15 +19,15 @@ type singly struct {
 	request wire.Request
 	name    string // of the last message's stream
 	spare   []*asyncPublish
-	run     int    // messages, of late
-	ids     []byte // correlation ids lie in it
-	list    [1]*asyncPublish
+	slab    []asyncPublish // room that is new, one after the other
+	run     int            // messages, of late
+	ids     []byte         // correlation ids lie in it
+	list    [1]incoming
 
 	// Only who answers.
+	_       cpu.CacheLinePad
 	out     rpc.Out
 	ack     wire.Ack
-	of      *stream.Stream // the last ack's
-	names   wire.Ack       // what all acks of that stream say
 	refusal wire.Refusal
 
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ type singly struct {
 }
 
 // decode implements carrier. The message points into what came until it is published.
-func (s *singly) decode(b []byte, c *chunk.Chunk) ([]*asyncPublish, int64, error) {
+func (s *singly) decode(b []byte, c *chunk.Chunk) ([]incoming, int64, error) {
 	r := &s.request
 	if err := wire.DecodeRequest(b, r); err != nil {
 		return nil, 0, status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
@@ -43,20 +43,18 @@ func (s *singly) decode(b []byte, c *chunk.Chunk) ([]*asyncPublish, int64, error
 	if string(r.Stream) != s.name {
 		s.name = string(r.Stream)
 	}
-	p := s.fresh()
-	s.list[0] = p
-	p.name, p.number, p.msg, p.in, p.weight = s.name, r.Partition, r.Message, c, weigh(1, len(b))
-	p.msg.CorrelationID = s.keep(r.CorrelationID)
-	if r.Headers = nil; len(p.msg.Headers) == 0 {
-		r.Headers, p.msg.Headers = p.msg.Headers, nil
-	}
-	return s.list[:], p.weight, nil
+	weight := weigh(1, len(b))
+	p := &s.list[0]
+	p.name, p.number, p.msg, p.in, p.kept = s.name, r.Partition, r.Message, c, s.fresh()
+	p.kept.correlation, p.kept.policy, p.kept.weight = s.keep(r.CorrelationID), r.AckPolicy, int32(weight)
+	return s.list[:], weight, nil
 }
 
 // Bounds of the room that is kept for messages, and that is made for what is kept of them.
 const (
 	manyMessages = 2048
 	idsRoom      = 1 << 10
+	slabRoom     = 32
 )
 
 // fresh gives room for a message: that of one which was answered, or new.
@@ -73,7 +71,12 @@ func (s *singly) fresh() *asyncPublish {
 		s.spare = s.spare[:n-1]
 		return p
 	}
-	return new(asyncPublish)
+	if len(s.slab) == 0 {
+		s.slab = make([]asyncPublish, min(max(s.run, 1), slabRoom))
+	}
+	p := &s.slab[0]
+	s.slab = s.slab[1:]
+	return p
 }
 
 // reuse takes the room of messages that were answered, as far as it is worth keeping.
@@ -83,9 +86,6 @@ func (s *singly) reuse(list []*asyncPublish) {
 	for _, p := range list {
 		if len(s.done) == manyMessages {
 			return
-		}
-		if !p.over.Load() {
-			continue // it was answered before who publishes it was done with it
 		}
 		*p = asyncPublish{}
 		s.done = append(s.done, p)
@@ -107,19 +107,6 @@ func (s *singly) keep(id []byte) []byte {
 
 // pause implements carrier.
 func (s *singly) pause() { s.run /= 2 }
-
-// published lets go of what the message points into: only what its answer says stays. Who
-// publishes it does not look at it any more.
-func (p *asyncPublish) published() {
-	if p.batch == nil {
-		p.msg.Key, p.msg.Value, p.msg.Headers = nil, nil, nil
-		if p.in != nil {
-			p.in.Free()
-			p.in = nil
-		}
-	}
-	p.over.Store(true)
-}
 
 // answer implements carrier: as many answers go together as there are, up to a bound.
 func (s *singly) answer(list []*asyncPublish) int {
@@ -144,20 +131,15 @@ func (s *singly) add(p *asyncPublish) {
 	switch {
 	case p.refusal != nil:
 		s.refusal = wire.Refusal{Code: int32(p.refusal.async), Text: p.refusal.text}
-		s.out.End(wire.AppendResponse(s.out.Begin(usualAnswer), nil, &s.refusal, p.msg.CorrelationID))
+		s.out.End(wire.AppendResponse(s.out.Begin(usualAnswer), nil, &s.refusal, p.correlation))
 		return
-	case p.out.lost:
+	case p.lost:
 		return
 	}
-	if s.of != p.out.stream || string(s.names.MsgSubject) != p.subject {
-		s.of, s.names = p.out.stream, wire.Ack{MsgSubject: []byte(p.subject)}
-		nameAck(&s.names, s.of)
-		s.names.Names = wire.AppendNames(nil, &s.names)
-	}
-	s.ack = s.names
-	s.ack.AckPolicy, s.ack.AckInbox, s.ack.CorrelationID = p.msg.AckPolicy, p.msg.AckInbox, p.msg.CorrelationID
-	s.ack.CommitTime = p.out.committed
-	if fillFate(&s.ack, p.out.Outcome, p.out.at) {
-		s.out.End(wire.AppendResponse(s.out.Begin(usualAnswer), &s.ack, nil, p.msg.CorrelationID))
+	s.ack = *p.to.ackOf(p.stream)
+	s.ack.AckPolicy, s.ack.AckInbox, s.ack.CorrelationID = p.policy, p.session.inbox, p.correlation
+	s.ack.CommitTime = p.committed
+	if fillFate(&s.ack, p.outcome(), p.at) {
+		s.out.End(wire.AppendResponse(s.out.Begin(usualAnswer), &s.ack, nil, p.correlation))
 	}
 }
