@@ -73,6 +73,14 @@ type Intake struct {
 	Memo    any // of the dialect, for this publisher and stream
 }
 
+// reset makes the intake that of the next message.
+func (in *Intake) reset() {
+	if in.Conditional { // they are long, and most messages have none
+		in.Conditions, in.Conditional = partition.Conditions{}, false
+	}
+	in.Refuse, in.Reply, in.Note, in.Ticket, in.Scratch = partition.Accepted, nil, nil, nil, in.Scratch[:0]
+}
+
 // Ticket is somebody of this process who waits for the fate of a message. Its
 // methods are called once, one of the two, and must not block.
 type Ticket interface {
@@ -171,7 +179,7 @@ func (g *ingest) addCaptured(m *broker.Message) broker.Verdict {
 		return broker.Gone
 	}
 	in := &g.intake
-	*in = Intake{Scratch: in.Scratch[:0], Memo: in.Memo}
+	in.reset()
 	in.Parts = record.Parts{Subject: s.mapped(g.subject[:0], m.Subject), Header: m.Header, Data: m.Data}
 	if m.Annotated {
 		in.Parts.Header = m.Plain

@@ -92,15 +92,16 @@ func DecodeAck(data []byte, a *Ack) error {
 		ackStream: &a.Stream, ackPartitionSubject: &a.PartitionSubject, ackMsgSubject: &a.MsgSubject,
 		ackAckInbox: &a.AckInbox, ackCorrelationID: &a.CorrelationID,
 	}
-	return eachField(payload, func(num protowire.Number, n uint64, b []byte, isBytes bool) error {
-		if text := texts[num]; isBytes && text != nil {
-			*text = b
+	f := fields{rest: payload}
+	for f.next() {
+		if text := texts[f.num]; f.isBytes && text != nil {
+			*text = f.b
 		}
-		if !isBytes {
-			a.number(num, n)
+		if !f.isBytes {
+			a.number(f.num, f.n)
 		}
-		return nil
-	})
+	}
+	return f.err
 }
 
 func (a *Ack) number(num protowire.Number, n uint64) {

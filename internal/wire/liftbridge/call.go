@@ -33,42 +33,39 @@ const (
 // Headers it uses again. It accepts what Protobuf accepts.
 func DecodeRequest(data []byte, r *Request) error {
 	*r = Request{Message: Message{Headers: r.Headers[:0]}}
-	return eachField(data, r.requestField)
+	f := fields{rest: data}
+	for f.next() {
+		r.field(&f)
+	}
+	return f.err
 }
 
-func (r *Request) requestField(num protowire.Number, n uint64, b []byte, isBytes bool) error {
-	if !isBytes {
-		switch num {
+func (r *Request) field(f *fields) {
+	if !f.isBytes {
+		switch f.num {
 		case requestPartition:
-			r.Partition = int32(n)
+			r.Partition = int32(f.n)
 		case requestAckPolicy:
-			r.AckPolicy = AckPolicy(n)
+			r.AckPolicy = AckPolicy(f.n)
 		case requestOffset:
-			r.Offset = int64(n)
+			r.Offset = int64(f.n)
 		}
-		return nil
+		return
 	}
-	switch num {
+	switch f.num {
 	case requestKey:
-		r.Key = b
+		r.Key = f.b
 	case requestValue:
-		r.Value = b
+		r.Value = f.b
 	case requestHeaders:
-		return r.header(b)
-	case requestStream, requestAckInbox, requestCorrelationID:
-		if !utf8.Valid(b) {
-			return errText
-		}
-		switch num {
-		case requestStream:
-			r.Stream = b
-		case requestAckInbox:
-			r.AckInbox = b
-		default:
-			r.CorrelationID = b
-		}
+		r.header(f)
+	case requestStream:
+		r.Stream = f.text()
+	case requestAckInbox:
+		r.AckInbox = f.text()
+	case requestCorrelationID:
+		r.CorrelationID = f.text()
 	}
-	return nil
 }
 
 // Refusal is why a message that was published in a call is not stored. Code is of

@@ -60,45 +60,67 @@ func DecodePublish(data []byte, m *Message) error {
 		return fmt.Errorf("%w of a message: type %d", ErrNotEnvelope, t)
 	}
 	*m = Message{Headers: m.Headers[:0]}
-	return eachField(payload, m.field)
+	f := fields{rest: payload}
+	for f.next() {
+		m.field(&f)
+	}
+	return f.err
 }
 
-// eachField calls f for each field of a protobuf message: a number for varints, or
-// bytes. It is given no fields of other kinds.
-func eachField(b []byte, f func(num protowire.Number, n uint64, bytes []byte, isBytes bool) error) error {
-	for len(b) > 0 {
-		num, typ, n := consumeTag(b)
+// fields goes over the fields of a protobuf message that are varints or bytes.
+type fields struct {
+	rest []byte
+	err  error // why it ended before the message did
+
+	num     protowire.Number
+	isBytes bool
+	n       uint64 // of a varint
+	b       []byte // of bytes
+}
+
+// next goes to the next field. false: there is none, or err says why.
+func (f *fields) next() bool {
+	for len(f.rest) > 0 && f.err == nil {
+		num, typ, n := consumeTag(f.rest)
 		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrNotEnvelope, protowire.ParseError(n))
+			return f.malformed(n)
 		}
 		if num > protowire.MaxValidNumber {
-			return fmt.Errorf("%w: field number %d", ErrNotEnvelope, num)
+			f.err = fmt.Errorf("%w: field number %d", ErrNotEnvelope, num)
+			return false
 		}
-		b = b[n:]
-		var err error
+		value := f.rest[n:]
+		f.num, f.isBytes = num, typ == protowire.BytesType
 		switch typ {
 		case protowire.VarintType:
-			var v uint64
-			if v, n = protowire.ConsumeVarint(b); n >= 0 {
-				err = f(num, v, nil, false)
-			}
+			f.n, n = protowire.ConsumeVarint(value)
 		case protowire.BytesType:
-			var v []byte
-			if v, n = consumeBytes(b); n >= 0 {
-				err = f(num, 0, v, true)
-			}
+			f.b, n = consumeBytes(value)
 		default:
-			n = protowire.ConsumeFieldValue(num, typ, b)
+			n = protowire.ConsumeFieldValue(num, typ, value)
 		}
 		if n < 0 {
-			return fmt.Errorf("%w: %w", ErrNotEnvelope, protowire.ParseError(n))
+			return f.malformed(n)
 		}
-		if err != nil {
-			return err
+		f.rest = value[n:]
+		if typ == protowire.VarintType || typ == protowire.BytesType {
+			return true
 		}
-		b = b[n:]
 	}
-	return nil
+	return false
+}
+
+func (f *fields) malformed(n int) bool {
+	f.err = fmt.Errorf("%w: %w", ErrNotEnvelope, protowire.ParseError(n))
+	return false
+}
+
+// text gives the field, or ends with an error where that is no text.
+func (f *fields) text() []byte {
+	if !utf8.Valid(f.b) {
+		f.err = errText
+	}
+	return f.b
 }
 
 // consumeTag and consumeBytes are protowire's, quick where the tag, and the length, are one
@@ -120,56 +142,48 @@ func consumeBytes(b []byte) ([]byte, int) {
 
 var errText = fmt.Errorf("%w: a text that is not UTF-8", ErrNotEnvelope)
 
-func (m *Message) field(num protowire.Number, n uint64, b []byte, isBytes bool) error {
-	if !isBytes {
-		switch num {
+func (m *Message) field(f *fields) {
+	if !f.isBytes {
+		switch f.num {
 		case fieldOffset:
-			m.Offset = int64(n)
+			m.Offset = int64(f.n)
 		case fieldAckPolicy:
-			m.AckPolicy = AckPolicy(n)
+			m.AckPolicy = AckPolicy(f.n)
 		}
-		return nil
+		return
 	}
-	switch num {
+	switch f.num {
 	case fieldKey:
-		m.Key = b
+		m.Key = f.b
 	case fieldValue:
-		m.Value = b
+		m.Value = f.b
 	case fieldHeaders:
-		return m.header(b)
-	case fieldAckInbox, fieldCorrelationID, fieldStream, fieldSubject, fieldReply:
-		if !utf8.Valid(b) {
-			return errText
-		}
-		switch num {
-		case fieldAckInbox:
-			m.AckInbox = b
-		case fieldCorrelationID:
-			m.CorrelationID = b
-		}
+		m.header(f)
+	case fieldAckInbox:
+		m.AckInbox = f.text()
+	case fieldCorrelationID:
+		m.CorrelationID = f.text()
+	case fieldStream, fieldSubject, fieldReply:
+		f.text()
 	}
-	return nil
 }
 
-func (m *Message) header(entry []byte) error {
+// header adds the header that is in a field.
+func (m *Message) header(f *fields) {
 	var h Header
-	err := eachField(entry, func(num protowire.Number, _ uint64, b []byte, isBytes bool) error {
+	entry := fields{rest: f.b}
+	for entry.next() {
 		switch {
-		case !isBytes:
-		case num == fieldMapName:
-			if !utf8.Valid(b) {
-				return errText
-			}
-			h.Name = b
-		case num == fieldMapValue:
-			h.Value = b
+		case !entry.isBytes:
+		case entry.num == fieldMapName:
+			h.Name = entry.text()
+		case entry.num == fieldMapValue:
+			h.Value = entry.b
 		}
-		return nil
-	})
-	if err == nil {
+	}
+	if f.err = entry.err; f.err == nil {
 		m.Headers = append(m.Headers, h)
 	}
-	return err
 }
 
 // AppendPublish appends the envelope of a message.
