@@ -89,12 +89,18 @@ func (h *history) policy(t *testing.T, fs *faultfs.FS, o *Options) {
 	}
 }
 
-// append appends an entry in the history's way.
-func (h *history) append(j *Journal, g *Group, index uint64) error {
-	if h.shelves {
+// append appends an entry in the history's way. Whoever appends every second one helps.
+func (h *history) append(j *Journal, g *Group, index uint64) (err error) {
+	add := func() { err = j.Append(g, 1, index, 7, Urgent, entryData(g.id, index)) }
+	switch {
+	case h.shelves:
 		return h.shelf.append(j, g, index)
+	case index%2 == 0:
+		helping(j, add)
+	default:
+		add()
 	}
-	return j.Append(g, 1, index, 7, Urgent, entryData(g.id, index))
+	return err
 }
 
 const crashGroups = 3

@@ -25,9 +25,12 @@
 // knows by its own checkpoint what to skip. The same holds for dropped groups,
 // whose owner calls Forget for each id of Unclaimed that exists no more.
 //
+// Batches are written by who has the pen: the writer, or, one at a time and while that sleeps,
+// a goroutine that has appended and helps (Expect, Due, Help), so that nobody need be woken.
+//
 // Goroutines: the writer, which is kept on a thread of its own and wakes as soon as
 // that does (bell); the assistant, which gathers the next batch while the
-// writer is busy, and runs completions then (else the writer runs them itself, one
+// writer is busy, and runs completions then (else who writes runs them itself, one
 // batch at a time in any case); the preparer, which makes files ahead; and eight that
 // write extents. Open starts them, Close joins them.
 //

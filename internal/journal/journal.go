@@ -113,6 +113,8 @@ type Journal struct {
 	teller    chan []told   // to the assistant, one deep, closed when the writer is done
 	toldAll   chan struct{} // from the assistant, one for each list
 	ahead     chan struct{} // to the assistant, one deep: gather ahead
+	pen       chan struct{} // one token: who has it writes batches
+	helpers   helpers
 
 	// Metrics may be read at any time.
 	Metrics Metrics
@@ -139,7 +141,7 @@ type Journal struct {
 	nextID   uint64 // of a file's name
 	extents  extents
 
-	// Only the writer, after recovery.
+	// Only who has the pen, after recovery.
 	w writer
 }
 
@@ -149,7 +151,7 @@ type Journal struct {
 func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	j := &Journal{
 		opts: o, log: o.Log, groups: make(map[GroupID]*Group),
-		wake: newBell(o.OwnThread), prepare: make(chan struct{}, 1), ahead: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
+		wake: newBell(o.OwnThread), prepare: make(chan struct{}, 1), ahead: make(chan struct{}, 1), pen: make(chan struct{}, 1), spareUp: make(chan struct{}, 1),
 		dead: make(chan struct{}), stop: make(chan struct{}), quit: make(chan struct{}),
 	}
 	if j.log == nil {
@@ -172,6 +174,7 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 	go j.runWriter()
 	go j.runAssistant()
 	go j.runPreparer()
+	j.pen <- struct{}{}
 	j.kick(j.prepare)
 	return j, nil
 }
@@ -276,7 +279,7 @@ func (j *Journal) append(g *Group, term, index uint64, kind uint8, urgency Urgen
 	j.mu.Unlock()
 	j.Metrics.Appends.Add(1)
 	if wake {
-		j.wake.ring()
+		j.rouse()
 	}
 	if ask {
 		j.kick(j.ahead)

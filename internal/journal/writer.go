@@ -8,10 +8,10 @@ import (
 	"github.com/weirmq/weir/internal/atrest"
 )
 
-// writer is the state of the writer's goroutine.
+// writer is the state of who writes batches: the writer's goroutine, or one that helps it.
 type writer struct {
-	// gathering is held by whoever puts entries into next: the writer, and while
-	// that writes the assistant. Taken before Journal.mu.
+	// gathering is held by whoever puts entries into next: who writes, and meanwhile
+	// the assistant. Taken before Journal.mu.
 	gathering sync.Mutex
 	next      *gathered      // guarded by gathering
 	sealer    *atrest.Sealer // for the next batch; nil without keys; guarded by gathering
@@ -19,8 +19,9 @@ type writer struct {
 	runs  []run    // of takeLocked; guarded by Journal.mu
 	spare []*Group // the other array behind Journal.active; guarded by Journal.mu
 
-	// What follows is the writer's alone.
-	batch *gathered // the batch being written
+	// What follows belongs to who has the pen.
+	batch   *gathered // the batch being written
+	failure error     // of one who helped; the writer is to end
 
 	number     uint64 // of the next batch
 	prev       uint32 // checksum of the last batch
@@ -47,24 +48,34 @@ func (w *writer) init(j *Journal) {
 	j.toldAll = make(chan struct{}, 1)
 }
 
-// runWriter writes batches until Close or a failure.
+// runWriter writes batches until Close or a failure. After that it keeps the pen.
 func (j *Journal) runWriter() {
 	defer j.done.Done()
 	defer close(j.quit)
 	favour()
 	defer close(j.teller)
 	for {
-		got, err := j.step()
+		<-j.pen
+		got, err := false, j.w.failure
+		if err == nil {
+			got, err = j.step()
+		}
 		if err != nil {
 			j.fail(err)
 			return
 		}
+		var limit time.Duration
+		if !got {
+			limit = j.patience()
+		}
+		j.pen <- struct{}{}
 		if got {
 			continue
 		}
-		if stopping := j.sleep(); !stopping {
+		if stopping := j.sleep(limit); !stopping {
 			continue
 		}
+		<-j.pen
 		if err := j.finish(); err != nil {
 			j.fail(err)
 		}
@@ -207,28 +218,35 @@ func (j *Journal) takeMoreLocked(b *gathered) {
 	b.cost += took
 }
 
-// sleep waits for work. stopping says that Close was called.
-func (j *Journal) sleep() (stopping bool) {
+// patience is how long the writer may sleep; negative: until it is woken.
+func (j *Journal) patience() time.Duration {
 	w := &j.w
 	j.mu.Lock()
 	waiting := j.bytes > 0
 	j.mu.Unlock()
-	limit := time.Duration(-1)
 	switch {
 	case waiting:
 		if !w.rideSet {
 			w.rideSet, w.rideEnd = true, time.Now().Add(RideLimit)
 		}
-		limit = max(0, time.Until(w.rideEnd))
+		return max(0, time.Until(w.rideEnd))
 	case w.dirty:
-		limit = max(0, time.Until(w.lastSync.Add(j.opts.Sync.every)))
+		return max(0, time.Until(w.lastSync.Add(j.opts.Sync.every)))
 	}
+	return -1
+}
+
+// sleep waits for work. stopping says that Close was called.
+func (j *Journal) sleep(limit time.Duration) (stopping bool) {
 	j.wake.wait(limit)
 	select {
 	case <-j.stop:
 		return true
 	default:
 	}
+	<-j.pen
+	defer func() { j.pen <- struct{}{} }()
+	w := &j.w
 	if w.rideSet && !time.Now().Before(w.rideEnd) {
 		j.mu.Lock()
 		j.urgent = j.urgent || j.bytes > 0
@@ -335,7 +353,9 @@ func (j *Journal) write(f *file, buf []byte) error {
 
 func (j *Journal) endSync(start time.Time) {
 	j.w.lastSync = time.Now()
-	j.Metrics.synced(j.w.lastSync.Sub(start))
+	took := j.w.lastSync.Sub(start)
+	j.helpers.quick.Store(j.opts.Sync.every == 0 && took <= helpLatency)
+	j.Metrics.synced(took)
 	j.Metrics.SyncStarted.Store(0)
 }
 
@@ -465,6 +485,7 @@ func (j *Journal) fail(cause error) {
 	err := fmt.Errorf("%w: %w", ErrDead, cause)
 	j.Metrics.failed(cause)
 	j.log.Error("journal failed", "error", cause)
+	j.helpers.quick.Store(false)
 	j.mu.Lock()
 	j.err = err
 	groups := make([]*Group, 0, len(j.groups))

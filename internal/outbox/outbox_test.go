@@ -365,7 +365,7 @@ type tcp struct {
 func sockets(t *testing.T) []tcp {
 	near, far := pair(t)
 	all := []tcp{{NewSocket(near), far, near.(*net.TCPConn).CloseWrite}}
-	p, err := poller.Open(1, nil)
+	p, err := poller.Open(1, nil, nil)
 	if errors.Is(err, poller.ErrUnsupported) {
 		return all
 	}

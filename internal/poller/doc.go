@@ -18,9 +18,14 @@
 // free processor when they are woken instead of taking it from somebody (manners): with
 // clients on the same machine that saves two switches of threads for each message.
 //
-// Goroutines: one for each loop, one for the manners, and one for each socket that is
-// served apart, which ends when its Input says that it brings little again, or is done;
-// Close joins all.
+// A loop that has been serving one connection alone helps a Helper with the work which that
+// has brought, before it waits: who waits for each answer gets it sooner than if another
+// goroutine were woken for the work. If the help takes longer than some milliseconds
+// another goroutine goes on with the loop.
+//
+// Goroutines: one for each loop, one for the manners, one that watches help, and one for
+// each socket that is served apart, which ends when its Input says that it brings little
+// again, or is done; Close joins all.
 // Locks: loop.mu, Socket.mu and manners.mu, never together, never during a wait or a
 // callback.
 // Doors call it. Where there is no epoll, Open says so and doors read with one

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,9 @@ type Poller struct {
 	loops   []*loop
 	wg      sync.WaitGroup
 	manners manners
-	polite  sync.WaitGroup // the goroutine of manners
+	helper  Helper // nil: none
+	watch   *watch
+	aside   sync.WaitGroup // the goroutines of manners and watch
 
 	mu   sync.Mutex
 	next int // guarded by mu: loop of the next socket
@@ -39,6 +42,9 @@ type loop struct {
 	round  Round
 	served []served // in this round
 	window window
+	last   int32 // the descriptor of the last wait's only event; -1: it had several
+
+	helping atomic.Uint64 // odd while the loop's goroutine helps and does not wait for events
 
 	mu      sync.Mutex
 	sockets map[int32]*Socket // guarded by mu, by descriptor
@@ -54,13 +60,16 @@ type served struct {
 type turn struct {
 	loop *loop
 	lost bool // another goroutine has it now
+
+	expected bool // the helper expects that it helps
+	read     int  // bytes, since
 }
 
-// Open starts n loops, each with a round of its own; round may be nil. The error is
-// ErrUnsupported where there is no epoll.
-func Open(n int, round func() Round) (*Poller, error) {
-	p := &Poller{manners: manners{change: make(chan struct{}, 1)}}
-	p.polite.Go(p.manners.run)
+// Open starts n loops, each with a round of its own; round and helper may be nil. The error
+// is ErrUnsupported where there is no epoll.
+func Open(n int, round func() Round, helper Helper) (*Poller, error) {
+	p := &Poller{manners: manners{change: make(chan struct{}, 1)}, helper: helper, watch: newWatch()}
+	p.aside.Go(p.manners.run)
 	for range n {
 		l, err := p.openLoop()
 		if err != nil {
@@ -73,6 +82,7 @@ func Open(n int, round func() Round) (*Poller, error) {
 		p.wg.Add(1)
 		go l.run()
 	}
+	p.aside.Go(func() { p.watch.run(p.loops) })
 	return p, nil
 }
 
@@ -85,7 +95,7 @@ func (p *Poller) openLoop() (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create event descriptor: %w", err), unix.Close(epoll))
 	}
-	l := &loop{p: p, epoll: epoll, wakeup: wakeup, sockets: make(map[int32]*Socket)}
+	l := &loop{p: p, epoll: epoll, wakeup: wakeup, last: -1, sockets: make(map[int32]*Socket)}
 	if err := l.add(wakeup, unix.EPOLLIN); err != nil {
 		return nil, errors.Join(err, unix.Close(wakeup), unix.Close(epoll))
 	}
@@ -103,7 +113,8 @@ func (p *Poller) Close() error {
 	}
 	p.wg.Wait()
 	close(p.manners.change)
-	p.polite.Wait()
+	close(p.watch.begun)
+	p.aside.Wait()
 	for _, l := range p.loops {
 		errs = append(errs, unix.Close(l.wakeup), unix.Close(l.epoll))
 	}
@@ -187,6 +198,7 @@ func (l *loop) run() {
 			l.at++
 			if int(ev.Fd) == l.wakeup {
 				l.endRound()
+				t.leave()
 				return
 			}
 			// A descriptor that was closed and opened meanwhile gets an event too
@@ -202,11 +214,15 @@ func (l *loop) run() {
 			}
 		}
 		l.endRound()
+		if t.help(); t.lost {
+			return
+		}
 		n, err := unix.EpollWait(l.epoll, l.events[:], -1)
 		if err != nil && err != unix.EINTR {
 			panic(fmt.Sprintf("wait for events: %v", err)) // only our own mistakes
 		}
 		l.at, l.n = 0, max(n, 0)
+		t.expect()
 	}
 }
 
@@ -235,6 +251,7 @@ func (l *loop) endRound() {
 func (t *turn) pass() {
 	t.lost = true
 	t.loop.endRound()
+	t.leave()
 	t.loop.p.wg.Add(1)
 	go t.loop.run()
 }

@@ -21,6 +21,22 @@ type Round interface {
 	End()
 }
 
+// Helper has work that Inputs cause, and that is done soonest by the goroutine which runs
+// them: waking another one takes as long as the work. It is asked where a loop has one busy
+// connection only, which waits for that work. Its methods may be called by any goroutine.
+type Helper interface {
+	// Expect says that an Input is about to be called, and that Due follows. false: no help
+	// is wanted, and Due does not follow.
+	Expect() bool
+	// Due ends that. It says whether there is work: Help or Leave follows then.
+	Due() bool
+	// Help does the work, outside of the round. It may take as long as a write to the disk:
+	// if it takes longer another goroutine goes on with the loop.
+	Help()
+	// Leave leaves the work to whoever does it otherwise.
+	Leave()
+}
+
 // Next is how to go on with a socket.
 type Next uint8
 

@@ -21,7 +21,7 @@ const patience = 10 * time.Second
 // open gives a poller that is closed at the end of the test.
 func open(t testing.TB, loops int) *Poller {
 	t.Helper()
-	p, err := Open(loops, nil)
+	p, err := Open(loops, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ type Poller struct{}
 type Socket struct{}
 
 // Open gives ErrUnsupported.
-func Open(int, func() Round) (*Poller, error) { return nil, ErrUnsupported }
+func Open(int, func() Round, Helper) (*Poller, error) { return nil, ErrUnsupported }
 
 // Close does nothing.
 func (p *Poller) Close() error { return nil }

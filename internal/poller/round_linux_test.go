@@ -33,7 +33,7 @@ func (n *noted) call(s *Socket) {
 
 func TestNoInputIsCalledElsewhereBeforeItsRoundHasEnded(t *testing.T) {
 	round := &noted{open: map[*Socket]bool{}}
-	p, err := Open(1, func() Round { return round })
+	p, err := Open(1, func() Round { return round }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestNoInputIsCalledElsewhereBeforeItsRoundHasEnded(t *testing.T) {
 
 func TestARoundEndsBeforeTheLoopWaits(t *testing.T) {
 	ended := make(chan struct{}, 100)
-	p, err := Open(1, func() Round { return endFunc(func() { ended <- struct{}{} }) })
+	p, err := Open(1, func() Round { return endFunc(func() { ended <- struct{}{} }) }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,6 +222,9 @@ func (s *Socket) Read(b []byte) (int, error) {
 		case n == 0 && len(b) > 0:
 			return 0, io.EOF
 		default:
+			if s.on != nil {
+				s.on.count(n)
+			}
 			return n, nil
 		}
 	}

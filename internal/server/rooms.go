@@ -60,6 +60,7 @@ type rooms struct {
 	lift        *liftdoor.Door // nil without streams
 	keeper      atomic.Pointer[auth.Authenticator]
 	poller      *poller.Poller // nil where the system has none
+	help        journalHelp    // of its loops
 	nats        *natsdoor.Door
 	leaf        *leafdoor.Door // nil: this server is nobody's leaf node
 
@@ -84,7 +85,7 @@ func buildOn(disk vfs.FS, c *Config, log *slog.Logger) (*rooms, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.poller, err = poller.Open(pollers(), func() poller.Round { return new(broker.Round) })
+	r.poller, err = poller.Open(pollers(), func() poller.Round { return new(broker.Round) }, &r.help)
 	if err != nil && !errors.Is(err, poller.ErrUnsupported) {
 		return nil, errors.Join(err, r.close(context.Background()))
 	}
@@ -166,6 +167,7 @@ func (r *rooms) openStreams(c *Config, o storageOptions) error {
 	if err := s.recover(r.streams); err != nil {
 		return err
 	}
+	r.help.journal.Store(s.journal)
 	for _, spec := range s.catalog.Streams() {
 		if r.accounts.Find(spec.Account) == nil {
 			r.log.Warn("stream of an account that is not configured: it is kept, but nobody reaches it", "stream", spec.Name, "account", spec.Account)

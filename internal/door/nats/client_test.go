@@ -65,7 +65,7 @@ func newRig(t *testing.T, change func(*Options, *broker.Spaces)) *rig {
 		Log:  slog.New(slog.NewTextHandler(r.log, nil)),
 	}
 	if polled {
-		p, err := poller.Open(1, func() poller.Round { return new(broker.Round) })
+		p, err := poller.Open(1, func() poller.Round { return new(broker.Round) }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

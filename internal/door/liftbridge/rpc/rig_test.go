@@ -214,7 +214,7 @@ func each(t *testing.T, f func(r *rig)) {
 			secure := insecure.NewCredentials()
 			switch name {
 			case "polled":
-				p, err := poller.Open(1, nil)
+				p, err := poller.Open(1, nil, nil)
 				if errors.Is(err, poller.ErrUnsupported) {
 					t.Skip(err) // the others are what is served here
 				}
