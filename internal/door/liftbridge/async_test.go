@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,56 @@ func TestAsyncErrorsHaveTheProtocolsCodesAndAnEmptyAck(t *testing.T) {
 	}
 	if resp := exchange(t, a, &pb.PublishRequest{Stream: "s", CorrelationId: "d"}); resp.AsyncError != nil || resp.Ack.CorrelationId != "d" || resp.CorrelationId != "d" {
 		t.Error(resp)
+	}
+}
+
+// Acks are written with what was written for the last one to the same place.
+func TestAsyncAcksNameTheirOwnPartition(t *testing.T) {
+	r := newRig(t)
+	r.create("a", 3)
+	r.create("b", 2)
+	call := r.async()
+	const rounds = 50
+	type place struct {
+		stream, subject string
+		number          int32
+	}
+	places := []place{{"a", "a", 0}, {"b", "b.1", 1}, {"a", "a.2", 2}, {"a", "a.1", 1}, {"b", "b", 0}, {"none", "", 0}}
+	for i := range rounds * len(places) {
+		to := places[i%len(places)]
+		err := call.Send(&pb.PublishRequest{Stream: to.stream, Partition: to.number, CorrelationId: fmt.Sprint(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range rounds * len(places) {
+		resp, err := call.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := strconv.Atoi(resp.CorrelationId)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, a := places[i%len(places)], resp.Ack
+		if to.subject == "" {
+			if resp.AsyncError.GetMessage() != "no such stream: none" {
+				t.Fatalf("message %d: %v", i, resp)
+			}
+			continue
+		}
+		if a.Stream != to.stream || a.PartitionSubject != to.stream || a.MsgSubject != to.subject || a.Offset != int64(i/len(places)) {
+			t.Fatalf("message %d to %v: %v", i, to, resp)
+		}
+	}
+	// A name is another stream now, with other subjects.
+	if _, err := r.DeleteStream(r.ctx(), &pb.DeleteStreamRequest{Name: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	r.create("b", 2, func(req *pb.CreateStreamRequest) { req.Subject = "other" })
+	resp := exchange(t, call, &pb.PublishRequest{Stream: "b", Partition: 1})
+	if a := resp.Ack; resp.AsyncError != nil || a.PartitionSubject != "other" || a.MsgSubject != "other.1" || a.Offset != 0 {
+		t.Fatal(resp)
 	}
 }
 
