@@ -57,7 +57,8 @@ func (d *Door) pauseThoseIdle(ctx context.Context) time.Duration {
 			continue
 		}
 		seen[s.ID().ID] = true
-		idle := time.Duration(at - max(d.pauser.since(s.ID().ID, at), s.Partition().Status().LastTime))
+		// Where it was paused, the last time that the gate has is that of its resumption.
+		idle := time.Duration(at - max(d.pauser.since(s.ID().ID, at), s.Partition().Status().LastTime, s.Config().Gate.PausedLast))
 		switch {
 		case idle < set.AutoPause:
 			wait = min(wait, set.AutoPause-idle)
