@@ -75,6 +75,7 @@ type decision struct {
 // decideLocked checks, numbers and queues the batch, and returns the slots that
 // are kept. With unread, why the subject index cannot be read, it keeps none.
 func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []record.Slot {
+	b.Time = now // of the refusals, if nothing is kept
 	if unread != nil && p.dead == nil {
 		for i := range b.Outcomes {
 			b.Outcomes[i] = Outcome{Refusal: Unreadable}
@@ -104,7 +105,7 @@ func (p *Partition) decideLocked(now int64, b *Batch, r *ready, unread error) []
 		record.ReuseArea(area)
 	}
 	b.Area.Buf = nil
-	p.tip.lastTime, b.Time = now, now
+	p.tip.lastTime = now
 	fl := &Flight{batch: b, frame: f}
 	if !p.limits.Totals {
 		fl.sum = d.sum

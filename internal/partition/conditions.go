@@ -121,7 +121,8 @@ type Batch struct {
 	// Owner is for the stager: it is not looked at.
 	Owner any
 
-	// Time is when the records were stored that were, Unix ns, from admission on.
+	// Time is when the records were stored that were, or when all were refused, Unix ns,
+	// from admission on.
 	Time int64
 	// Outcomes has one for each record, from Committed on.
 	Outcomes []Outcome

@@ -53,7 +53,7 @@ func TestAsyncErrorsHaveTheProtocolsCodesAndAnEmptyAck(t *testing.T) {
 		code pb.PublishAsyncError_Code
 		text string
 	}{
-		{&pb.PublishRequest{}, pb.PublishAsyncError_NOT_FOUND, "no stream provided"},
+		{&pb.PublishRequest{}, pb.PublishAsyncError_NOT_FOUND, "no such stream: "},
 		{&pb.PublishRequest{Stream: "none"}, pb.PublishAsyncError_NOT_FOUND, "no such stream: none"},
 		{&pb.PublishRequest{Stream: "s", Partition: 1}, pb.PublishAsyncError_NOT_FOUND, "no such partition: 1"},
 		{&pb.PublishRequest{Stream: "closed", AckPolicy: pb.AckPolicy_NONE}, pb.PublishAsyncError_READONLY, "readonly partition: 0"},
@@ -203,6 +203,33 @@ func TestIdlePartitionsPauseByThemselves(t *testing.T) {
 		}
 	}
 	r.put("s", 0, "x")
+}
+
+// TestAResumedPartitionIsIdleFromThenOn, and not since it was made or published to.
+func TestAResumedPartitionIsIdleFromThenOn(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1, func(req *pb.CreateStreamRequest) {
+		req.AutoPauseTime = &pb.NullableInt64{Value: time.Hour.Milliseconds()}
+	})
+	s, p := r.Streams.Find("A", "s"), &r.door.pauser
+	r.door.pauseThoseIdle(r.ctx()) // it is known now
+	p.mu.Lock()
+	p.began[s.ID().ID] -= int64(2 * time.Hour)
+	p.mu.Unlock()
+	if _, err := r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	sub, err := r.Subscribe(r.ctx(), &pb.SubscribeRequest{Stream: "s", Resume: true})
+	if err == nil {
+		_, err = sub.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.door.pauseThoseIdle(r.ctx())
+	if s.Config().Gate.Paused {
+		t.Error("it is paused again at once")
+	}
 }
 
 func TestReadonlyPartitionsStaySoThroughAPauseAndARestart(t *testing.T) {

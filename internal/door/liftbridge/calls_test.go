@@ -63,6 +63,8 @@ func TestPublishIsRefusedInTheProtocolsOrder(t *testing.T) {
 		{&pb.PublishRequest{Stream: "closed"}, codes.FailedPrecondition, "readonly partition: 0"},
 		{&pb.PublishRequest{Stream: "occ", AckPolicy: pb.AckPolicy_NONE}, codes.InvalidArgument, "stream with concurrency control must have AckPolicy set"},
 		{&pb.PublishRequest{Stream: "occ", ExpectedOffset: 3}, codes.Unknown, "incorrect expected offset"},
+		{&pb.PublishRequest{Stream: "s", AckInbox: "no subject"}, codes.Unknown, "failed to subscribe to ack inbox: nats: invalid subject"},
+		{&pb.PublishRequest{Stream: "closed", AckInbox: "no subject"}, codes.FailedPrecondition, "readonly partition: 0"},
 		{&pb.PublishRequest{Stream: "s", Value: make([]byte, 1<<20)}, codes.InvalidArgument, "message exceeds max replication size"},
 		{&pb.PublishRequest{Stream: "__groups"}, codes.NotFound, "no such stream: __groups"},
 		{&pb.PublishRequest{Stream: "s"}, codes.OK, ""},

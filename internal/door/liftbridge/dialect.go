@@ -249,9 +249,10 @@ func nameAck(a *wire.Ack, s *stream.Stream) {
 
 // fillFate is the part of fillAck that depends on the outcome only.
 func fillFate(a *wire.Ack, o partition.Outcome, at int64) bool {
+	a.ReceptionTime = at
 	switch o.Refusal {
 	case partition.Accepted, partition.Duplicate:
-		a.Offset, a.ReceptionTime = int64(o.Seq)-1, at
+		a.Offset = int64(o.Seq) - 1
 		if o.Refusal == partition.Duplicate {
 			a.ReceptionTime = a.CommitTime
 		}

@@ -79,6 +79,9 @@ func (d *Door) LeaveConsumerGroup(ctx context.Context, req *pb.LeaveConsumerGrou
 
 // FetchConsumerGroupAssignments implements pb.APIServer.
 func (d *Door) FetchConsumerGroupAssignments(ctx context.Context, req *pb.FetchConsumerGroupAssignmentsRequest) (*pb.FetchConsumerGroupAssignmentsResponse, error) {
+	if err := named(req.GroupId, req.ConsumerId); err != nil {
+		return nil, err
+	}
 	c := callerOf(ctx)
 	k := group.Key{Account: c.Account, ID: req.GroupId}
 	if err := d.mayAct(ctx, c, k, req.ConsumerId); err != nil {

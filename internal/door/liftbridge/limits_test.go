@@ -12,15 +12,16 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// largest is a value with which the envelope of a message for stream s is exactly so
-// long.
+// largest is a value with which the envelope of a message for a stream on a subject of its
+// name is exactly so long.
 func largest(t *testing.T, req *pb.PublishRequest, max int) []byte {
 	t.Helper()
 	m := wire.Message{
 		Offset: req.ExpectedOffset, AckInbox: []byte(req.AckInbox), CorrelationID: []byte(req.CorrelationId), Value: make([]byte, max),
 	}
-	m.Value = m.Value[:max-(len(wire.AppendPublish(nil, &m))-max)]
-	if n := len(wire.AppendPublish(nil, &m)); n != max {
+	envelope := func() int { return len(wire.AppendPublishTo(nil, &m, req.Stream, req.Stream)) }
+	m.Value = m.Value[:max-(envelope()-max)]
+	if n := envelope(); n != max {
 		t.Fatal(n)
 	}
 	return m.Value

@@ -26,12 +26,14 @@ func newest(p *partition.Partition) int64 { return int64(p.Committed()) - 1 }
 func resolve(s *stream.Stream, req *pb.SubscribeRequest) (span, error) {
 	p := s.Partition()
 	last := newest(p)
-	start, err := startOf(p, req, last)
+	asked, err := startOf(p, req, last)
 	if err != nil {
 		return span{}, err
 	}
+	start := min(max(asked, int64(p.First())-1), last+1)
 	if req.Reverse {
 		start = min(start, last)
+		asked = start
 	}
 	stop, err := stopOf(s, req, last)
 	if err != nil {
@@ -43,16 +45,17 @@ func resolve(s *stream.Stream, req *pb.SubscribeRequest) (span, error) {
 		return span{}, status.Error(codes.ResourceExhausted, "Stream is empty")
 	case req.Reverse && (implied || stop < none):
 		stop = none
-	case req.Reverse || stop == none || stop >= start:
+	case req.Reverse || stop == none || stop >= asked:
 	case implied:
 		return span{}, status.Error(codes.ResourceExhausted, endOfReadOnly)
 	default:
-		return span{}, status.Errorf(codes.InvalidArgument, "Stop offset is before start offset: %d < %d", stop, start)
+		return span{}, status.Errorf(codes.InvalidArgument, "Stop offset is before start offset: %d < %d", stop, asked)
 	}
 	return span{start, stop}, nil
 }
 
-// startOf is the first offset to deliver: at most the next one to be stored.
+// startOf is the first offset that is asked for, which may be gone or not there yet: what
+// is to be the last one is held against it.
 func startOf(p *partition.Partition, req *pb.SubscribeRequest, last int64) (int64, error) {
 	var start int64
 	switch req.StartPosition {
@@ -75,7 +78,7 @@ func startOf(p *partition.Partition, req *pb.SubscribeRequest, last int64) (int6
 	default:
 		return 0, status.Errorf(codes.InvalidArgument, "Unknown StartPosition %d", req.StartPosition)
 	}
-	return min(max(start, int64(p.First())-1, 0), last+1), nil
+	return max(start, 0), nil
 }
 
 // stopOf is the last offset to deliver.
@@ -112,8 +115,10 @@ func before(p *partition.Partition, t int64) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, failed(err)
+	case p.Committed() == 0:
+		return 0, failed("failed to find log segment for timestamp: EOF")
 	case seq <= p.First() || p.Status().Records == 0:
-		return 0, failed("there is no earlier message")
+		return 0, failed("timestamp is before the beginning of the log")
 	}
 	return int64(seq) - 2, nil
 }

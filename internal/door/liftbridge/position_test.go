@@ -103,10 +103,36 @@ func TestAStopBeforeTheStartIsRefused(t *testing.T) {
 		{0, -2, "Stop offset is before start offset: -2 < 0"},
 		{1, 0, "Stop offset is before start offset: 0 < 1"},
 		{-5, math.MinInt64, "Stop offset is before start offset: -9223372036854775808 < 0"},
-		{99, 2, "Stop offset is before start offset: 2 < 3"},
+		{99, 2, "Stop offset is before start offset: 2 < 99"},
+		{99, 50, "Stop offset is before start offset: 50 < 99"},
+		{math.MaxInt64, 3, "Stop offset is before start offset: 3 < 9223372036854775807"},
 	} {
 		_, err := r.subscribe(&pb.SubscribeRequest{Stream: "s", StartPosition: pb.StartPosition_OFFSET, StartOffset: c.start,
 			StopPosition: pb.StopPosition_STOP_OFFSET, StopOffset: c.stop})
 		code(t, err, codes.InvalidArgument, c.text)
+	}
+}
+
+// TestAStopThatIsGoneEndsTheSubscription though it is before all that is there: it is held
+// against what was asked for.
+func TestAStopThatIsGoneEndsTheSubscription(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1, func(req *pb.CreateStreamRequest) { req.RetentionMaxMessages = &pb.NullableInt64{Value: 1} })
+	r.put("s", 0, "0", "1", "2", "3")
+	msgs, err := r.subscribe(&pb.SubscribeRequest{Stream: "s", StartPosition: pb.StartPosition_OFFSET, StartOffset: 0,
+		StopPosition: pb.StopPosition_STOP_OFFSET, StopOffset: 1})
+	code(t, err, codes.ResourceExhausted, "Stop offset reached")
+	if len(msgs) != 0 {
+		t.Error(msgs)
+	}
+}
+
+func TestAStopTimeBeforeAllMessagesIsNotFound(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 1)
+	for _, text := range []string{"failed to find log segment for timestamp: EOF", "timestamp is before the beginning of the log"} {
+		_, err := r.subscribe(&pb.SubscribeRequest{Stream: "s", StopPosition: pb.StopPosition_STOP_TIMESTAMP, StopTimestamp: 5})
+		code(t, err, codes.Internal, "Failed to lookup offset for timestamp: "+text)
+		r.put("s", 0, "x")
 	}
 }

@@ -65,16 +65,17 @@ func (p *publish) Plain() (header, data []byte, ok bool) {
 	return wire.AppendHeaderBlock(nil, p.msg.Key, p.msg.Headers), p.msg.Value, true
 }
 
-// encode makes m the message of a publish, to its subject. What it points to is in buf, which
-// is returned, or in the publish. Streams read that and no envelope: with bare there is none.
-func (p *publish) encode(m *broker.Message, subject, buf []byte, bare bool) []byte {
+// encode makes m the message of a publish to a stream, with its subject. What it points to is
+// in buf, which is returned, or in the publish. Streams read that and no envelope: with bare
+// there is none.
+func (p *publish) encode(m *broker.Message, to *addressed, name string, subject, buf []byte, bare bool) []byte {
 	*m = broker.Message{Subject: subject, Note: p}
 	if bare && !p.plain {
 		m.Data = p.msg.Value
 		return buf
 	}
 	if !p.plain {
-		buf = wire.AppendPublish(buf[:0], &p.msg)
+		buf = wire.AppendPublishTo(buf[:0], &p.msg, name, to.subject)
 		m.Data = buf
 		return buf
 	}
@@ -85,10 +86,11 @@ func (p *publish) encode(m *broker.Message, subject, buf []byte, bare bool) []by
 	return buf
 }
 
-// fits says whether the envelope is sure to have fewer bytes than a limit.
-func (p *publish) fits(limit int) bool {
+// fits says whether the envelope, which says where the message goes in so many bytes, is sure
+// to have fewer bytes than a limit.
+func (p *publish) fits(address, limit int) bool {
 	const field, fixed = 16, 128 // the most that stands around one, and around all
-	size := fixed + len(p.msg.Key) + len(p.msg.Value) + len(p.msg.AckInbox) + len(p.msg.CorrelationID)
+	size := fixed + address + len(p.msg.Key) + len(p.msg.Value) + len(p.msg.AckInbox) + len(p.msg.CorrelationID)
 	for _, h := range p.msg.Headers {
 		size += 2*field + len(h.Name) + len(h.Value)
 	}
@@ -118,9 +120,6 @@ type addressed struct {
 // address makes a the partition of a publish to a stream of this name and holds it
 // against the rules, in the protocol's order. A paused partition is resumed.
 func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, name string, n int32, policy wire.AckPolicy) *fault {
-	if name == "" {
-		return faultNoStream
-	}
 	if f == nil || f.hidden {
 		return d.unknown(c.Account, name)
 	}
@@ -192,16 +191,31 @@ func (w waiting) Lose() {
 // inbox makes the name of an inbox for a call that brought none.
 func (d *Door) inbox() string { return d.o.Namespace + ".ack." + nuid.Next() }
 
+// waitsFor says whether a call waits for the ack: it has a deadline, and wants one. An inbox
+// that it brings, where it waits, must be a subject.
+func waitsFor(ctx context.Context, policy pb.AckPolicy, inbox string) (bool, error) {
+	if _, limited := ctx.Deadline(); !limited || policy == pb.AckPolicy_NONE {
+		return false, nil
+	}
+	if inbox != "" && !subject.ValidPattern(inbox) {
+		return false, status.Error(codes.Unknown, "failed to subscribe to ack inbox: nats: invalid subject")
+	}
+	return true, nil
+}
+
 // Publish implements pb.APIServer.
 func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.PublishResponse, error) {
 	c := callerOf(ctx)
-	var f *family
-	if req.Stream != "" {
-		f = d.findSome(c.Account, req.Stream)
+	if req.Stream == "" {
+		return nil, status.Error(codes.InvalidArgument, "no stream provided")
 	}
 	var a addressed
-	if refusal := d.address(ctx, &a, c, f, req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy)); refusal != nil {
+	if refusal := d.address(ctx, &a, c, d.findSome(c.Account, req.Stream), req.Stream, req.Partition, wire.AckPolicy(req.AckPolicy)); refusal != nil {
 		return nil, refusal.status()
+	}
+	waits, err := waitsFor(ctx, req.AckPolicy, req.AckInbox)
+	if err != nil {
+		return nil, err
 	}
 	p := &publish{stream: a.stream, group: a.family.group, plain: a.plain, inbox: req.AckInbox != ""}
 	if !p.inbox {
@@ -213,7 +227,7 @@ func (d *Door) Publish(ctx context.Context, req *pb.PublishRequest) (*pb.Publish
 	if refusal := d.send(c, p, &a, req); refusal != nil {
 		return nil, refusal.status()
 	}
-	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
+	if !waits {
 		return &pb.PublishResponse{}, nil
 	}
 	select {
@@ -236,7 +250,7 @@ func (d *Door) send(c *caller, p *publish, to *addressed, req *pb.PublishRequest
 		return d.post(p, to, req.Partition, req.Stream)
 	}
 	m := new(broker.Message)
-	p.encode(m, []byte(to.subject), nil, false)
+	p.encode(m, to, req.Stream, []byte(to.subject), nil, false)
 	if m.Size() > d.o.MaxMessage && to.plain {
 		return faultLarge
 	}
@@ -271,6 +285,10 @@ func (d *Door) PublishToSubject(ctx context.Context, req *pb.PublishToSubjectReq
 	if !c.publishes(req.Subject) {
 		return nil, refused(req.Subject, "PublishToSubject")
 	}
+	waits, err := waitsFor(ctx, req.AckPolicy, req.AckInbox)
+	if err != nil {
+		return nil, err
+	}
 	p := &publish{account: c.Account, inbox: req.AckInbox != ""}
 	if !p.inbox {
 		req.AckInbox = d.inbox()
@@ -278,8 +296,8 @@ func (d *Door) PublishToSubject(ctx context.Context, req *pb.PublishToSubjectReq
 	p.fill(req.Key, req.Value, req.Headers, req.AckInbox, req.CorrelationId, req.AckPolicy, 0)
 	w := make(firstAck, 1)
 	p.ticket = w
-	d.space(c.Account).Publish(&broker.Message{Subject: []byte(req.Subject), Data: wire.AppendPublish(nil, &p.msg), Note: p})
-	if _, limited := ctx.Deadline(); !limited || req.AckPolicy == pb.AckPolicy_NONE {
+	d.space(c.Account).Publish(&broker.Message{Subject: []byte(req.Subject), Data: wire.AppendPublishTo(nil, &p.msg, "", req.Subject), Note: p})
+	if !waits {
 		return &pb.PublishToSubjectResponse{}, nil
 	}
 	select {

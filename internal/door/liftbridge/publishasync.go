@@ -319,8 +319,8 @@ func (a *session) publishOne(p *incoming) {
 	a.subject = append(a.subject[:0], to.subject...)
 	m := &a.message
 	wanted := a.publisher.Route(a.subject) == broker.Wanted
-	bare := wanted && a.publisher.OnlyStreams() && p.fits(a.door.o.MaxMessage)
-	if a.buf = p.encode(m, a.subject, a.buf, bare); p.plain && m.Size() > a.door.o.MaxMessage {
+	bare := wanted && a.publisher.OnlyStreams() && p.fits(len(p.name)+len(to.subject), a.door.o.MaxMessage)
+	if a.buf = p.encode(m, to, p.name, a.subject, a.buf, bare); p.plain && m.Size() > a.door.o.MaxMessage {
 		p.published()
 		a.settle(p.kept, faultLarge)
 		return

@@ -23,7 +23,6 @@ type fault struct {
 func (f *fault) status() error { return status.Error(f.unary, f.text) }
 
 var (
-	faultNoStream  = &fault{pb.PublishAsyncError_NOT_FOUND, codes.InvalidArgument, "no stream provided"}
 	faultPolicy    = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "stream with concurrency control must have AckPolicy set"}
 	faultOffset    = &fault{pb.PublishAsyncError_INCORRECT_OFFSET, codes.Unknown, "incorrect expected offset"}
 	faultLarge     = &fault{pb.PublishAsyncError_BAD_REQUEST, codes.InvalidArgument, "message exceeds max replication size"}
@@ -98,7 +97,7 @@ func groupStatus(err error, key group.Key, consumer, coordinator string, epoch u
 	case err == nil:
 		return nil
 	case errors.As(err, &mismatch):
-		return status.Errorf(codes.FailedPrecondition, "Coordinator generation mismatch, current: coordinator %s at epoch %d, got: coordinator %s at epoch %d",
+		return status.Errorf(codes.FailedPrecondition, "Coordinator generation mismatch, current coordinator: %s epoch: %d, got coordinator: %s epoch: %d",
 			mismatch.Coordinator, mismatch.Epoch, coordinator, epoch)
 	case errors.Is(err, group.ErrNoCandidates):
 		return status.Error(codes.FailedPrecondition, "No group coordinator candidates")

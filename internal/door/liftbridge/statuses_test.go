@@ -3,6 +3,7 @@ package liftbridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -268,6 +269,8 @@ func TestCallsOfGroupsEndWithTheProtocolsStatuses(t *testing.T) {
 	code(t, leave("", "a"), codes.InvalidArgument, "No groupId provided")
 	code(t, leave("g", ""), codes.InvalidArgument, "No consumerId provided")
 	code(t, leave("g", "a"), codes.NotFound, "consumer group does not exist")
+	code(t, refused(assigned("", "a", 0)), codes.InvalidArgument, "No groupId provided")
+	code(t, refused(assigned("g", "", 0)), codes.InvalidArgument, "No consumerId provided")
 	code(t, refused(assigned("g", "a", 0)), codes.NotFound, "consumer group does not exist")
 	code(t, report("g", "a", "me", 0), codes.FailedPrecondition, "No such consumer group g")
 	code(t, report("g", "a", "", 0), codes.InvalidArgument, "No coordinator provided")
@@ -292,8 +295,9 @@ func TestCallsOfGroupsEndWithTheProtocolsStatuses(t *testing.T) {
 	}
 	code(t, leave("g", "c"), codes.FailedPrecondition, "consumer is not a member of the consumer group")
 	code(t, report("g", "c", r.o.ID, b.Epoch), codes.FailedPrecondition, "Consumer c is not a member of consumer group g")
-	if status.Code(report("g", "a", "other", b.Epoch)) != codes.FailedPrecondition || status.Code(report("g", "a", r.o.ID, b.Epoch+1)) != codes.FailedPrecondition {
-		t.Error("a report about another coordinator or epoch is taken")
+	for coordinator, epoch := range map[string]uint64{"other": b.Epoch, r.o.ID: b.Epoch + 1} {
+		code(t, report("g", "a", coordinator, epoch), codes.FailedPrecondition, fmt.Sprintf(
+			"Coordinator generation mismatch, current coordinator: %s epoch: %d, got coordinator: %s epoch: %d", r.o.ID, b.Epoch, coordinator, epoch))
 	}
 	code(t, report("g", "a", r.o.ID, b.Epoch), codes.OK, "") // one of two is not enough
 	code(t, report("g", "b", r.o.ID, b.Epoch), codes.FailedPrecondition, "No group coordinator candidates")

@@ -87,6 +87,53 @@ func TestAnAckNamesTheStreamsSubjectAndThatOfTheMessage(t *testing.T) {
 	}
 }
 
+// TestARefusalByAnAckSaysWhenTheMessageCame, too.
+func TestARefusalByAnAckSaysWhenTheMessageCame(t *testing.T) {
+	r := newRig(t)
+	r.create("occ", 1, func(req *pb.CreateStreamRequest) { req.OptimisticConcurrencyControl = &pb.NullableBool{Value: true} })
+	r.put("occ", 0, "there is one")
+	for size, why := range map[int]pb.Ack_Error{1: pb.Ack_INCORRECT_OFFSET, 1 << 20: pb.Ack_TOO_LARGE} {
+		before := time.Now().UnixNano()
+		resp, err := r.PublishToSubject(r.ctx(), &pb.PublishToSubjectRequest{Subject: "occ", Value: make([]byte, size)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := resp.Ack; a.AckError != why || a.Offset != 0 || a.ReceptionTimestamp < before || why == pb.Ack_TOO_LARGE != (a.CommitTimestamp == 0) {
+			t.Errorf("%d bytes: %v", size, a)
+		}
+	}
+}
+
+// TestAnEnvelopeSaysWhereItsMessageGoes to who listens on the subject: from a stream's name
+// nobody else would know it.
+func TestAnEnvelopeSaysWhereItsMessageGoes(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 2, func(req *pb.CreateStreamRequest) { req.Subject = "base" })
+	in := r.listen(">")
+	next := func(stream, subject string) {
+		t.Helper()
+		for {
+			m := in.next(t)
+			if string(m.Subject) != subject {
+				continue // an ack
+			}
+			var got pb.Message
+			if err := proto.Unmarshal(m.Data[8:], &got); err != nil || got.Stream != stream || got.Subject != subject || string(got.Value) != "x" {
+				t.Error(&got, err)
+			}
+			return
+		}
+	}
+	r.put("s", 1, "x")
+	next("s", "base.1")
+	exchange(t, r.async(), &pb.PublishRequest{Stream: "s", Value: []byte("x")})
+	next("s", "base")
+	if _, err := r.PublishToSubject(r.ctx(), &pb.PublishToSubjectRequest{Subject: "base.1", Value: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	next("", "base.1")
+}
+
 // TestPartitionsTakeTheirSubjectsAndTellThemInHeaders, over those of a publisher.
 func TestPartitionsTakeTheirSubjectsAndTellThemInHeaders(t *testing.T) {
 	r := newRig(t)

@@ -187,11 +187,17 @@ func (m *Message) header(f *fields) {
 }
 
 // AppendPublish appends the envelope of a message.
-func AppendPublish(dst []byte, m *Message) []byte {
+func AppendPublish(dst []byte, m *Message) []byte { return AppendPublishTo(dst, m, "", "") }
+
+// AppendPublishTo is AppendPublish that says also which stream and subject the message is
+// for, to those who read the envelope: DecodePublish passes over that.
+func AppendPublishTo(dst []byte, m *Message, stream, subject string) []byte {
 	dst = appendHeader(dst, TypePublish)
 	dst = appendNumber(dst, fieldOffset, uint64(m.Offset))
 	dst = appendBytes(dst, fieldKey, m.Key)
 	dst = appendBytes(dst, fieldValue, m.Value)
+	dst = appendText(dst, fieldStream, stream)
+	dst = appendText(dst, fieldSubject, subject)
 	for _, h := range m.Headers {
 		dst = appendEntry(dst, h.Name, h.Value)
 	}
@@ -214,6 +220,13 @@ func appendTag(dst []byte, field protowire.Number, t protowire.Type) []byte {
 		return append(dst, byte(field)<<3|byte(t))
 	}
 	return protowire.AppendTag(dst, field, t)
+}
+
+func appendText(dst []byte, field protowire.Number, text string) []byte {
+	if text == "" {
+		return dst
+	}
+	return protowire.AppendString(appendTag(dst, field, protowire.BytesType), text)
 }
 
 func appendBytes(dst []byte, field protowire.Number, b []byte) []byte {
