@@ -18,8 +18,8 @@ const (
 
 // Gate is what keeps messages out of a stream, for as long as its owner says.
 type Gate struct {
-	// Paused: the stream takes nothing of its subjects. ResumeAll: whoever ends that
-	// ends it for the whole family.
+	// Paused: the stream takes nothing of its subjects. ResumeAll, alike in all of a
+	// family: whoever uses one of it ends that for all.
 	Paused    bool `json:"paused,omitempty"`
 	ResumeAll bool `json:"resume_all,omitempty"`
 	// ReadOnly: it takes nothing at all. Limits.Sealed goes with it.

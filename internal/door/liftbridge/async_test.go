@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -185,6 +186,55 @@ func TestPausedPartitionsTakeNothingUntilTheyAreResumed(t *testing.T) {
 	}
 	r.put("s", 0, "y")
 	r.want("s", 0, "y")
+}
+
+// TestWhetherAllIsResumedIsSaidByTheLastPause of the stream, and any of its partitions that is
+// published to or read on resumes them.
+func TestWhetherAllIsResumedIsSaidByTheLastPause(t *testing.T) {
+	r := newRig(t)
+	r.create("s", 3)
+	pause := func(all bool, list ...int32) {
+		t.Helper()
+		if _, err := r.PauseStream(r.ctx(), &pb.PauseStreamRequest{Name: "s", Partitions: list, ResumeAll: all}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paused := func(want ...int32) {
+		t.Helper()
+		var got []int32
+		for n, s := range r.door.find("A", "s").parts {
+			if s.Config().Gate.Paused {
+				got = append(got, int32(n))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v are paused, not %v", got, want)
+		}
+	}
+	pause(true, 0, 1)
+	r.put("s", 2, "was not paused")
+	paused()
+	pause(true, 0, 1)
+	pause(false, 2)
+	r.put("s", 0, "the last call says: it alone")
+	paused(1, 2)
+	pause(true, 1)
+	if resp := exchange(t, r.async(), &pb.PublishRequest{Stream: "s"}); resp.AsyncError != nil {
+		t.Fatal(resp)
+	}
+	paused()
+	pause(true, 0, 1)
+	sub, err := r.Subscribe(r.ctx(), &pb.SubscribeRequest{Stream: "s", Partition: 2, Resume: true})
+	if err == nil {
+		_, err = sub.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	paused()
+	pause(false, 1)
+	r.put("s", 2, "what was said before is done with")
+	paused(1)
 }
 
 func TestIdlePartitionsPauseByThemselves(t *testing.T) {

@@ -93,7 +93,7 @@ func (d *Door) placeOf(ctx context.Context, account, stream, id string, n int32)
 	if len(p.subject) > record.MaxSubject {
 		return nil, errLongCursor
 	}
-	if f.parts[p.number].Config().Gate.Paused {
+	if resumes(f.parts[p.number]) {
 		if err := d.resume(ctx, d.o.Account, f, p.number); err != nil {
 			return nil, err
 		}

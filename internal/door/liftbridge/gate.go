@@ -79,12 +79,42 @@ func (d *Door) pause(ctx context.Context, account string, f *family, list []int3
 		stamp(&c.Gate.PausedFirst, &c.Gate.PausedLast)
 		return nil
 	})
+	if err == nil {
+		err = d.sayResumeAll(ctx, f, resumeAll)
+	}
 	if err != nil {
 		return err
 	}
 	return d.tell(ctx, account, &pb.ActivityStreamEvent{
 		Op: pb.ActivityStreamOp_PAUSE_STREAM, PauseStreamOp: &pb.PauseStreamOp{Stream: f.name, Partitions: list, ResumeAll: resumeAll},
 	})
+}
+
+// sayResumeAll has all partitions of a family say whether who resumes one resumes all: it is
+// what the last pause of the stream said. d.changing is held.
+func (d *Door) sayResumeAll(ctx context.Context, f *family, all bool) error {
+	list := f.which(func(g stream.Gate) bool { return g.ResumeAll != all })
+	return d.change(ctx, f, list, func(c *stream.Config) error {
+		c.Gate.ResumeAll = all
+		return nil
+	})
+}
+
+// which gives the partitions with such a gate.
+func (f *family) which(such func(g stream.Gate) bool) (list []int32) {
+	for n, s := range f.parts {
+		if s != nil && such(s.Config().Gate) {
+			list = append(list, int32(n))
+		}
+	}
+	return list
+}
+
+// resumes says whether there is something to resume for who publishes to a partition, or
+// wants to read it: it or, where that goes with it, others.
+func resumes(s *stream.Stream) bool {
+	g := &s.Config().Gate
+	return g.Paused || g.ResumeAll
 }
 
 // openGate ends a pause.
@@ -98,20 +128,18 @@ func openGate(c *stream.Config) error {
 func (d *Door) resume(ctx context.Context, account string, f *family, n int32) error {
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	gate := f.parts[n].Config().Gate
-	if !gate.Paused {
+	if !resumes(f.parts[n]) {
 		return nil // somebody else did it
 	}
 	list := []int32{n}
-	if gate.ResumeAll {
-		list = nil
-		for k, s := range f.parts {
-			if s != nil && s.Config().Gate.Paused {
-				list = append(list, int32(k))
-			}
-		}
+	if f.parts[n].Config().Gate.ResumeAll {
+		list = f.which(func(g stream.Gate) bool { return g.Paused })
 	}
-	if err := d.change(ctx, f, list, openGate); err != nil {
+	err := d.change(ctx, f, list, openGate)
+	if err == nil {
+		err = d.sayResumeAll(ctx, f, false)
+	}
+	if err != nil || len(list) == 0 {
 		return err
 	}
 	if set := setOf(f.parts[n]); set != nil && set.AutoPause > 0 {

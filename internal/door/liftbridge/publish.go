@@ -153,7 +153,7 @@ func (d *Door) address(ctx context.Context, a *addressed, c *caller, f *family, 
 	if set.OCC && policy == wire.AckNone {
 		return faultPolicy
 	}
-	if s.Config().Gate.Paused {
+	if resumes(s) {
 		if err := d.resume(ctx, c.Account, f, n); err != nil {
 			return &fault{pb.PublishAsyncError_INTERNAL, codes.Internal, "failed to resume partition: " + err.Error()}
 		}

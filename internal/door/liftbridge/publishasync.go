@@ -373,7 +373,7 @@ func (a *session) address(ctx context.Context, f *family, p *incoming) *fault {
 
 func (a *session) paused(f *family, n int32) bool {
 	s := f.part(n)
-	return s != nil && s.Config().Gate.Paused
+	return s != nil && resumes(s)
 }
 
 // maxFamilies bounds the streams, and the partitions, that a call remembers.

@@ -54,7 +54,7 @@ func (d *Door) subscribe(req *pb.SubscribeRequest, call delivery) error {
 		return err
 	}
 	s := f.part(req.Partition)
-	if req.Resume && s.Config().Gate.Paused {
+	if req.Resume && resumes(s) {
 		if err := d.resume(ctx, c.Account, f, req.Partition); err != nil {
 			return status.Errorf(codes.Internal, "Failed to resume stream: %v", err)
 		}
