@@ -47,6 +47,13 @@ var differences = []difference{
 			"\n  " + `{offset:5 value:"no subject" timestamp:T1 stream:"x1" subject:"x.>" headers:{reply:"" subject:"x.>"}}`, "", "a pattern is no subject",
 	},
 	{"FetchMetadata{", "partitionCount:7 leaderCount:7", "partitionCount:8 leaderCount:8", "what is resumed counts again"},
+	{
+		`Subscribe{stream:"__cursors"`, `{key:"a,z0,0" value:"\n\x02z0\x1a\x01a \x05" timestamp:T1 stream:"__cursors" subject:"ns.cursors" headers:{reply:"" subject:"ns.cursors"}}` + "\n  " +
+			`{offset:1 key:"a,z0,0" value:"\n\x02z0\x1a\x01a \x06" timestamp:T1 stream:"__cursors" subject:"ns.cursors" headers:{reply:"" subject:"ns.cursors"}}` + "\n  ", "",
+		"of a cursor the newest message is kept",
+	},
+	{`Subscribe{stream:"__cursors"`, `subject:"ns.cursors"`, `subject:"ns.cursors.a,z0,0"`, "each cursor has a subject, by which it is found"},
+	{`CreateStream "\x12\x02\xff\xfe"`, "InvalidArgument", "Internal", "a name that is not UTF-8 is no text of Protobuf's"},
 	{`"__activity"`, "partitions:[1 1]", "partitions:[1]", "a partition is paused once"},
 	{`"__activity"`, `streams:["a2" "a2"]`, `streams:["a2"]`, "a stream is read once"},
 }

@@ -164,6 +164,41 @@ func ownScript(s *side) {
 	metadataScript(s)
 	activityScript(s)
 	encryptionScript(s)
+	reservedScript(s)
+}
+
+// reservedScript does with the server's own streams what clients may.
+func reservedScript(s *side) {
+	set := func(id string, offset int64) {
+		s.t.Helper()
+		ask(s, "SetCursor", s.api.SetCursor, &pb.SetCursorRequest{Stream: "z0", CursorId: id, Offset: offset})
+	}
+	fetch := func(id string) {
+		s.t.Helper()
+		ask(s, "FetchCursor", s.api.FetchCursor, &pb.FetchCursorRequest{Stream: "z0", CursorId: id})
+	}
+	set("a", 5)
+	s.pause("__cursors", false)
+	fetch("a")
+	fetch("b")
+	s.pause("__cursors", false)
+	set("a", 6)
+	set("c", 7)
+	fetch("a")
+	s.readonly("__cursors", true)
+	set("a", 8)
+	fetch("a")
+	fetch("d")
+	s.pause("__cursors", false)
+	s.readonly("__cursors", false)
+	set("a", 9)
+	fetch("a")
+	for n := range int32(3) {
+		s.all("__cursors", n)
+	}
+	a := member{s, "zg", "a"}
+	a.fetch(a.join("__activity", "__cursors"))
+	a.leave()
 }
 
 // metadataScript says what there is, and how much.

@@ -1,10 +1,12 @@
 package liftbridge_test
 
 import (
+	"fmt"
 	"strings"
 
 	pb "github.com/liftbridge-io/liftbridge-api/v2/go"
 	"github.com/nats-io/nats.go"
+	"github.com/weirmq/weir/conformance/harness"
 )
 
 // envelopesScript publishes over NATS what is an envelope, and what is none.
@@ -83,6 +85,17 @@ func sharedScript(s *side) {
 	}
 	s.all("m0", 1)
 	s.all("m5", 1)
+	s.create(&pb.CreateStreamRequest{Name: "ma", Subject: "mg", Group: "workers"})
+	s.create(&pb.CreateStreamRequest{Name: "mb", Subject: "mg", Group: "workers"})
+	for i := range 20 {
+		s.plain("mg", "", fmt.Append(nil, i))
+	}
+	var both int
+	harness.Eventually(s.t, "20 messages are shared by a group", func() bool {
+		both = s.holds("ma") + s.holds("mb")
+		return both >= 20
+	})
+	s.say("a group holds", "%d", both)
 	b := s.listen("mx.acks")
 	s.stream("m8", 1)
 	s.create(&pb.CreateStreamRequest{Name: "m9", Subject: "m8"})

@@ -46,6 +46,9 @@ func busyScripts(t *testing.T, p *beside) {
 		"envelopes":          envelopesScript,
 		"shared subjects":    sharedScript,
 		"retention":          retentionScript,
+		"checks":             checksScript,
+		"hidden":             hiddenScript,
+		"grpc":               grpcScript,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

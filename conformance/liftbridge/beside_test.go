@@ -25,6 +25,7 @@ import (
 
 // besideServer is one of two servers that are asked the same.
 type besideServer struct {
+	conn *grpc.ClientConn
 	api  pb.APIClient
 	nc   *nats.Conn
 	port string // that it advertises
@@ -92,7 +93,7 @@ func (s *besideServer) launch(t *testing.T, settings []string, command func(conf
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	s.api = pb.NewAPIClient(conn)
+	s.conn, s.api = conn, pb.NewAPIClient(conn)
 	return func() {
 		t.Helper()
 		harness.Eventually(t, "the server has its own streams", func() bool {

@@ -129,16 +129,20 @@ func (d *Door) SetCursor(ctx context.Context, req *pb.SetCursorRequest) (*pb.Set
 	if err != nil {
 		return nil, err
 	}
-	err = p.store(ctx, &pb.SetCursorRequest{
+	o, err := p.put(ctx, &pb.SetCursorRequest{
 		Stream: req.Stream, Partition: req.Partition, CursorId: req.CursorId, Offset: req.Offset,
-	})
+	}, nil)
 	switch {
 	case err == nil:
-		return &pb.SetCursorResponse{}, nil
 	case ctx.Err() != nil:
 		return nil, ended(ctx)
+	default:
+		return nil, status.Errorf(codes.Internal, "cursor not set: %v", err)
 	}
-	return nil, status.Errorf(codes.Internal, "cursor not set: %v", err)
+	if refusal := faultOf(o, p.number, cursorsStream); refusal != nil {
+		return nil, status.Error(codes.Internal, refusal.status().Error()) // that of a publish, in Liftbridge
+	}
+	return &pb.SetCursorResponse{}, nil
 }
 
 // store sets a cursor. It returns when that is durable.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	wire "github.com/weirmq/weir/internal/wire/liftbridge"
 	"github.com/weirmq/weir/internal/wire/liftbridge/pb"
+	"google.golang.org/grpc/codes"
 )
 
 // TestACursorNeverGoesBack sets cursors over and over, so that old places of them are let
@@ -44,5 +46,23 @@ func TestACursorNeverGoesBack(t *testing.T) {
 		if m := s.Config().Member; m != nil && m.Family == cursorsStream && s.Partition().Status().Records > cursors {
 			t.Error(s.Name(), " keeps more than the last places")
 		}
+	}
+}
+
+// TestACursorThatIsNotTakenIsRefusedAsAPublish, and the one of before stays.
+func TestACursorThatIsNotTakenIsRefusedAsAPublish(t *testing.T) {
+	r := newRig(t)
+	set := func(offset int64) error {
+		_, err := r.SetCursor(r.ctx(), &pb.SetCursorRequest{Stream: "s", CursorId: "c", Offset: offset})
+		return err
+	}
+	code(t, set(5), codes.OK, "")
+	if _, err := r.SetStreamReadonly(r.ctx(), &pb.SetStreamReadonlyRequest{Name: cursorsStream, Readonly: true}); err != nil {
+		t.Fatal(err)
+	}
+	n := wire.CursorPartition(wire.CursorKey("c", "s", 0), 3)
+	code(t, set(6), codes.Internal, fmt.Sprintf("rpc error: code = FailedPrecondition desc = readonly partition: %d", n))
+	if got, err := r.FetchCursor(r.ctx(), &pb.FetchCursorRequest{Stream: "s", CursorId: "c"}); err != nil || got.Offset != 5 {
+		t.Error(got, err)
 	}
 }
