@@ -26,7 +26,7 @@ func envelopesScript(s *side) {
 	b.hear()
 	for _, p := range []pb.AckPolicy{pb.AckPolicy_ALL, pb.AckPolicy_NONE, 7} {
 		s.plain("n0", "", s.sealed(envelopePublish, &pb.Message{Value: []byte("v"), AckInbox: "n0.acks", AckPolicy: p}))
-		b.quiet()
+		b.quietFor(longLull)
 	}
 	s.plain("n0", "", s.sealed(envelopePublish, &pb.Message{Value: []byte("no inbox")}))
 	s.plain("n0", "", s.summed(whole))
@@ -50,9 +50,7 @@ func envelopesScript(s *side) {
 	m := nats.NewMsg("n0")
 	m.Header.Set("H", "v")
 	m.Data = good
-	if err := s.nc.PublishMsg(m); err != nil {
-		s.t.Fatal(err)
-	}
+	s.send(m)
 	s.publish("n0", 0, "last")
 	s.all("n0", 0)
 	s.all("n0", 1)

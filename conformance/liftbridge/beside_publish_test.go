@@ -31,7 +31,7 @@ func publishScript(s *side) {
 	for _, p := range []pb.AckPolicy{pb.AckPolicy_LEADER, pb.AckPolicy_ALL, pb.AckPolicy_NONE, 7, -1} {
 		limit := besideLimit
 		if p < 0 || p > pb.AckPolicy_NONE {
-			limit = lull
+			limit = longLull
 		}
 		askWithin(s, limit, "Publish", s.api.Publish, publishRequest("u0", 0, "with a policy", []sent{policy(p)}))
 		askWithin(s, 0, "Publish", s.api.Publish, publishRequest("u0", 0, "with a policy", []sent{policy(p)}))
@@ -102,7 +102,7 @@ func asyncScript(s *side) {
 	open := s.async() // which is not closed: the old server would wait for acks
 	open.ask("v0", 0, strings.Repeat("x", 1<<20), func(q *pb.PublishRequest) { q.CorrelationId = "larger" })
 	open.send("v0", 0, "m10", policy(9))
-	open.quiet()
+	open.quietFor(longLull)
 }
 
 func concurrencyScript(s *side) {
@@ -166,7 +166,10 @@ func subjectScript(s *side) {
 			q.Value = []byte("v")
 		}
 		limit := besideLimit
-		if q.AckPolicy == 7 || !strings.HasPrefix(q.Subject, "x") {
+		switch {
+		case q.AckPolicy == 7:
+			limit = longLull
+		case !strings.HasPrefix(q.Subject, "x"):
 			limit = lull
 		}
 		askWithin(s, limit, "PublishToSubject", s.api.PublishToSubject, q)
@@ -186,7 +189,7 @@ func subjectScript(s *side) {
 	put(&pb.PublishToSubjectRequest{Subject: "x0", Value: []byte(strings.Repeat("x", 100_000))})
 	put(&pb.PublishToSubjectRequest{Subject: "x0", Value: []byte(strings.Repeat("x", 1<<20))})
 	for _, subject := range []string{"", "x.*", "x.>", "x a", "x..y", "*"} {
-		askWithin(s, lull, "PublishToSubject", s.api.PublishToSubject, &pb.PublishToSubjectRequest{Subject: subject, Value: []byte("no subject")})
+		askWithin(s, longLull, "PublishToSubject", s.api.PublishToSubject, &pb.PublishToSubjectRequest{Subject: subject, Value: []byte("no subject")})
 	}
 	on := s.listen("plain.x")
 	put(&pb.PublishToSubjectRequest{Subject: "plain.x", Key: []byte("k"), Headers: map[string][]byte{"h": []byte("v")}, CorrelationId: "c", AckPolicy: pb.AckPolicy_ALL, AckInbox: "in"})

@@ -135,7 +135,6 @@ func liveScript(s *side) {
 		befallen("l0"+suffix, stored, func() { s.remove("l0" + suffix) })
 		befallen("l1"+suffix, stored, func() { s.pause("l1"+suffix, false) })
 		befallen("l2"+suffix, stored, func() { s.readonly("l2"+suffix, true) })
-		befallen("l3"+suffix, stored, func() { s.readonly("l3"+suffix, true); s.readonly("l3"+suffix, false) })
 	}
 }
 

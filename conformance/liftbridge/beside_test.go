@@ -136,10 +136,11 @@ type side struct {
 	events bool
 }
 
-// lull is how long nothing comes where nothing more is to come, besideLimit how long what
-// must come may take.
+// lull is how long nothing comes where nothing more is to come, longLull where weir says what
+// the old server does not, and besideLimit how long what must come may take.
 const (
 	lull        = 150 * time.Millisecond
+	longLull    = time.Second
 	besideLimit = 10 * time.Second
 )
 
@@ -392,9 +393,14 @@ func (r *reading) rest() {
 // quiet says whether something comes, for a while.
 func (r *reading) quiet() {
 	r.s.t.Helper()
+	r.quietFor(lull)
+}
+
+func (r *reading) quietFor(d time.Duration) {
+	r.s.t.Helper()
 	said := "nothing"
 	if !r.ended {
-		if x, ok := r.next(lull); ok {
+		if x, ok := r.next(d); ok {
 			said, r.ended = r.show(x), x.err != nil
 		}
 	}
@@ -510,7 +516,12 @@ func (b *box) gather(n int) {
 // quiet says whether one comes, for a while.
 func (b *box) quiet() {
 	b.s.t.Helper()
-	m, err := b.sub.NextMsg(lull)
+	b.quietFor(lull)
+}
+
+func (b *box) quietFor(d time.Duration) {
+	b.s.t.Helper()
+	m, err := b.sub.NextMsg(d)
 	b.say(m, err)
 }
 
@@ -530,7 +541,12 @@ func (b *box) say(m *nats.Msg, err error) {
 // plain publishes over NATS.
 func (s *side) plain(subject, reply string, data []byte) {
 	s.t.Helper()
-	err := s.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: data})
+	s.send(&nats.Msg{Subject: subject, Reply: reply, Data: data})
+}
+
+func (s *side) send(m *nats.Msg) {
+	s.t.Helper()
+	err := s.nc.PublishMsg(m)
 	if err == nil {
 		err = s.nc.Flush()
 	}
