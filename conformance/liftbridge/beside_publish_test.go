@@ -188,7 +188,7 @@ func subjectScript(s *side) {
 	b.quiet()
 	put(&pb.PublishToSubjectRequest{Subject: "x0", Value: []byte(strings.Repeat("x", 100_000))})
 	put(&pb.PublishToSubjectRequest{Subject: "x0", Value: []byte(strings.Repeat("x", 1<<20))})
-	for _, subject := range []string{"", "x.*", "x.>", "x a", "x..y", "*"} {
+	for _, subject := range []string{"", "x.*", "x.>", "x a", "x..y", "*"} { // which weir refuses
 		askWithin(s, longLull, "PublishToSubject", s.api.PublishToSubject, &pb.PublishToSubjectRequest{Subject: subject, Value: []byte("no subject")})
 	}
 	on := s.listen("plain.x")

@@ -2,6 +2,7 @@ package liftbridge_test
 
 import (
 	"math"
+	"time"
 
 	pb "github.com/liftbridge-io/liftbridge-api/v2/go"
 )
@@ -40,8 +41,12 @@ func subscribeScript(s *side) {
 	s.publish("b0", 0, "the second")
 	for _, r := range all {
 		r.take(2)
-		r.quiet()
+	}
+	wait := lull // for all of them
+	for _, r := range all {
+		r.quietFor(wait)
 		r.cancel()
+		wait = time.Millisecond
 	}
 }
 

@@ -140,7 +140,7 @@ type side struct {
 // the old server does not, and besideLimit how long what must come may take.
 const (
 	lull        = 150 * time.Millisecond
-	longLull    = time.Second
+	longLull    = 500 * time.Millisecond
 	besideLimit = 10 * time.Second
 )
 
