@@ -26,6 +26,8 @@ var differences = []difference{
 	{"Subscribe", `InvalidArgument "Stop offset is before start offset: 1 < 2"`, endReadonly, "nothing is wrong with what was asked"},
 	{"Subscribe", `InvalidArgument "Stop offset is before start offset: 1 < 9"`, endReadonly, "nothing is wrong with what was asked"},
 	{"CreateStream", "kwp: invalid AES key size; want 16 or 32, got 0", "neither LIFTBRIDGE_ENCRYPTION_KEY nor jetstream { key } is set", "it says what to do"},
+	{"retentionMaxBytes:{value:-1}", "{}", `InvalidArgument "Invalid retentionMaxBytes -1"`, "there can not be less than nothing"},
+	{"minIsr:{value:2}", "{}", `InvalidArgument "Invalid minIsr 2, cluster size 1"`, "nothing that is published to it would be acked"},
 	{"ackPolicy:7", unanswered, anAnswer, "an ack policy that there is not is the default"},
 	{"ackPolicy:-1", unanswered, anAnswer, "an ack policy that there is not is the default"},
 	{"ackPolicy:9", "nothing", anAnswer, "an ack policy that there is not is the default"},

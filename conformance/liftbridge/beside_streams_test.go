@@ -67,7 +67,7 @@ func createScript(s *side) {
 		{Name: "c0", Subject: "c0", ReplicationFactor: -2}, {Name: "c0", Subject: "c0", Partitions: 3},
 		{Name: "c1", Subject: "c0"}, {Name: "c2", Subject: "c2", ReplicationFactor: -1}, {Name: "c3", Subject: "c3", Partitions: 3, Group: "workers"},
 		{Name: "c4.with.dots", Subject: "c4.*"}, {Name: "c5", Subject: "c5.>"}, {Name: "c6-ü_X:y", Subject: "c6.ü"}, {Name: "__c7", Subject: "c7"},
-		{Name: "c9", Subject: "c9.a*b"}, {Name: "C0", Subject: "c0"},
+		{Name: "c9", Subject: "c9.a*b"}, {Name: "c10", Subject: "_INBOX.c"}, {Name: "c11", Subject: "$JS.API.c"}, {Name: "c12", Subject: "ns.c.ack.>"}, {Name: "c13", Subject: "$SYS.c"}, {Name: "C0", Subject: "c0"},
 	} {
 		s.create(q)
 	}
@@ -106,6 +106,8 @@ func settingsScript(s *side) {
 		s.partition(q.Name, 0)
 		s.metadata([]string{q.Name}, nil)
 	}
+	s.create(&pb.CreateStreamRequest{Name: "s4", Subject: "s4", RetentionMaxBytes: n64(-1)})
+	s.create(&pb.CreateStreamRequest{Name: "s5", Subject: "s5", MinIsr: n32(2)})
 }
 
 func deleteScript(s *side) {

@@ -59,14 +59,13 @@ func startBeside(t *testing.T, settings ...string) *beside {
 func (s *besideServer) launch(t *testing.T, settings []string, command func(config, natsPort string) *exec.Cmd) (wait func()) {
 	t.Helper()
 	dir, addr, embedded := t.TempDir(), harness.Free(t), harness.Free(t)
-	_, port, _ := net.SplitHostPort(addr)
 	_, natsPort, _ := net.SplitHostPort(embedded)
-	s.port = port
+	_, s.port, _ = net.SplitHostPort(addr)
 	config := filepath.Join(dir, "liftbridge.yaml")
 	for name, text := range map[string]string{
 		filepath.Join(dir, "nats.conf"): "listen: " + embedded + "\n",
 		config: strings.Join(append([]string{
-			"listen: " + addr, "host: 127.0.0.1", "port: " + port, "data.dir: " + filepath.Join(dir, "data"),
+			"listen: " + addr, "host: 127.0.0.1", "port: " + s.port, "data.dir: " + filepath.Join(dir, "data"),
 			"clustering.server.id: one", "clustering.namespace: ns", "clustering.raft.bootstrap.seed: true", "clustering.replication.max.bytes: 100000",
 			"nats.servers: [nats://" + embedded + "]", "nats.embedded.config: " + filepath.Join(dir, "nats.conf"),
 			"cursors.stream.partitions: 3", "activity.stream.enabled: true", "logging.level: error", "metadata.cache.max.age: 1ms",
@@ -76,7 +75,27 @@ func (s *besideServer) launch(t *testing.T, settings []string, command func(conf
 			t.Fatal(err)
 		}
 	}
-	cmd, log := command(config, natsPort), new(bytes.Buffer)
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	s.conn, s.api = conn, pb.NewAPIClient(conn)
+	startProcess(t, command(config, natsPort))
+	return func() {
+		t.Helper()
+		harness.Eventually(t, "the server has its own streams", s.serves)
+		if s.nc, err = nats.Connect("nats://" + embedded); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.nc.Close)
+	}
+}
+
+// startProcess starts a server, which ends with the test.
+func startProcess(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	log := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -88,34 +107,20 @@ func (s *besideServer) launch(t *testing.T, settings []string, command func(conf
 			t.Logf("end of the log of %s:\n%s", cmd.Path, log.Bytes()[max(0, log.Len()-logEnd):])
 		}
 	})
-	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	s.conn, s.api = conn, pb.NewAPIClient(conn)
-	return func() {
-		t.Helper()
-		harness.Eventually(t, "the server has its own streams", func() bool {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			for _, name := range []string{"__cursors", "__activity"} {
-				for n := range int32(3) {
-					if name == "__activity" && n > 0 {
-						continue
-					}
-					if _, err := s.api.FetchPartitionMetadata(ctx, &pb.FetchPartitionMetadataRequest{Stream: name, Partition: n}, grpc.WaitForReady(true)); err != nil {
-						return false
-					}
-				}
+}
+
+// serves says whether the server leads the partitions of its own streams.
+func (s *besideServer) serves() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for name, partitions := range map[string]int32{"__activity": 1, "__cursors": 3} {
+		for n := range partitions {
+			if _, err := s.api.FetchPartitionMetadata(ctx, &pb.FetchPartitionMetadataRequest{Stream: name, Partition: n}, grpc.WaitForReady(true)); err != nil {
+				return false
 			}
-			return true
-		})
-		if s.nc, err = nats.Connect("nats://" + embedded); err != nil {
-			t.Fatal(err)
 		}
-		t.Cleanup(s.nc.Close)
 	}
+	return true
 }
 
 // logEnd is how much of a server's log is shown, bytes.
