@@ -42,7 +42,7 @@ func (j *Journal) Due() bool {
 	return j.helpers.left.Swap(false)
 }
 
-// Leave has the writer write it.
+// Leave has the writer write it, which anybody may do at any time.
 func (j *Journal) Leave() { j.wake.ring() }
 
 // Help writes it, and runs the completions, on the caller's goroutine; if somebody is
