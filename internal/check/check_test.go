@@ -169,6 +169,25 @@ func TestNothingIsFoundWhereNothingIsDamaged(t *testing.T) {
 	}
 }
 
+// Streams that nothing was ever stored in are no damage, whether the server was stopped or
+// killed when they were new, and stopped later.
+func TestAStreamWithoutMessagesIsNoDamage(t *testing.T) {
+	disk := faultfs.New()
+	disk.SetCapacity(64 << 20)
+	n := start(t, disk)
+	n.request("$JS.API.STREAM.CREATE.ORDERS", `{"name":"ORDERS","subjects":["orders.*"]}`)
+	n.request("$JS.API.STREAM.CREATE.LOGS", `{"name":"LOGS","subjects":["logs.*"]}`)
+	n.request("logs.1", "x")
+	killed := disk.CrashClone(faultfs.DropUnsynced, 1)
+	n.stop()
+	start(t, killed).stop()
+	for _, disk := range []*faultfs.FS{disk, killed} {
+		if r := look1(t, disk); !r.Clean() || len(r.Damage) != 0 {
+			t.Errorf("%+v", r.Damage)
+		}
+	}
+}
+
 func TestADirectoryOfSomethingElseIsRefused(t *testing.T) {
 	disk := faultfs.New()
 	must(t, disk.MkdirAll("data/jetstream"))

@@ -145,7 +145,7 @@ type Partition struct {
 
 	// saving is held while a checkpoint is taken.
 	saving sync.Mutex
-	saved  atomic.Uint64 // index of the last checkpoint
+	saved  atomic.Uint64 // index of the last checkpoint, or neverSaved
 	remade atomic.Bool   // the subject index on disk is not good
 
 	// applying is held while an entry takes effect and while a checkpoint's state
@@ -217,6 +217,7 @@ func New(o Options) (*Partition, error) {
 	p.done = position{first: first, last: first - 1}
 	p.subjects.init(&p.limits)
 	p.dedup.init()
+	p.saved.Store(neverSaved)
 	if state := o.Store.State(); state != nil {
 		if err := p.restoreState(state); err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/seqset"
@@ -70,9 +71,13 @@ func (p *Partition) Checkpoint() error {
 	return nil
 }
 
-// Clean says that nothing has taken effect since the last checkpoint, and that its
-// subject index is good: after a restart there is nothing to replay or to make again.
-// What was trimmed since may still take space.
+// neverSaved is the index of the last checkpoint where there is none: also of a log that
+// is empty one is to be taken, so that its files are there and nobody takes it for lost.
+const neverSaved = math.MaxUint64
+
+// Clean says that there is a checkpoint, that nothing has taken effect since the last one,
+// and that its subject index is good: after a restart there is nothing to replay or to make
+// again. What was trimmed since may still take space.
 func (p *Partition) Clean() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
