@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
@@ -251,6 +252,63 @@ func TestLogsAreFoundByIdentity(t *testing.T) {
 	}
 	if _, err := v.OpenLog(ids[0]); !errors.Is(err, ErrOpen) {
 		t.Errorf("second open: %v", err)
+	}
+}
+
+// A log is removed whatever is wrong with its files, but not while it is open, and no other one
+// with it.
+func TestADamagedLogIsRemoved(t *testing.T) {
+	disk := newDisk(t)
+	v := openVolume(t, small(disk))
+	ids := []record.Identity{{ID: 1, Incarnation: 1}, {ID: 1, Incarnation: 2}, {ID: 11, Incarnation: 1}}
+	for _, id := range ids {
+		l := openLog(t, v, id)
+		must(t, l.Checkpoint([]byte{1}))
+		if id == ids[0] {
+			if err := v.Remove(id); !errors.Is(err, ErrOpen) {
+				t.Errorf("it is open: %v", err)
+			}
+		}
+		must(t, l.Close())
+	}
+	must(t, disk.Corrupt(ManifestFile(v.Dir(ids[0])), 9, 1))
+	if _, err := v.OpenLog(ids[0]); !errors.Is(err, record.ErrDamaged) {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is nothing to remove
+		must(t, v.Remove(ids[0]))
+		got, err := v.Logs()
+		must(t, err)
+		if len(got) != 2 || got[0] != ids[1] || got[1] != ids[2] {
+			t.Errorf("logs %v", got)
+		}
+	}
+}
+
+// What cannot be removed of a log that was dropped keeps no other one from being opened.
+func TestADroppedLogThatCannotBeRemovedStays(t *testing.T) {
+	disk := newDisk(t)
+	v := openVolume(t, small(disk))
+	l := openLog(t, v, testID)
+	must(t, l.Checkpoint([]byte{1}))
+	must(t, openLog(t, v, droppedID).Checkpoint([]byte{1}))
+	disk.Inject(faultfs.OnName(v.Dir(testID), faultfs.FailFrom(faultfs.Remove, 2, syscall.EIO)))
+	if err := l.Drop(); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	must(t, v.Close())
+	for _, left := range []int{2, 1} {
+		v = openVolume(t, small(disk))
+		if got, err := v.Logs(); err != nil || len(got) != 1 || got[0] != droppedID {
+			t.Errorf("logs %v, %v", got, err)
+		}
+		names, err := disk.List("data/streams")
+		must(t, err)
+		if len(names) != left {
+			t.Errorf("%v is left", names)
+		}
+		must(t, v.Close())
+		disk.Heal()
 	}
 }
 

@@ -106,7 +106,8 @@ const (
 )
 
 // Open opens the volume in a data directory and finishes the removals that a
-// crash interrupted. It reads no log.
+// crash or an error interrupted; what cannot be removed stays until the next time.
+// It reads no log.
 func Open(o VolumeOptions) (*Volume, error) {
 	v := newVolume(o)
 	if err := v.fs.MkdirAll(v.streams); err != nil {
@@ -123,7 +124,7 @@ func Open(o VolumeOptions) (*Volume, error) {
 		id, dropped := strings.CutSuffix(name, droppedSuffix)
 		if _, ok := parseDirName(id); ok && dropped {
 			if err := v.fs.RemoveAll(path.Join(v.streams, name)); err != nil {
-				return nil, fmt.Errorf("remove a dropped log: %w", err)
+				v.log.Warn("files of a dropped log stay", "directory", name, "error", err)
 			}
 		}
 	}
@@ -288,6 +289,19 @@ func (v *Volume) remove(l *Log) {
 		v.caching.Remove(l.cacheElem)
 		l.cacheElem = nil
 	}
+}
+
+// Remove removes all files of a log that is not open. It reads none of them: they may be
+// damaged. After a crash, and after an error, either the log is whole or it is gone; what is
+// then left of its files goes with the next Open. A log that is open is refused with ErrOpen.
+func (v *Volume) Remove(id record.Identity) error {
+	v.mu.Lock()
+	_, open := v.logs[id]
+	v.mu.Unlock()
+	if open {
+		return fmt.Errorf("remove log %s: %w", dirName(id), ErrOpen)
+	}
+	return v.removeDir(v.logDir(id))
 }
 
 // removeDir removes a log's directory, whole or not at all.
