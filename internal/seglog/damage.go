@@ -15,6 +15,8 @@ var (
 	ErrClosed = errors.New("log is closed")
 	// ErrOpen: the identity is open already.
 	ErrOpen = errors.New("log is open already")
+	// ErrForeign: there are files of another log in the directory.
+	ErrForeign = errors.New("it is another log's file")
 
 	// errGone: the segment was trimmed, or another one took its place, while it was
 	// being read.

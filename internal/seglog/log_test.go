@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"path"
 	"runtime"
 	"sync"
 	"syscall"
@@ -281,6 +282,28 @@ func TestADamagedLogIsRemoved(t *testing.T) {
 		must(t, err)
 		if len(got) != 2 || got[0] != ids[1] || got[1] != ids[2] {
 			t.Errorf("logs %v", got)
+		}
+	}
+}
+
+// Whoever put the files of a log into another one's directory does not lose them with that.
+func TestFilesOfAnotherLogAreNotRemoved(t *testing.T) {
+	for _, foreign := range []string{manifestName, segmentName(1)} {
+		disk := newDisk(t)
+		v := openVolume(t, small(disk))
+		for _, id := range []record.Identity{testID, droppedID} {
+			l := openLog(t, v, id)
+			f, _ := logtest.Dense(id, 1, 1, 20, 200)
+			l.Append(f)
+			must(t, l.Checkpoint([]byte{1}))
+			must(t, l.Close())
+		}
+		must(t, disk.Rename(path.Join(v.Dir(testID), foreign), path.Join(v.Dir(droppedID), foreign)))
+		if err := v.Remove(droppedID); !errors.Is(err, ErrForeign) {
+			t.Errorf("%s: %v", foreign, err)
+		}
+		if names, err := disk.List(v.Dir(droppedID)); err != nil || len(names) != 2 {
+			t.Errorf("%s: %v, %v", foreign, names, err)
 		}
 	}
 }

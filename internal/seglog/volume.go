@@ -291,41 +291,6 @@ func (v *Volume) remove(l *Log) {
 	}
 }
 
-// Remove removes all files of a log that is not open. It reads none of them: they may be
-// damaged. After a crash, and after an error, either the log is whole or it is gone; what is
-// then left of its files goes with the next Open. A log that is open is refused with ErrOpen.
-func (v *Volume) Remove(id record.Identity) error {
-	v.mu.Lock()
-	_, open := v.logs[id]
-	v.mu.Unlock()
-	if open {
-		return fmt.Errorf("remove log %s: %w", dirName(id), ErrOpen)
-	}
-	return v.removeDir(v.logDir(id))
-}
-
-// removeDir removes a log's directory, whole or not at all.
-func (v *Volume) removeDir(dir string) error {
-	dropped := dir + droppedSuffix
-	if err := v.fs.RemoveAll(dropped); err != nil {
-		return fmt.Errorf("drop log: %w", err)
-	}
-	err := v.fs.Rename(dir, dropped)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("drop log: %w", err)
-	}
-	if err := v.fs.SyncDir(v.streams); err != nil {
-		return fmt.Errorf("drop log: %w", err)
-	}
-	if err := v.fs.RemoveAll(dropped); err != nil {
-		return fmt.Errorf("remove a dropped log: %w", err)
-	}
-	return nil
-}
-
 // Err says why writing fails at present; nil while all is well.
 func (v *Volume) Err() error {
 	v.mu.Lock()

@@ -101,7 +101,7 @@ func TestAStreamThatCannotBeOpenedIsOffline(t *testing.T) {
 	unreadable(n, disk, func(name string) bool { return name == "A" || name == "P:1" })
 	n = openOn(t, disk, "data")
 	for _, ask := range [][2]string{
-		{"STREAM.INFO.A", ""}, {"STREAM.UPDATE.A", `{"name":"A","subjects":["a"]}`}, {"STREAM.PURGE.A", ""}, {"STREAM.DELETE.A", ""},
+		{"STREAM.INFO.A", ""}, {"STREAM.UPDATE.A", `{"name":"A","subjects":["a"]}`}, {"STREAM.PURGE.A", ""},
 		{"STREAM.MSG.GET.A", `{"seq":1}`}, {"CONSUMER.INFO.A.c", ""}, {"CONSUMER.LIST.A", ""}, {"STREAM.INFO.P:1", ""}, {"STREAM.INFO.P", ""},
 		{"CONSUMER.CREATE.A.c", `{"stream_name":"A","config":{"name":"c","ack_policy":"explicit"}}`},
 	} {

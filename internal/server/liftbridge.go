@@ -159,9 +159,9 @@ func (r *rooms) buildLiftbridge(c *Config) error {
 }
 
 // streamDeleted tells the consumer groups.
-func (r *rooms) streamDeleted(s *stream.Stream) {
+func (r *rooms) streamDeleted(account, name string, m *stream.Member) {
 	if r.lift != nil { // replay is over
-		r.lift.StreamDeleted(s)
+		r.lift.StreamDeleted(account, name, m)
 	}
 }
 

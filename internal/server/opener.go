@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/weirmq/weir/internal/journal"
@@ -33,7 +34,10 @@ func (s *storage) Open(spec *meta.Spec, memory bool, o partition.Options) (*part
 		o.Lost = func(first, last uint64) { s.o.OnLost(spec.ID, first, last) }
 	}
 	if g.part, err = partition.New(o); err != nil {
-		return nil, err
+		if g.index != nil {
+			g.index.Close()
+		}
+		return nil, errors.Join(err, store.Close())
 	}
 	g.covered = g.part.Index()
 	g.solo.StartAt(g.covered)
@@ -88,6 +92,20 @@ func (s *storage) Drop(spec *meta.Spec, p *partition.Partition) {
 	if err := p.Drop(); err != nil {
 		s.log.Error("files of a deleted stream not removed", "stream", spec.Name, "account", spec.Account, "id", spec.ID, "error", err)
 	}
+}
+
+// Discard makes an end of the files and the entries of a deleted stream that could not be
+// opened. The journal lets go of what it kept for it also where files stay: nobody reads it
+// any more. Those files go with the next start.
+func (s *storage) Discard(spec *meta.Spec) error {
+	s.journal.Forget(journal.GroupID(spec.ID))
+	s.kept.Delete(journal.GroupID(spec.ID))
+	if err := s.volume.Remove(spec.Identity()); err != nil {
+		s.log.Error("files of a deleted stream not removed", "stream", spec.Name, "account", spec.Account, "id", spec.ID, "error", err)
+		return fmt.Errorf("remove the files of stream %q: %w", spec.Name, err)
+	}
+	s.log.Info("stream that could not be opened is deleted", "stream", spec.Name, "account", spec.Account, "id", spec.ID)
+	return nil
 }
 
 // machine is a partition as its group sees it.

@@ -218,9 +218,9 @@ func (s *storage) removeOrphans() error {
 		if !s.catalog.Dropped(id.ID) {
 			continue
 		}
-		l, err := s.volume.OpenLog(id)
-		if err == nil {
-			err = l.Drop()
+		err := s.volume.Remove(id)
+		if errors.Is(err, seglog.ErrOpen) {
+			continue // its deletion was replayed, and is not finished with it yet
 		}
 		if err != nil {
 			s.log.Warn("files of a deleted stream stay", "id", id.ID, "error", err)

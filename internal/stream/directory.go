@@ -28,6 +28,9 @@ type Opener interface {
 	Open(spec *meta.Spec, memory bool, o partition.Options) (*partition.Partition, error)
 	// Drop removes all files of a stream that is deleted. It may take its time.
 	Drop(spec *meta.Spec, p *partition.Partition)
+	// Discard is Drop for a stream that is deleted and could not be opened. After an error
+	// files of it stay until the next start.
+	Discard(spec *meta.Spec) error
 }
 
 // Options for New.
@@ -50,9 +53,9 @@ type Options struct {
 	// Outlet makes an outlet: each shard, and the journal's goroutine, has its own.
 	Outlet func() Outlet
 	Shards int
-	// Deleted hears of streams that are deleted, on the journal's goroutine; it must not
-	// block. nil: nobody does.
-	Deleted func(s *Stream)
+	// Deleted hears of streams that are deleted, with the family that they are of, nil for
+	// none. It is called on the journal's goroutine and must not block. nil: nobody does.
+	Deleted func(account, name string, m *Member)
 	// Batches bound the batches of all streams.
 	Batches BatchLimits
 	Log     *slog.Logger
@@ -92,11 +95,12 @@ type Directory struct {
 	// unrestored those whose restoration a stop of the server ended.
 	restoring    map[[2]string]*Stream
 	unrestored   []*Stream
-	partial      []*Stream        // members of families that are not there
-	transferring map[string]int   // transfers by account
-	stopped      bool             // no transfer begins any more
-	deleted      []*Stream        // whose files are to be removed
-	broken       map[string]error // streams that could not be opened, by account and name
+	partial      []Part                  // members of families that are not there
+	transferring map[string]int          // transfers by account
+	stopped      bool                    // no transfer begins any more
+	deleted      []*Stream               // whose files are to be removed
+	discarded    []*unopened             // whose files are to be removed
+	broken       map[[2]string]*unopened // by account and name
 	promised     map[string]*promises
 }
 
@@ -104,7 +108,7 @@ type Directory struct {
 func New(o Options) *Directory {
 	d := &Directory{
 		o: o, log: o.Log, batches: o.Batches.orDefault(), outlet: o.Outlet(), publishers: map[*broker.Space]*broker.Publisher{},
-		accounts: map[string]map[string]*Stream{}, claimed: map[string]*claims{}, reserved: map[*Stream][]string{}, broken: map[string]error{},
+		accounts: map[string]map[string]*Stream{}, claimed: map[string]*claims{}, reserved: map[*Stream][]string{}, broken: map[[2]string]*unopened{},
 		restoring: map[[2]string]*Stream{}, transferring: map[string]int{}, transfers: make(chan transfer, maxTransfers),
 		linking: map[*Stream]*Config{}, seeking: map[*copier]struct{}{},
 		creating: map[[2]string]chan struct{}{}, promised: map[string]*promises{}, reap: make(chan struct{}, 1),
@@ -134,13 +138,16 @@ func (d *Directory) reapDeleted(ctx context.Context) error {
 		d.dropUnrestored(ctx)
 		d.dropPartial(ctx)
 		d.mu.Lock()
-		gone := d.deleted
-		d.deleted = nil
+		gone, discarded := d.deleted, d.discarded
+		d.deleted, d.discarded = nil, nil
 		d.mu.Unlock()
+		for _, u := range discarded {
+			u.discard(d.o.Opener)
+		}
 		for _, s := range gone {
 			d.o.Opener.Drop(&s.spec, s.part)
 		}
-		if len(gone) > 0 {
+		if len(gone)+len(discarded) > 0 {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -182,9 +189,7 @@ func (d *Directory) Created(spec meta.Spec, value any) {
 		var err error
 		if s, err = d.open(spec); err != nil {
 			d.log.Error("stream not opened", "stream", spec.Name, "account", spec.Account, "id", spec.ID, "error", err)
-			d.mu.Lock()
-			d.broken[spec.Account+" "+spec.Name] = err
-			d.mu.Unlock()
+			d.notOpened(spec, err)
 			return
 		}
 	}
@@ -254,6 +259,9 @@ func (d *Directory) Reconfigured(spec meta.Spec) {
 
 // Dropped closes a stream that is deleted.
 func (d *Directory) Dropped(spec meta.Spec) {
+	if d.droppedUnopened(&spec) {
+		return
+	}
 	d.mu.Lock()
 	s := d.takeLocked(&spec)
 	d.mu.Unlock()
@@ -264,7 +272,7 @@ func (d *Directory) Dropped(spec meta.Spec) {
 	s.dropped.Store(true)
 	s.detach()
 	if d.o.Deleted != nil {
-		d.o.Deleted(s)
+		d.o.Deleted(spec.Account, spec.Name, s.Config().Member)
 	}
 	s.tellFollowers()
 	s.tail.wake()
@@ -456,31 +464,6 @@ func (d *Directory) Quiesce(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// Broken returns the streams that could not be opened, by account and name with a space
-// between, with the reasons.
-func (d *Directory) Broken() map[string]error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	out := make(map[string]error, len(d.broken))
-	for k, v := range d.broken {
-		out[k] = v
-	}
-	return out
-}
-
-// BrokenOf is Broken for one account's streams, by name alone.
-func (d *Directory) BrokenOf(account string) map[string]error {
-	out := map[string]error{}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for k, v := range d.broken {
-		if name, ours := strings.CutPrefix(k, account+" "); ours {
-			out[name] = v
-		}
-	}
-	return out
 }
 
 // journalPublisher is the publisher of an account for the journal's goroutine.

@@ -31,7 +31,7 @@
 //   - A stream that copies others, as a mirror or with sources, has a copier for
 //     each on its shard. It reads the origin's log and is woken when that grows.
 //   - One goroutine of the Directory removes the files of deleted streams, once
-//     nothing of them is in flight.
+//     nothing of them is in flight, and of those that could not be opened (unopened.go).
 //   - The members of a family are streams that are one to its users. Where they have
 //     their subjects together the first one subscribes for all, and its sink deals each
 //     message to the member that the dialect names (family_deal.go).

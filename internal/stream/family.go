@@ -85,7 +85,7 @@ func (d *Directory) UpdateFamily(ctx context.Context, members []*Stream, to []Co
 // opened. The directory's lock is held.
 func (d *Directory) takenLocked(account, name string) bool {
 	all, first := d.accounts[account], PartitionName(name, 0)
-	if all[name] != nil || d.broken[account+" "+name] != nil || d.broken[account+" "+first] != nil {
+	if all[name] != nil || d.broken[[2]string{account, name}] != nil || d.broken[[2]string{account, first}] != nil {
 		return true
 	}
 	s := all[first]
@@ -96,24 +96,28 @@ func (d *Directory) takenLocked(account, name string) bool {
 // there: they were being created or deleted when the server ended. A family whose first
 // member could not be opened is there.
 func (d *Directory) findPartial(all []*Stream) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	whole := map[[2]string]bool{}
 	for _, s := range all {
 		if m := s.Config().Member; m != nil && m.Index == 0 {
 			whole[[2]string{s.Account(), m.Family}] = true
 		}
 	}
-	var out []*Stream
-	for _, s := range all {
-		m := s.Config().Member
-		if m == nil || whole[[2]string{s.Account(), m.Family}] || d.unopened(s.Account(), firstOf(s.Name(), m.Index)) {
-			continue
-		}
-		out = append(out, s)
+	partial := func(account, name string, m *Member) bool {
+		return m != nil && !whole[[2]string{account, m.Family}] && d.broken[[2]string{account, firstOf(name, m.Index)}] == nil
 	}
-	d.mu.Lock()
-	d.partial = out
-	d.mu.Unlock()
-	if len(out) > 0 {
+	for _, s := range all {
+		if partial(s.Account(), s.Name(), s.Config().Member) {
+			d.partial = append(d.partial, Part{Stream: s})
+		}
+	}
+	for k, u := range d.broken {
+		if partial(k[0], k[1], u.member()) {
+			d.partial = append(d.partial, Part{Made: u.made, unopened: u})
+		}
+	}
+	if len(d.partial) > 0 {
 		d.wantReap()
 	}
 }
@@ -124,23 +128,17 @@ func firstOf(name string, index int) string {
 	return PartitionName(strings.TrimSuffix(name, PartitionName("", index)), 0)
 }
 
-// unopened says whether a stream is there which could not be opened.
-func (d *Directory) unopened(account, name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.broken[account+" "+name] != nil
-}
-
 // dropPartial deletes what findPartial noted.
 func (d *Directory) dropPartial(ctx context.Context) {
 	d.mu.Lock()
 	all := d.partial
 	d.partial = nil
 	d.mu.Unlock()
-	for _, s := range all {
-		d.log.Info("partition of a stream that was not finished is removed", "stream", s.Name(), "account", s.Account())
-		if err := d.Drop(ctx, s); err != nil {
-			d.log.Error("partition of a stream that was not finished is not removed", "stream", s.Name(), "account", s.Account(), "error", err)
+	for _, p := range all {
+		spec := p.spec()
+		d.log.Info("partition of a stream that was not finished is removed", "stream", spec.Name, "account", spec.Account)
+		if err := d.dropPart(ctx, &p); err != nil {
+			d.log.Error("partition of a stream that was not finished is not removed", "stream", spec.Name, "account", spec.Account, "error", err)
 		}
 	}
 }

@@ -73,11 +73,11 @@ func partOf(m *stream.Member) string {
 	return "it is a partition of the stream " + m.Family + ", which is deleted as a whole through the door that made it"
 }
 
-// alone says whether a partition is of a stream that is not there: its first one is missing,
-// as while they are restored.
-func (c *call) alone(s *stream.Stream, m *stream.Member) bool {
-	of := strings.TrimSuffix(s.Name(), stream.PartitionName("", m.Index))
-	return c.dir.Find(c.space.Name(), stream.PartitionName(of, 0)) == nil
+// alone says whether the partition of a name is of a stream that is not there: its first one
+// is missing, as while they are restored. One that could not be opened is there.
+func (c *call) alone(name string, m *stream.Member) bool {
+	first := stream.PartitionName(strings.TrimSuffix(name, stream.PartitionName("", m.Index)), 0)
+	return c.dir.Find(c.space.Name(), first) == nil && c.dir.BrokenOf(c.space.Name())[first] == nil
 }
 
 // familyConfigs are the configurations of the partitions.
@@ -194,20 +194,11 @@ func familyInfo(c *call, f []*stream.Stream, r *wire.StreamInfoRequest) (any, *w
 }
 
 func familyDelete(c *call, f []*stream.Stream) (any, *wire.Error) {
-	var names [][2]string
-	for _, s := range f {
-		for _, con := range s.Consumers() {
-			names = append(names, [2]string{s.Name(), con.Name()})
-		}
-	}
+	consumers := consumersOf(f...)
 	if err := c.dir.DropFamily(c.ctx, f); err != nil {
 		return nil, c.failed(wire.CodeStreamDelete, err)
 	}
-	for _, n := range names {
-		c.tell(wire.EventConsumerDeleted, n[0], n[1], func() []byte {
-			return consumerAction(wire.EventConsumerDeleted, n[0], n[1], c.o.Domain)
-		})
-	}
+	c.tellDeleted(consumers)
 	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
 }
 

@@ -345,23 +345,70 @@ func streamDelete(c *call) (any, *wire.Error) {
 	if f := c.family(c.Stream); f != nil {
 		return familyDelete(c, f)
 	}
+	if r := c.dir.Remains(c.space.Name(), c.Stream); r != nil {
+		return remainsDelete(c, r)
+	}
 	s, werr := c.lookupStream()
 	if werr != nil {
 		return nil, werr
 	}
-	consumers := s.Consumers()
-	if m := s.Config().Member; m != nil && !c.alone(s, m) {
+	if m := s.Config().Member; m != nil && !c.alone(s.Name(), m) {
 		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", partOf(m))
 	}
+	consumers := consumersOf(s)
 	if err := c.dir.Drop(c.ctx, s); err != nil {
 		return nil, c.failed(wire.CodeStreamDelete, err)
 	}
-	for _, con := range consumers {
-		c.tell(wire.EventConsumerDeleted, c.Stream, con.Name(), func() []byte {
-			return consumerAction(wire.EventConsumerDeleted, c.Stream, con.Name(), c.o.Domain)
-		})
+	c.tellDeleted(consumers)
+	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
+}
+
+// remainsDelete deletes a stream of which some or all could not be opened. Of what could not
+// be, nobody knows the consumers, so that nobody is told of them.
+func remainsDelete(c *call, r *stream.Remains) (any, *wire.Error) {
+	switch {
+	case r.Member != nil && !c.alone(r.Name, r.Member):
+		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", partOf(r.Member))
+	case r.Family != nil && !r.Family.Dealt:
+		return nil, wire.ErrWith(wire.CodeStreamDelete, "err", "it has partitions, and is deleted as a whole through the door that made it")
+	}
+	var open []*stream.Stream
+	for _, p := range r.Parts {
+		if p.Stream != nil {
+			open = append(open, p.Stream)
+		}
+	}
+	consumers := consumersOf(open...)
+	err := c.dir.DropRemains(c.ctx, r)
+	if err != nil && !errors.Is(err, stream.ErrFilesStay) {
+		return nil, c.failed(wire.CodeStreamDelete, err)
+	}
+	c.tellDeleted(consumers)
+	if err != nil {
+		c.tellStream(wire.EventStreamDeleted) // as announce does where all went well
+		return nil, c.failed(wire.CodeStreamDelete, err)
 	}
 	return &wire.SuccessResponse{Response: c.Kind.Head(nil), Success: true}, nil
+}
+
+// consumersOf names the consumers of streams, each behind its stream.
+func consumersOf(streams ...*stream.Stream) [][2]string {
+	var out [][2]string
+	for _, s := range streams {
+		for _, con := range s.Consumers() {
+			out = append(out, [2]string{s.Name(), con.Name()})
+		}
+	}
+	return out
+}
+
+// tellDeleted tells that consumers went with their streams.
+func (c *call) tellDeleted(consumers [][2]string) {
+	for _, n := range consumers {
+		c.tell(wire.EventConsumerDeleted, n[0], n[1], func() []byte {
+			return consumerAction(wire.EventConsumerDeleted, n[0], n[1], c.o.Domain)
+		})
+	}
 }
 
 func streamPurge(c *call) (any, *wire.Error) {

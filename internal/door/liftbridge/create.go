@@ -257,22 +257,42 @@ func (d *Door) DeleteStream(ctx context.Context, req *pb.DeleteStreamRequest) (*
 		return nil, status.Error(codes.InvalidArgument, "Stream is reserved")
 	}
 	defer d.naming.hold(c.Account, req.Name)()
-	f := d.find(c.Account, req.Name)
-	if f == nil || f.hidden {
-		return nil, d.absent(c.Account, req.Name, "stream does not exist")
+	err := d.deleteHeld(ctx, c, req.Name)
+	if err != nil && !errors.Is(err, stream.ErrFilesStay) {
+		return nil, err
 	}
-	if !c.alters(f, f.chosen(nil)) {
-		return nil, refused(req.Name, "DeleteStream")
+	if gerr := d.groups.StreamDeleted(ctx, c.Account, req.Name); gerr != nil {
+		d.log.Warn("groups not told of a deleted stream", "stream", req.Name, "account", c.Account, "error", gerr)
 	}
-	if err := d.dir.DropFamily(ctx, f.parts); err != nil {
-		d.log.Error("stream not deleted", "stream", req.Name, "account", c.Account, "error", err)
-		return nil, status.Errorf(codes.Internal, "stream not deleted: %v", err)
-	}
-	if err := d.groups.StreamDeleted(ctx, c.Account, req.Name); err != nil {
-		d.log.Warn("groups not told of a deleted stream", "stream", req.Name, "account", c.Account, "error", err)
-	}
-	err := d.tell(ctx, c.Account, &pb.ActivityStreamEvent{
+	told := d.tell(ctx, c.Account, &pb.ActivityStreamEvent{
 		Op: pb.ActivityStreamOp_DELETE_STREAM, DeleteStreamOp: &pb.DeleteStreamOp{Stream: req.Name},
 	})
-	return &pb.DeleteStreamResponse{}, err
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "stream %s: %v", req.Name, err)
+	}
+	return &pb.DeleteStreamResponse{}, told
+}
+
+// deleteHeld deletes the stream of a name that the caller holds. Its error is one for the
+// client, or stream.ErrFilesStay.
+func (d *Door) deleteHeld(ctx context.Context, c *caller, name string) error {
+	var err error
+	if f := d.find(c.Account, name); f != nil && !f.hidden {
+		if !c.alters(f, f.chosen(nil)) {
+			return refused(name, "DeleteStream")
+		}
+		err = d.dir.DropFamily(ctx, f.parts)
+	} else if r := d.remains(c.Account, name); r != nil {
+		if !c.altersRemains(r) {
+			return refused(name, "DeleteStream")
+		}
+		err = d.dir.DropRemains(ctx, r)
+	} else {
+		return d.absent(c.Account, name, "stream does not exist")
+	}
+	if err == nil || errors.Is(err, stream.ErrFilesStay) {
+		return err
+	}
+	d.log.Error("stream not deleted", "stream", name, "account", c.Account, "error", err)
+	return status.Errorf(codes.Internal, "stream not deleted: %v", err)
 }

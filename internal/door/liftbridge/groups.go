@@ -138,17 +138,17 @@ func (d *Door) prepareGroups(ctx context.Context) error {
 	return err
 }
 
-// StreamDeleted tells the groups of a stream that is deleted, through whichever door. It
-// does not block.
-func (d *Door) StreamDeleted(s *stream.Stream) {
-	if m := s.Config().Member; m != nil && m.Index > 0 {
+// StreamDeleted tells the groups of a stream that is deleted, through whichever door, by its
+// name for JetStream and which partition it is, nil for none. It does not block.
+func (d *Door) StreamDeleted(account, name string, m *stream.Member) {
+	if m != nil && m.Index > 0 {
 		return // the first one stands for all
 	}
-	name := wire.UnescapeName(s.Name())
-	if m := s.Config().Member; m != nil {
+	name = wire.UnescapeName(name)
+	if m != nil {
 		name = m.Family
 	}
-	d.groups.StreamGone(s.Account(), name)
+	d.groups.StreamGone(account, name)
 }
 
 // groupSubject begins the subjects under which groups are kept.

@@ -56,9 +56,9 @@ func testOptions() Options {
 
 func nodeOptions(o *Options, at *atomic.Pointer[Door]) streamtest.Options {
 	return streamtest.Options{
-		Deleted: func(s *stream.Stream) {
+		Deleted: func(account, name string, m *stream.Member) {
 			if d := at.Load(); d != nil {
-				d.StreamDeleted(s)
+				d.StreamDeleted(account, name, m)
 			}
 		},
 		Dialects: map[string]stream.Dialect{

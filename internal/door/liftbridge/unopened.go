@@ -1,7 +1,9 @@
 package liftbridge
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -123,4 +125,63 @@ func (d *Door) unopenedMetadata(name string, partitions int) *pb.StreamMetadata 
 		m.Partitions[n] = p
 	}
 	return m
+}
+
+// remains gives a stream of which some or all partitions could not be opened, to delete it;
+// nil if there is none of that name that clients are shown.
+func (d *Door) remains(account, name string) *stream.Remains {
+	for _, try := range []string{wire.EscapeName(name), name} {
+		r := d.dir.Remains(account, try)
+		switch {
+		case r == nil || r.Member != nil: // a partition is no stream of its own
+		case r.Family == nil && wire.UnescapeName(r.Name) != name, r.Family != nil && r.Family.Family != name:
+		case slices.ContainsFunc(r.Parts, func(p stream.Part) bool { s := madeWith(&p); return s != nil && s.Internal }):
+		default:
+			return r
+		}
+	}
+	return nil
+}
+
+// madeWith is what a partition was made with; nil if it was made through another door.
+func madeWith(p *stream.Part) *settings {
+	if p.Stream != nil {
+		return setOf(p.Stream)
+	}
+	if p.Made == nil || p.Made.Dialect != DialectName {
+		return nil
+	}
+	var js struct {
+		Metadata map[string]string `json:"metadata"`
+	}
+	if json.Unmarshal(p.Made.Doc, &js) != nil {
+		return nil
+	}
+	set, err := wire.ReadSettings(js.Metadata)
+	if err != nil {
+		return nil
+	}
+	return &set
+}
+
+// altersRemains is alters for a stream of which some or all partitions could not be opened.
+// The subject of those made through this door never changes. What others take that could not
+// be opened nobody knows: who may publish anything may delete them.
+func (c *caller) altersRemains(r *stream.Remains) bool {
+	if c.May == nil {
+		return true
+	}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		subjects := []string{">"}
+		if set := madeWith(p); set != nil {
+			subjects = []string{wire.PartitionSubject(set.Subject, set.Partition)}
+		} else if p.Stream != nil {
+			subjects = newFamily(p.Stream).subjectsOf(0)
+		}
+		if slices.ContainsFunc(subjects, func(s string) bool { return !c.May.MayPublishAll(s) }) {
+			return false
+		}
+	}
+	return true
 }

@@ -108,7 +108,7 @@ func (d *disk) Open(spec *meta.Spec, memory bool, o partition.Options) (*partiti
 	o.Proposer = proposer{g.solo}
 	var err error
 	if g.part, err = partition.New(o); err != nil {
-		return nil, err
+		return nil, errors.Join(err, o.Store.Close())
 	}
 	g.solo.StartAt(g.part.Index())
 	g.solo.Bind(memoryLog{g.solo}, machine{g})
@@ -140,6 +140,12 @@ func (d *disk) Drop(spec *meta.Spec, p *partition.Partition) {
 	if err := p.Drop(); err != nil {
 		d.log.Error("files not removed", "stream", spec.Name, "error", err)
 	}
+}
+
+// Discard makes an end of the files and the entries of a stream that could not be opened.
+func (d *disk) Discard(spec *meta.Spec) error {
+	d.journal.Forget(journal.GroupID(spec.ID))
+	return d.volume.Remove(spec.Identity())
 }
 
 func (d *disk) all() []*group {

@@ -26,7 +26,7 @@ type Options struct {
 	// Serve begins to answer requests in an account's space, for doors.
 	Serve func(d *stream.Directory, s *broker.Space) (stop func())
 	// Deleted hears of streams that are deleted, see stream.Options.
-	Deleted func(s *stream.Stream)
+	Deleted func(account, name string, m *stream.Member)
 	// Accounts that exist; none: "A".
 	Accounts []string
 	Budget   func(account string, memory bool) partition.Budget
