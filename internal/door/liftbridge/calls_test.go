@@ -144,8 +144,10 @@ func TestPartitionsOfAStreamThatWasNotFinishedAreRemoved(t *testing.T) {
 		t.Fatal("half a stream is found")
 	}
 	r = r.restart()
-	for s := r.Streams.Find("A", "half:2"); s != nil; s = r.Streams.Find("A", "half:2") {
-		waitFor(t, s)
+	for _, name := range []string{"half:1", "half:2"} {
+		for s := r.Streams.Find("A", name); s != nil; s = r.Streams.Find("A", name) {
+			waitFor(t, s)
+		}
 	}
 	r.create("half", 3)
 }
