@@ -31,7 +31,8 @@
 // Goroutines: the writer, which is kept on a thread of its own and wakes as soon as
 // that does (bell); the assistant, which gathers the next batch while the
 // writer is busy, and runs completions then (else who writes runs them itself, one
-// batch at a time in any case); the preparer, which makes files ahead; and eight that
+// batch at a time in any case); the preparer, which makes files ahead; the guard,
+// which wakes the writer where one who is to help takes long; and eight that
 // write extents. Open starts them, Close joins them.
 //
 // Locks: writer.gathering, the right to put entries into the next batch, and

@@ -11,27 +11,47 @@ import (
 // to append (Due), and helps holding no lock (Help). What it may keep waiting is its own
 // business, but it is asked only for writes that are likely to be short.
 
-// Help is for writes after one that took at most helpLatency, of at most helpBytes.
+// Help is for writes after one that took at most helpLatency, of at most helpBytes. Where
+// who is to help does not come to it for guardEvery the writer is woken.
 const (
 	helpLatency = time.Millisecond
 	helpBytes   = 64 << 10
+	guardEvery  = 10 * time.Millisecond
+	// guardMost is how many times the guard looks and finds nobody new before it waits.
+	guardMost = 50
 )
 
 // helpers is what those who append and help have in common with the writer.
 type helpers struct {
 	quick    atomic.Bool  // the last write was, and others may do the next
-	expected atomic.Int32 // those between Expect and Due
+	expected atomic.Int64 // those between Expect and Due, and expectOne for each that ever was
 	left     atomic.Bool  // the writer was not woken for their sake
+
+	asleep atomic.Bool   // the guard waits for begun
+	begun  chan struct{} // to the guard, one deep: somebody is expected
 }
 
+// expectOne is more than there can be helpers at a time.
+const (
+	expectOne  = 1 << 20
+	expectMask = expectOne - 1
+)
+
+// anybody says whether somebody is between Expect and Due.
+func (h *helpers) anybody() bool { return h.expected.Load()&expectMask > 0 }
+
 // Expect says that the caller appends, and then calls Due. Until then the writer may not be
-// woken, for the entries of others either, so that it must be soon. false: help is not
+// woken, for the entries of others either, so that it should be soon. false: help is not
 // wanted now, and Due is not to be called.
 func (j *Journal) Expect() bool {
-	if !j.helpers.quick.Load() {
+	h := &j.helpers
+	if !h.quick.Load() {
 		return false
 	}
-	j.helpers.expected.Add(1)
+	h.expected.Add(expectOne + 1)
+	if h.asleep.Load() && h.asleep.Swap(false) {
+		j.kick(h.begun)
+	}
 	return true
 }
 
@@ -69,10 +89,10 @@ func (j *Journal) Help() {
 // rouse wakes the writer, unless somebody has said that they are going to help.
 func (j *Journal) rouse() {
 	h := &j.helpers
-	if h.expected.Load() > 0 {
+	if h.anybody() {
 		h.left.Store(true)
 		// They may have ended before they could see it.
-		if h.expected.Load() > 0 || !h.left.Swap(false) {
+		if h.anybody() || !h.left.Swap(false) {
 			return
 		}
 	}
@@ -97,4 +117,48 @@ func (j *Journal) isDone() bool {
 	defer j.mu.Unlock()
 	j.idle = j.bytes == 0 && j.gathered == 0
 	return j.idle
+}
+
+// runGuard wakes the writer where those who are to help take long, until the writer ends.
+func (j *Journal) runGuard() {
+	defer j.done.Done()
+	h := &j.helpers
+	seen := int64(0) // of expected
+	for {
+		select {
+		case <-j.quit:
+			return
+		case <-h.begun:
+		}
+		if !j.guard(&seen) {
+			return
+		}
+		h.asleep.Store(true)
+		if h.expected.Load() != seen && h.asleep.Swap(false) {
+			j.kick(h.begun) // somebody came before they could see that the guard sleeps
+		}
+	}
+}
+
+// guard looks until nobody new is expected for a while. false: the writer has ended.
+func (j *Journal) guard(seen *int64) bool {
+	h := &j.helpers
+	ticker := time.NewTicker(guardEvery)
+	defer ticker.Stop()
+	left := false
+	for idle := 0; idle < guardMost; idle++ {
+		select {
+		case <-j.quit:
+			return false
+		case <-ticker.C:
+		}
+		if left && h.left.Load() {
+			j.wake.ring() // more often than needed does no harm
+		}
+		left = h.left.Load()
+		if now := h.expected.Load(); left || now != *seen {
+			idle, *seen = 0, now
+		}
+	}
+	return true
 }

@@ -110,6 +110,20 @@ func TestNothingIsDueForWhoAppendsNothing(t *testing.T) {
 	must(t, j.Close())
 }
 
+func TestNoEntryWaitsLongForWhoIsToHelp(t *testing.T) {
+	j, g, l := helpful(t, faultfs.New())
+	for i := uint64(2); i < 5; i++ {
+		j.helpers.quick.Store(true)
+		expect(t, j)
+		appendOne(t, j, g, i)
+		must(t, l.wait(t, i)) // nobody has helped
+		if j.Due() {
+			j.Help()
+		}
+	}
+	must(t, j.Close())
+}
+
 func TestEntriesOfOthersWaitForNobodyButWhoHelps(t *testing.T) {
 	j, g, l := helpful(t, faultfs.New())
 	expect(t, j)

@@ -167,13 +167,16 @@ func Open(o Options, replay func(Entry) error) (*Journal, error) {
 		return nil, errors.Join(err, j.closeFiles())
 	}
 	j.w.init(j)
-	j.done.Add(3 + extentWriters)
+	j.helpers.begun = make(chan struct{}, 1)
+	j.helpers.asleep.Store(true)
+	j.done.Add(4 + extentWriters)
 	for range extentWriters {
 		go j.runExtents()
 	}
 	go j.runWriter()
 	go j.runAssistant()
 	go j.runPreparer()
+	go j.runGuard()
 	j.pen <- struct{}{}
 	j.kick(j.prepare)
 	return j, nil

@@ -9,23 +9,6 @@ import (
 // not wait for each of its messages.
 const mostHelped = 8 << 10
 
-// Phases of a loop. Each time one begins the number above it is another one.
-const (
-	alone     = iota // it has nothing to do with the helper
-	expecting        // the helper expects help
-	helping          // its goroutine helps, and will not touch the loop if it finds another phase behind that
-
-	phaseMask  = 3
-	phaseCount = phaseMask + 1
-)
-
-// enter begins a phase and gives it with its number. Only the loop's goroutine.
-func (l *loop) enter(phase uint64) uint64 {
-	n := l.phase.Load()&^phaseMask + phaseCount + phase
-	l.phase.Store(n)
-	return n
-}
-
 // expect has the helper expect help if what has arrived is of the connection alone that was
 // the only one the last time, too.
 func (t *turn) expect() {
@@ -39,8 +22,6 @@ func (t *turn) expect() {
 		return
 	}
 	t.expected, t.read = true, 0
-	l.enter(expecting)
-	l.p.watch.begin()
 }
 
 // count notes that so many bytes were read.
@@ -56,7 +37,6 @@ func (t *turn) leave() {
 		return
 	}
 	t.expected = false
-	t.loop.enter(alone)
 	if h := t.loop.p.helper; h.Due() {
 		h.Leave()
 	}
@@ -70,17 +50,16 @@ func (t *turn) help() {
 	t.expected = false
 	l := t.loop
 	if !l.p.helper.Due() {
-		l.enter(alone)
 		return
 	}
-	n := l.enter(helping)
+	n := l.helping.Add(1)
+	l.p.watch.begin()
 	l.p.helper.Help()
-	t.lost = !l.phase.CompareAndSwap(n, n&^phaseMask+alone)
+	t.lost = !l.helping.CompareAndSwap(n, n+1)
 }
 
-// A helper may take long, where a disk does, and an Input may. The watch has another
-// goroutine go on with a loop that has been helping for helpMost, and what is left to do
-// done by others where one that is to help has not come to it for so long.
+// A helper may take long, where a disk does. The watch has another goroutine go on with a
+// loop that has been helping for helpMost.
 const (
 	helpMost = 5 * time.Millisecond
 	// watchesMost is how many times the watch looks and finds nothing before it waits for
@@ -89,7 +68,7 @@ const (
 )
 
 type watch struct {
-	begun  chan struct{} // one token: a loop is going to help; closed at the end
+	begun  chan struct{} // one token: a loop helps; closed at the end
 	asleep atomic.Bool   // it waits for that
 }
 
@@ -139,25 +118,17 @@ func (w *watch) follow(loops []*loop, seen []uint64) bool {
 	return true
 }
 
-// look sees to loops that are in the phase in which they were seen the last time. It says
-// whether it is worth while to look again.
+// look takes over loops that are helping as they were when they were seen the last time. It
+// says whether it is worth while to look again.
 func look(loops []*loop, seen []uint64) (again bool) {
 	for i, l := range loops {
-		n := l.phase.Load()
-		again = again || n != seen[i] || n&phaseMask != alone
-		if n != seen[i] {
-			seen[i] = n
-			continue
+		n := l.helping.Load()
+		again = again || n != seen[i]
+		if n == seen[i] && n%2 == 1 && l.helping.CompareAndSwap(n, n+1) {
+			l.p.wg.Add(1)
+			go l.run()
 		}
-		switch n & phaseMask {
-		case expecting:
-			l.p.helper.Leave()
-		case helping:
-			if l.phase.CompareAndSwap(n, n&^phaseMask+alone) {
-				l.p.wg.Add(1)
-				go l.run()
-			}
-		}
+		seen[i] = n
 	}
 	return again
 }

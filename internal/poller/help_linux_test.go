@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"sync"
 	"testing"
-	"time"
 )
 
 // helperNotes is a Helper that always wants help, and notes what it is told.
@@ -183,41 +182,6 @@ func TestAnInputThatDetachesDoesNotHelp(t *testing.T) {
 		write(t, far, []byte("d"))
 		await(t, "the one that detaches", read)
 	}
-}
-
-func TestWhatIsLeftIsNotLeftToAnInputThatTakesLong(t *testing.T) {
-	h := newHelperNotes()
-	p := openHelped(t, h)
-	read, buf, release := make(chan struct{}, 1000), make([]byte, 64), make(chan struct{})
-	s, far := adopt(t, p, inputFunc(func(s *Socket) Next {
-		n, err := s.Read(buf)
-		if err != nil {
-			return Done
-		}
-		if s.on != nil && s.on.expected {
-			<-release
-		}
-		if n == len(buf) {
-			return Again
-		}
-		read <- struct{}{}
-		return Wait
-	}))
-	s.Start()
-	write(t, far, []byte("x")) // the first or the second one finds help expected
-	write(t, far, []byte("x"))
-	for left := false; !left; {
-		select {
-		case <-h.leave:
-			left = true
-		case <-read:
-			write(t, far, []byte("x"))
-		case <-time.After(patience):
-			t.Fatal("the work was not left to others")
-		}
-	}
-	close(release)
-	await(t, "the byte", read)
 }
 
 func TestHelpThatTakesLongKeepsNoOtherConnectionWaiting(t *testing.T) {

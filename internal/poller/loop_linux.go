@@ -44,7 +44,7 @@ type loop struct {
 	window window
 	last   int32 // the descriptor of the last wait's only event; -1: it had several
 
-	phase atomic.Uint64 // of helping: one of the constants, and above them a number
+	helping atomic.Uint64 // odd while the loop's goroutine helps, and does not look at the loop
 
 	mu      sync.Mutex
 	sockets map[int32]*Socket // guarded by mu, by descriptor

@@ -33,8 +33,7 @@ type Helper interface {
 	// Help does the work, outside of the round. It may take as long as a write to the disk:
 	// if it takes longer another goroutine goes on with the loop.
 	Help()
-	// Leave leaves the work to whoever does it otherwise. It is also called between Expect
-	// and Due where an Input takes long.
+	// Leave leaves the work to whoever does it otherwise.
 	Leave()
 }
 
