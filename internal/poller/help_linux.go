@@ -68,12 +68,13 @@ const (
 )
 
 type watch struct {
-	begun  chan struct{} // one token: a loop helps; closed at the end
+	begun  chan struct{} // one token: a loop helps
+	quit   chan struct{} // closed at the end
 	asleep atomic.Bool   // it waits for that
 }
 
 func newWatch() *watch {
-	w := &watch{begun: make(chan struct{}, 1)}
+	w := &watch{begun: make(chan struct{}, 1), quit: make(chan struct{})}
 	w.asleep.Store(true)
 	return w
 }
@@ -85,10 +86,15 @@ func (w *watch) begin() {
 	}
 }
 
-// run watches loops until begun is closed.
+// run watches loops until quit is closed.
 func (w *watch) run(loops []*loop) {
 	seen := make([]uint64, len(loops))
-	for range w.begun {
+	for {
+		select {
+		case <-w.quit:
+			return
+		case <-w.begun:
+		}
 		if !w.follow(loops, seen) {
 			return
 		}
@@ -99,17 +105,15 @@ func (w *watch) run(loops []*loop) {
 	}
 }
 
-// follow looks until there is no help for a while. false: begun was closed.
+// follow looks until there is no help for a while. false: quit was closed.
 func (w *watch) follow(loops []*loop, seen []uint64) bool {
 	ticker := time.NewTicker(helpMost)
 	defer ticker.Stop()
 	for idle := 0; idle < watchesMost; idle++ {
 		select {
+		case <-w.quit:
+			return false
 		case <-ticker.C:
-		case _, open := <-w.begun:
-			if !open {
-				return false
-			}
 		}
 		if look(loops, seen) {
 			idle = 0

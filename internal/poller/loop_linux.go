@@ -113,7 +113,7 @@ func (p *Poller) Close() error {
 	}
 	p.wg.Wait()
 	close(p.manners.change)
-	close(p.watch.begun)
+	close(p.watch.quit)
 	p.aside.Wait()
 	for _, l := range p.loops {
 		errs = append(errs, unix.Close(l.wakeup), unix.Close(l.epoll))
