@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -37,10 +36,7 @@ type beside struct{ old, weir *besideServer }
 // startBeside starts both.
 func startBeside(t *testing.T, settings ...string) *beside {
 	t.Helper()
-	bin := os.Getenv("LIFTBRIDGE_SERVER")
-	if bin == "" {
-		t.Skip("LIFTBRIDGE_SERVER names no binary of Liftbridge 1.9.0")
-	}
+	bin := oldServer(t)
 	old, weir := &besideServer{}, &besideServer{}
 	_, monitor, _ := net.SplitHostPort(harness.Free(t))
 	ready := []func(){
@@ -58,23 +54,13 @@ func startBeside(t *testing.T, settings ...string) *beside {
 // launch starts a server; wait returns when it serves.
 func (s *besideServer) launch(t *testing.T, settings []string, command func(config, natsPort string) *exec.Cmd) (wait func()) {
 	t.Helper()
-	dir, addr, embedded := t.TempDir(), harness.Free(t), harness.Free(t)
+	addr, embedded := harness.Free(t), harness.Free(t)
 	_, natsPort, _ := net.SplitHostPort(embedded)
 	_, s.port, _ = net.SplitHostPort(addr)
-	config := filepath.Join(dir, "liftbridge.yaml")
-	for name, text := range map[string]string{
-		filepath.Join(dir, "nats.conf"): "listen: " + embedded + "\n",
-		config: strings.Join(append([]string{
-			"listen: " + addr, "host: 127.0.0.1", "port: " + s.port, "data.dir: " + filepath.Join(dir, "data"),
-			"clustering.server.id: one", "clustering.namespace: ns", "clustering.raft.bootstrap.seed: true", "clustering.replication.max.bytes: 100000",
-			"nats.servers: [nats://" + embedded + "]", "nats.embedded.config: " + filepath.Join(dir, "nats.conf"),
-			"cursors.stream.partitions: 3", "activity.stream.enabled: true", "logging.level: error", "metadata.cache.max.age: 1ms",
-		}, settings...), "\n") + "\n",
-	} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	config, _ := writeOldConfig(t, t.TempDir(), addr, embedded, append([]string{
+		"clustering.server.id: one", "clustering.namespace: ns", "clustering.replication.max.bytes: 100000",
+		"cursors.stream.partitions: 3", "activity.stream.enabled: true", "metadata.cache.max.age: 1ms",
+	}, settings...)...)
 	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

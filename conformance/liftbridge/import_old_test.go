@@ -13,33 +13,46 @@ import (
 	"github.com/weirmq/weir/conformance/harness"
 )
 
-// startOldServer runs Liftbridge's own server, whose binary LIFTBRIDGE_SERVER names: it is
-// built in a module of its own, since it needs other versions of what it is made of. It
-// gives its address and its directory.
-func startOldServer(t *testing.T) (addr, data string, stop func()) {
+// oldServer is the binary of Liftbridge's own server, which LIFTBRIDGE_SERVER names: it is
+// built in a module of its own, since it needs other versions of what it is made of. What
+// needs it is skipped without.
+func oldServer(t *testing.T) string {
 	t.Helper()
 	bin := os.Getenv("LIFTBRIDGE_SERVER")
 	if bin == "" {
 		t.Skip("LIFTBRIDGE_SERVER names no binary of Liftbridge 1.9.0")
 	}
-	dir := t.TempDir()
-	data, addr = filepath.Join(dir, "data"), harness.Free(t)
+	return bin
+}
+
+// writeOldConfig writes a configuration file of Liftbridge for a server on addr, with its own
+// NATS server on embedded, whose data is to be in a directory of dir.
+func writeOldConfig(t *testing.T, dir, addr, embedded string, settings ...string) (config, data string) {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(addr)
-	embedded := harness.Free(t)
-	files := map[string]string{
-		"nats.conf": "listen: " + embedded + "\n",
-		"conf.yaml": strings.Join([]string{
+	natsConfig := filepath.Join(dir, "nats.conf")
+	config, data = filepath.Join(dir, "liftbridge.yaml"), filepath.Join(dir, "data")
+	for name, text := range map[string]string{
+		natsConfig: "listen: " + embedded + "\n",
+		config: strings.Join(append([]string{
 			"listen: " + addr, "host: 127.0.0.1", "port: " + port, "data.dir: " + data, "clustering.raft.bootstrap.seed: true",
-			"nats.servers: [nats://" + embedded + "]", "nats.embedded.config: " + filepath.Join(dir, "nats.conf"),
-			"cursors.stream.partitions: 2", "logging.level: error",
-		}, "\n") + "\n",
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			"nats.servers: [nats://" + embedded + "]", "nats.embedded.config: " + natsConfig, "logging.level: error",
+		}, settings...), "\n") + "\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(bin, "-c", filepath.Join(dir, "conf.yaml"))
+	return config, data
+}
+
+// startOldServer runs Liftbridge's own server. It gives its address and its directory.
+func startOldServer(t *testing.T) (addr, data string, stop func()) {
+	t.Helper()
+	bin := oldServer(t)
+	addr = harness.Free(t)
+	config, data := writeOldConfig(t, t.TempDir(), addr, harness.Free(t), "cursors.stream.partitions: 2")
+	cmd := exec.Command(bin, "-c", config)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"bytes"
+	"net"
 	"sync"
 	"testing"
 )
@@ -72,6 +73,15 @@ func openHelped(t *testing.T, h *helperNotes) *Poller {
 	return p
 }
 
+// read gives the reader of a new connection, and the far end of that.
+func read(t *testing.T, p *Poller) (*reader, *net.TCPConn) {
+	t.Helper()
+	r := newReader(Wait)
+	s, far := adopt(t, p, r)
+	s.Start()
+	return r, far
+}
+
 // one has a byte come and be read.
 func one(t *testing.T, far interface{ Write([]byte) (int, error) }, r *reader) {
 	t.Helper()
@@ -83,9 +93,7 @@ func one(t *testing.T, far interface{ Write([]byte) (int, error) }, r *reader) {
 
 func TestALoopHelpsForTheOneConnectionThatItServes(t *testing.T) {
 	h := newHelperNotes()
-	p, r := openHelped(t, h), newReader(Wait)
-	s, far := adopt(t, p, r)
-	s.Start()
+	r, far := read(t, openHelped(t, h))
 	for range 20 {
 		one(t, far, r)
 	}
@@ -97,11 +105,8 @@ func TestALoopHelpsForTheOneConnectionThatItServes(t *testing.T) {
 func TestALoopThatServesSeveralConnectionsDoesNotHelp(t *testing.T) {
 	h := newHelperNotes()
 	p := openHelped(t, h)
-	a, b := newReader(Wait), newReader(Wait)
-	sa, fa := adopt(t, p, a)
-	sb, fb := adopt(t, p, b)
-	sa.Start()
-	sb.Start()
+	a, fa := read(t, p)
+	b, fb := read(t, p)
 	one(t, fa, a)
 	one(t, fb, b) // the loop knows now that b came last
 	for len(h.expect) > 0 {
@@ -188,11 +193,8 @@ func TestHelpThatTakesLongKeepsNoOtherConnectionWaiting(t *testing.T) {
 	h := newHelperNotes()
 	h.wait = make(chan struct{})
 	p := openHelped(t, h)
-	a, b := newReader(Wait), newReader(Wait)
-	sa, fa := adopt(t, p, a)
-	sb, fb := adopt(t, p, b)
-	sa.Start()
-	sb.Start()
+	a, fa := read(t, p)
+	b, fb := read(t, p)
 	one(t, fb, b)
 	for len(h.help) == 0 {
 		one(t, fa, a)

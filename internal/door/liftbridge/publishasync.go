@@ -72,7 +72,7 @@ type session struct {
 	deaf      bool // it has failed
 
 	// What the reader counts for each message lies apart from what is counted for each
-	// answer: both are about to be written on two processors at once.
+	// answer: two processors would take one cache line from each other all the time.
 	_     cpu.CacheLinePad
 	came  atomic.Int64 // messages
 	heavy atomic.Int64 // what they weigh
